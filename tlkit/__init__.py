@@ -1,0 +1,23 @@
+"""Transfer learning as measurable choices: which source, which stages move, how far, and did it pay.
+
+Submodules load on first use (PEP 562), so `import tlkit` costs nothing.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "backbones", "cache", "claims", "env", "errors", "features", "fit", "plans", "plots",
+    "records", "report", "simulate", "stats", "study", "tasks", "widgets", "workbook",
+)  # fmt: skip
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return import_module(f"tlkit.{name}")
+    raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted((*globals(), *_MODULES))
