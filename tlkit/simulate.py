@@ -1,0 +1,207 @@
+"""Procedural families: glyphs, printed characters bent, thickened and blurred until they look written.
+
+A character is kept once per font as a signed distance field (how far inside the ink a point lies), so that
+one lookup per output point gives rotation, shear, scale, elastic bending and any stroke width at once. The
+bitmap of 32x32 is averaged over 4x4 blocks to 8x8, the format of scikit-learn's digits. No alphabet here
+holds a digit.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from string import ascii_letters, ascii_uppercase
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFont
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import distance_transform_edt, map_coordinates
+
+from tlkit.errors import UserError, unknown
+
+BITMAP, SIDE = 32, 8  # side of the drawn bitmap and of the averaged image, in points
+FIELD, INK = 80, 56  # side of a stored distance field and of the ink within it, in points
+DIRECTIONS = 24  # directions in which a character's extreme points are kept, for its bounding box
+BEND_KNOTS = 4  # the elastic bending is a cubic spline through this many random displacements a side
+CHUNK = 2048  # glyphs drawn at once, which bounds the memory at about 200 MB
+
+LOOKALIKES = "OoDQIilZzEASsbGTBgq"  # letters that can be read as a digit
+ALPHABETS: dict[str, str] = {
+    "letters": ascii_letters,
+    "letters-nolookalikes": "".join(c for c in ascii_letters if c not in LOOKALIKES),
+    "greek": "ΓΔΘΛΞΠΣΦΨΩαβγδεζηθλμξπρστφχψω",  # without the capitals that are Latin letters
+    "cyrillic": "БГДЖИЙЛПФЦЧШЩЪЫЭЮЯЄЂ",
+    "symbols": "&@#?$£€§¶+=<*{∞∂∫√≠†",
+}
+# ten classes each, every other character, so that near twins (И Й, Ш Щ) fall into different tasks
+SIBLINGS: dict[str, str] = {
+    f"{name}-{part}": ALPHABETS[name][start:20:2]
+    for name in ("greek", "cyrillic", "symbols")
+    for part, start in (("a", 0), ("b", 1))
+}
+ALPHABETS |= SIBLINGS
+
+FONTS: tuple[str, ...] = (
+    *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
+    *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")),
+    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
+    *("cmb10", "cmmi10", "cmr10", "cmss10", "cmsy10", "cmti10", "cmtt10"),
+)
+
+
+class Glyphs(NamedTuple):
+    """N drawn characters in random order; `fonts` is the group of an honest split."""
+
+    images: np.ndarray  # float32 Nx1x8x8 in [0, 1], in steps of 1/16, ink bright
+    labels: np.ndarray  # int64 N, an index into classes
+    fonts: np.ndarray  # int64 N, an index into FONTS
+    classes: list[str]
+
+
+class _Faces(NamedTuple):
+    fields: np.ndarray  # float32 T x FIELD x FIELD, distance to the edge in field points, positive in the ink
+    outline: np.ndarray  # float64 T x DIRECTIONS x 2, extreme ink points (y, x) about the centre
+    stroke: np.ndarray  # float64 T, mean stroke width in field points
+    owner: np.ndarray  # int64 T x 2: index of the character, index of the font
+
+
+def glyphs(
+    alphabet: str, n_per_class: int, seed: int, fonts: Sequence[str] | None = None, strength: float = 1.0
+) -> Glyphs:
+    """Draw `n_per_class` images of every character of an alphabet, balanced, in random order.
+
+    `fonts` limits the faces (names from FONTS; by default all that hold the character). `strength` scales
+    every distortion: 0 is clean print, 1 about as varied as handwriting. Equal arguments give equal bits.
+    Raises UserError for an unknown alphabet or font, a count below one, a negative strength, or a character
+    that no chosen font holds.
+    """
+    if alphabet not in ALPHABETS:
+        raise unknown("alphabet", alphabet, ALPHABETS)
+    for font in fonts or ():
+        if font not in FONTS:
+            raise unknown("font", font, FONTS)
+    if n_per_class < 1 or strength < 0:
+        raise UserError(f"n_per_class={n_per_class}, strength={strength}: give at least 1 and at least 0.")
+    characters = ALPHABETS[alphabet]
+    faces = _faces(characters)
+    allowed = np.isin(faces.owner[:, 1], [FONTS.index(font) for font in (FONTS if fonts is None else fonts)])
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for label, character in enumerate(characters):
+        own = np.flatnonzero(allowed & (faces.owner[:, 0] == label))
+        if not len(own):
+            raise UserError(f"no chosen font holds {character!r} of {alphabet!r}: add a DejaVu font.")
+        chosen.append(rng.choice(own, n_per_class))
+    order = rng.permutation(np.concatenate(chosen))
+    parts = [_draw(faces, order[i : i + CHUNK], rng, strength) for i in range(0, len(order), CHUNK)]
+    labels, groups = faces.owner[order].T
+    return Glyphs(np.concatenate(parts)[:, None], labels.copy(), groups.copy(), list(characters))
+
+
+@lru_cache(maxsize=8)
+def _faces(characters: str) -> _Faces:
+    folder = Path(find_spec("matplotlib").origin).parent / "mpl-data" / "fonts" / "ttf"
+    fields, outlines, strokes, owners = [], [], [], []
+    for number, name in enumerate(FONTS):
+        font = ImageFont.truetype(str(folder / f"{name}.ttf"), INK)
+        for label, character in enumerate(characters):
+            ink = _ink(font, name, character)
+            if ink is None:
+                continue
+            field = distance_transform_edt(ink) - distance_transform_edt(~ink)
+            field -= np.sign(field) / 2  # the edge runs between the points, not through them
+            points = np.argwhere(ink) - (FIELD - 1) / 2
+            angles = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
+            extreme = (points @ np.stack([np.sin(angles), np.cos(angles)])).argmax(0)
+            fields.append(field.astype(np.float32))
+            outlines.append(points[extreme])
+            strokes.append(4 * field[ink].mean())  # in a bar of width w the mean distance to the edge is w/4
+            owners.append((label, number))
+    return _Faces(np.stack(fields), np.stack(outlines), np.array(strokes), np.array(owners, dtype=np.int64))
+
+
+def _ink(font: ImageFont.FreeTypeFont, name: str, character: str) -> np.ndarray | None:
+    """The character as a bool FIELD x FIELD mask, its longer side INK points; None if the font lacks it."""
+    # the cm fonts keep other signs at the codes beyond letters, and cmsy10 has script capitals only
+    if name.startswith("cm") and character not in (ascii_uppercase if name == "cmsy10" else ascii_letters):
+        return None
+    drawn = font.getmask(character)
+    box = drawn.getbbox()
+    missing = font.getmask("\uffff")  # never a character: what the font draws in place of one
+    if box is None or bytes(drawn) == bytes(missing):
+        return None
+    fitted = font.font_variant(size=INK * 4 * INK // max(box[2] - box[0], box[3] - box[1]))
+    drawn = fitted.getmask(character)
+    picture = Image.frombytes("L", drawn.size, bytes(drawn)).crop(drawn.getbbox())
+    factor = INK / max(picture.size)
+    picture = picture.resize([max(1, round(side * factor)) for side in picture.size], Image.Resampling.BOX)
+    canvas = Image.new("L", (FIELD, FIELD))
+    canvas.paste(picture, [(FIELD - side) // 2 for side in picture.size])
+    return np.asarray(canvas) > 127
+
+
+def _draw(faces: _Faces, order: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Draw the faces `order` (N indices): float32 Nx8x8."""
+    n = len(order)
+    forward = _deformations(n, rng, strength)  # Nx2x2, field points to bitmap points before the fit
+    corners = faces.outline[order] @ forward.transpose(0, 2, 1)
+    low, high = corners.min(1), corners.max(1)
+    # size normalisation after the deformation: full height, at most `widest`, a slim character stays slim
+    height = BITMAP - 1 - 3 * strength * rng.random(n)
+    widest = np.minimum(BITMAP - 1, 23 + 4 * rng.standard_normal(n) * strength).clip(14)
+    extent = high - low + 1
+    fit = height / extent[:, 0]
+    fit_x = np.minimum(fit * np.exp(0.15 * strength * rng.standard_normal(n)), widest / extent[:, 1])
+    flat = np.minimum(fit, 2.5 * fit_x)  # a flat sign such as = must not become a block
+    scale = np.stack([flat, fit_x], 1)
+    shift = (BITMAP - 1) / 2 + strength * rng.normal(0, 0.8, (n, 2))
+    inverse = np.linalg.inv(scale[:, :, None] * forward)
+    grid = np.stack(np.meshgrid(np.arange(BITMAP), np.arange(BITMAP), indexing="ij"))
+    target = grid - shift[:, :, None, None] + _bending(n, rng, strength)
+    middle = (low + high) / 2
+    source = np.einsum("nij,njyx->niyx", inverse, target)
+    source += np.einsum("nij,nj->ni", np.linalg.inv(forward), middle)[:, :, None, None] + (FIELD - 1) / 2
+    layer = np.broadcast_to(order[:, None, None], source[:, 0].shape)
+    where = np.stack([layer, source[:, 0], source[:, 1]])
+    distance = map_coordinates(faces.fields, where, order=1, mode="nearest", output=np.float32)
+    size = np.sqrt(np.abs(np.linalg.det(scale[:, :, None] * forward)))  # bitmap points per field point
+    thicker = _thickening(faces.stroke[order] * size, rng, strength)
+    bitmap = np.clip(distance * size[:, None, None] + thicker[:, None, None] + 0.5, 0, 1)
+    return _average(bitmap, strength * rng.uniform(0.2, 1.2, n))
+
+
+def _deformations(n: int, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """N random rotations (deviation 7 degrees), shears (0.2) and stretches, as Nx2x2 matrices on (y, x)."""
+    angle, shear, stretch = rng.standard_normal((3, n)) * np.array([[0.12], [0.2], [0.15]]) * strength
+    cos, sin = np.cos(angle), np.sin(angle)
+    rotate = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
+    slant = np.tile(np.eye(2), (n, 1, 1))
+    slant[:, 1, 0] = shear
+    slant[:, 1, 1] = np.exp(stretch)
+    return rotate @ slant
+
+
+def _bending(n: int, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """A smooth random displacement per point, Nx2x32x32, deviation about 1.3 bitmap points."""
+    knots = rng.normal(0, 1.6 * strength, (n, 2, BEND_KNOTS, BEND_KNOTS))
+    spline = CubicSpline(np.linspace(0, BITMAP - 1, BEND_KNOTS), np.eye(BEND_KNOTS))(np.arange(BITMAP))
+    return np.einsum("yk,ndkl,xl->ndyx", spline, knots, spline, optimize=True)
+
+
+def _thickening(stroke: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """How far to move each edge outwards, in bitmap points, so that the stroke gets the width of a pen."""
+    pen = rng.uniform(3.5, 7.0, len(stroke))
+    # thinning stops early, or the hairlines of a bold face would vanish
+    return np.minimum(strength, 1) * np.maximum((pen - stroke) / 2, -0.25 * stroke)
+
+
+def _average(bitmap: np.ndarray, blur: np.ndarray) -> np.ndarray:
+    """Gaussian blur (deviation `blur`, N, in bitmap points) and the 4x4 block mean in one product: Nx8x8."""
+    points, block = np.arange(BITMAP), BITMAP // SIDE
+    kernel = np.exp(-(((points[:, None] - points) / np.maximum(blur, 1e-3)[:, None, None]) ** 2) / 2)
+    kernel /= kernel.sum(1, keepdims=True)
+    rows = kernel.reshape(len(blur), SIDE, block, BITMAP).mean(2)
+    mean = rows @ bitmap @ rows.transpose(0, 2, 1)
+    return (np.rint(mean * block**2) / block**2).astype(np.float32)
