@@ -1,0 +1,74 @@
+# `make` alone lists the targets. Whatever a target needs is set up first, once.
+PYTHON ?= python3
+export OMP_NUM_THREADS ?= 1
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+OLD := tlkit needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one, as in `make install PYTHON=python3.12`.
+NONE := tlkit needs Python 3.11 or newer, and there is no $(PYTHON) here: name one, as in `make install PYTHON=python3.12`.
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 120
+PYTEST := pytest -n 2 --dist loadfile $(NBVAL) --ignore notebooks/exercises tests notebooks
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-all lab notebooks claims bench student clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'PYTHON=python3.12 chooses the Python, TORCH_BACKEND=cpu the small torch; both count at the first set-up.'
+
+install: $(STAMP) ## set everything up in .venv (every other target does it by itself)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/pip || command -v $(PYTHON) > /dev/null || { echo '$(NONE)' >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit("$(OLD)" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt uv
+	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode \
+	  $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run test test-all notebooks bench: export HF_HUB_OFFLINE = 1
+
+run: $(STAMP) ## run the first part of the workbook: the report in build/, the verdicts here
+	tlkit run core --report build/report.html
+	tlkit claims
+
+# real data sets and weights beside the repository are used where they are; without them those tests are skipped
+ifeq ($(origin TLKIT_CACHE),undefined)
+ifneq ($(wildcard ../shared/cache/.),)
+test test-all: export TLKIT_CACHE = $(CURDIR)/../shared/cache
+endif
+endif
+
+test: $(STAMP) ## style, units and every committed notebook: minutes
+	ruff check
+	ruff format --check
+	$(PYTEST)
+
+test-all: $(STAMP) ## the same with the slow tests
+	ruff check
+	ruff format --check
+	$(PYTEST) -m ""
+
+lab: $(STAMP) ## open the notebooks in JupyterLab
+	jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+	  --KernelManager.transport=ipc notebooks
+
+notebooks: $(STAMP) ## build and execute the notebooks from notebooks/source; NUMBERS="11 12" for some
+	python tools/build_notebooks.py $(NUMBERS)
+
+student: $(STAMP) ## build notebooks/exercises, the copies without solutions
+	python tools/build_notebooks.py --student
+
+claims: $(STAMP) ## the verdict on every claim, from the committed records
+	tlkit claims
+
+bench: $(STAMP) ## measure speed and memory
+	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "$$script"; python "$$script"; done
+
+clean: ## remove what was built; .venv and downloaded data stay
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
+	find tlkit tests tools benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
