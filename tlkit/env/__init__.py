@@ -1,0 +1,29 @@
+"""What a process does first (threads, seed, device), where files lie, and the doctor."""
+
+from tlkit.env.checks import PARTS, Check, Part, doctor, missing
+from tlkit.env.process import (
+    cache_dir,
+    data_dir,
+    device,
+    seed_everything,
+    set_threads,
+    setup,
+    threads,
+    versions,
+)
+
+__all__ = [
+    "PARTS",
+    "Check",
+    "Part",
+    "cache_dir",
+    "data_dir",
+    "device",
+    "doctor",
+    "missing",
+    "seed_everything",
+    "set_threads",
+    "setup",
+    "threads",
+    "versions",
+]

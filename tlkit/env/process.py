@@ -1,0 +1,124 @@
+"""Threads, seed, device, folders: settings of a process, read from the environment.
+
+TLKIT_THREADS (default 1), TLKIT_DEVICE (default: the best there is), TLKIT_CACHE (default: the user's own).
+"""
+
+import os
+import random
+import sys
+import warnings
+from importlib import metadata, resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from tlkit.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    import torch
+
+REPORTED = (
+    "tlkit",
+    "torch",
+    "torchvision",
+    "fastai",
+    "timm",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "pillow",
+)
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def setup(seed: int | None = None) -> None:
+    """The first call of every notebook, command and worker: threads, a warning filter, and the seed if given.
+
+    Raises UserError for a bad TLKIT_THREADS or seed.
+    """
+    # fastai still scripts a few losses on import; the reader of a notebook can do nothing about it
+    warnings.filterwarnings("ignore", message=r".*torch\.jit.*deprecated")
+    set_threads()
+    if seed is not None:
+        seed_everything(seed)
+
+
+def threads() -> int:
+    """Threads a process may use: TLKIT_THREADS, or 1. Raises UserError where that is no positive number."""
+    text = os.environ.get("TLKIT_THREADS", "1")
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UserError(f"TLKIT_THREADS is {text!r}: set it to a whole number from 1 up, or unset it")
+    return int(text)
+
+
+def set_threads(count: int | None = None) -> None:
+    """Hold torch, numpy and scipy to `count` threads (None: `threads()`), and processes started from here too.
+
+    One is the default: idle threads that wait by spinning slow down every other process on the machine, and
+    the number of threads changes the last digits of a result.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    count = threads() if count is None else count
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(count)))
+    threadpool_limits(count)
+    torch.set_num_threads(count)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators of Python, numpy and torch, on every device. Raises UserError outside [0, 2³²)."""
+    import numpy as np
+    import torch
+
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed {seed} is out of range: give a whole number from 0 to {2**32 - 1}")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def device() -> "torch.device":
+    """TLKIT_DEVICE if set, else the first there is of cuda, mps, cpu. UserError for an absent one."""
+    import torch
+
+    counts = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
+    present = [kind for kind, count in counts.items() if count]
+    wanted = os.environ.get("TLKIT_DEVICE") or present[0]
+    kind, _, index = wanted.partition(":")
+    if kind not in counts:
+        raise unknown("device in TLKIT_DEVICE", wanted, counts)
+    if not (index or "0").isdigit() or int(index or 0) >= counts[kind]:
+        raise UserError(
+            f"TLKIT_DEVICE is {wanted!r}, absent here: unset it or set it to {' or '.join(present)}"
+        )
+    return torch.device(wanted)
+
+
+def version(package: str) -> str | None:
+    """The installed version of a distribution, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the installed packages that shape a number."""
+    found = {name: version(name) for name in REPORTED}
+    return {"python": sys.version.split()[0], **{name: text for name, text in found.items() if text}}
+
+
+def data_dir() -> Path:
+    """The small data that comes along: `tlkit/_data` in a wheel, `data/` beside the package in a checkout."""
+    package = Path(str(resources.files("tlkit")))
+    inside = package / "_data"
+    return inside if inside.is_dir() else package.parent / "data"
+
+
+def cache_dir() -> Path:
+    """The folder of sets and weights on request: TLKIT_CACHE, or the user's own. It may not exist."""
+    named = os.environ.get("TLKIT_CACHE")
+    return Path(named).expanduser() if named else platformdirs.user_cache_path("tlkit", appauthor=False)
