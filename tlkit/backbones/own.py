@@ -5,7 +5,6 @@ About 0.29 million parameters; an item is one bright-on-dark picture of one char
 
 import json
 import os
-import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -98,11 +97,12 @@ def save_glyph_net(net: GlyphNet, path: Path | str, classes: list[str]) -> None:
     path = Path(path)
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     content = save(tensors, metadata={"classes": json.dumps(classes, ensure_ascii=False)})
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
-        part.write(content)
-        part.flush()
-        os.fsync(part.fileno())
-    os.replace(part.name, path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
 
 
 def load_glyph_net(path: Path | str) -> tuple[GlyphNet, list[str]]:
