@@ -54,7 +54,7 @@ def threads() -> int:
 
 
 def set_threads(count: int | None = None) -> None:
-    """Hold torch, numpy and scipy to `count` threads (None: `threads()`), and processes started from here too.
+    """Hold torch, numpy and scipy to `count` threads (None: `threads()`), child processes too.
 
     One is the default: idle threads that wait by spinning slow down every other process on the machine, and
     the number of threads changes the last digits of a result.

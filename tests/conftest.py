@@ -1,0 +1,33 @@
+"""One thread, no network, no window; hypothesis repeatable; real data or a reason to skip."""
+
+import os
+from pathlib import Path
+
+# before torch or matplotlib is imported anywhere
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import pytest
+from hypothesis import settings
+
+from tlkit import env
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=50)
+settings.load_profile("repeatable")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.real("hymenoptera", ...)` needs those folders of the cache."""
+    names = [name for mark in item.iter_markers("real") for name in mark.args]
+    absent = [name for name in names if not (env.cache_dir() / name).is_dir()]
+    if absent:
+        pytest.skip(f"needs {', '.join(absent)} in {env.cache_dir()}: `tlkit data get {' '.join(absent)}`")
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository."""
+    return ROOT

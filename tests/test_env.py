@@ -1,0 +1,221 @@
+import os
+import random
+import subprocess
+import sys
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from tlkit import env
+from tlkit.env import checks, process
+from tlkit.errors import UserError
+
+
+def named(name: str) -> env.Check:
+    return next(check for check in env.doctor() if check.name == name)
+
+
+@pytest.fixture
+def threads_back():
+    """Leave the process as it was found."""
+    before, variables = (
+        torch.get_num_threads(),
+        {name: os.environ.get(name) for name in process.THREAD_VARIABLES},
+    )
+    yield
+    torch.set_num_threads(before)
+    for name, value in variables.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def test_one_thread_unless_told_otherwise(monkeypatch, threads_back):
+    monkeypatch.delenv("TLKIT_THREADS", raising=False)
+    torch.set_num_threads(2)
+    env.set_threads()
+    assert torch.get_num_threads() == 1
+    assert os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    monkeypatch.setenv("TLKIT_THREADS", "2")
+    env.setup()
+    assert torch.get_num_threads() == 2
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+
+
+def test_linear_algebra_loaded_before_is_held_too(threads_back):
+    from threadpoolctl import threadpool_info
+
+    env.set_threads(1)
+    assert {pool["num_threads"] for pool in threadpool_info()} == {1}
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "²"])
+def test_bad_thread_count_is_one_sentence(monkeypatch, text):
+    monkeypatch.setenv("TLKIT_THREADS", text)
+    with pytest.raises(UserError, match="TLKIT_THREADS"):
+        env.setup()
+    check = named("threads")
+    assert not check.ok
+    assert "TLKIT_THREADS" in check.remedy
+
+
+def draw() -> tuple[float, float, float]:
+    return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+
+def test_seed_repeats_every_generator():
+    env.setup(7)
+    first = draw()
+    env.seed_everything(8)
+    other = draw()
+    env.seed_everything(7)
+    assert draw() == first
+    assert all(a != b for a, b in zip(first, other, strict=True))
+
+
+def test_setup_without_a_seed_leaves_the_generators_alone():
+    env.setup(7)
+    expected = draw()
+    env.seed_everything(7)
+    env.setup()
+    assert draw() == expected
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seed_out_of_range(seed):
+    with pytest.raises(UserError, match=str(seed)):
+        env.seed_everything(seed)
+
+
+def test_setup_silences_the_scripting_warning_and_no_other():
+    message = "`torch.jit.script` is deprecated. Please switch to `torch.compile` or `torch.export`."
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        env.setup()
+        warnings.warn(message, FutureWarning, stacklevel=1)
+        warnings.warn("something else is deprecated", FutureWarning, stacklevel=1)
+    assert [str(w.message) for w in seen] == ["something else is deprecated"]
+
+
+def test_device_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("TLKIT_DEVICE", "cpu")
+    assert env.device() == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("TLKIT_DEVICE", "cuda:1")
+    assert env.device() == torch.device("cuda", 1)
+    monkeypatch.delenv("TLKIT_DEVICE")
+    assert env.device() == torch.device("cuda")
+
+
+@pytest.mark.parametrize("wanted", ["cuda:2", "cuda:one", "cpu:1", "mps", "gpu"])
+def test_absent_device_is_named_with_a_remedy(monkeypatch, wanted):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setenv("TLKIT_DEVICE", wanted)
+    with pytest.raises(UserError, match=f"TLKIT_DEVICE.*{wanted}"):
+        env.device()
+    check = named("device")
+    assert not check.ok
+    assert check.found == wanted
+
+
+def test_versions_name_what_shapes_a_number():
+    found = env.versions()
+    assert found["python"] == sys.version.split()[0]
+    assert found["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
+    assert set(found) == {"python", *process.REPORTED}
+
+
+def test_folders(monkeypatch, tmp_path, root):
+    assert env.data_dir() == root / "data"
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
+    assert env.cache_dir() == tmp_path
+    monkeypatch.setenv("TLKIT_CACHE", "~/sets")
+    assert env.cache_dir().is_absolute()
+    monkeypatch.delenv("TLKIT_CACHE")
+    assert env.cache_dir().name == "tlkit"
+
+
+def test_doctor_finds_this_machine_installed():
+    assert named("Python").ok
+    assert named("packages").ok
+    assert named("part 1: foundations").ok
+    assert env.missing("1") == []
+
+
+def test_doctor_names_the_absent_and_the_out_of_range(monkeypatch):
+    installed = {"timm": None, "fastai": "3.0.0"}
+    real = checks.version
+    monkeypatch.setattr(checks, "version", lambda name: installed.get(name, real(name)))
+    check = named("packages")
+    assert not check.ok
+    assert "missing: timm" in check.found
+    assert "(3.0.0)" in check.found
+    assert "constraints.txt" in check.remedy
+    assert "timm" in env.missing("1")
+    assert "`pip install timm`" in named("part 1: foundations").remedy
+
+
+def test_another_version_within_range_is_told_and_well(monkeypatch):
+    real = checks.version
+    pinned = checks._pinned()["torch"]
+    other = {"torch": "2.9.1", "numpy": f"{real('numpy')}+local"}
+    monkeypatch.setattr(checks, "version", lambda name: other.get(name, real(name)))
+    check = named("packages")
+    assert check.ok
+    assert f"other than pinned: torch 2.9.1 ({pinned})" in check.found
+    assert "numpy" not in check.found
+
+
+def test_memory_is_weighed(monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1.5e9, total=4e9))
+    check = named("memory")
+    assert not check.ok
+    assert check.found == "1.5 GB free of 4.0 GB"
+
+
+def test_cache_and_sets(monkeypatch, tmp_path):
+    folder = tmp_path / "sets"
+    monkeypatch.setenv("TLKIT_CACHE", str(folder))
+    assert "not made yet" in named("cache").found
+    assert not folder.exists()
+    assert set(env.missing("photos")) == {"hymenoptera", "caltech_wildlife", "weights_vision"}
+    assert named("sets").found.startswith("none")
+
+    (folder / "hymenoptera").mkdir(parents=True)
+    assert "hymenoptera" in env.missing("photos"), "an empty folder is no set"
+    (folder / "hymenoptera" / "a.jpg").touch()
+    assert "hymenoptera" not in env.missing("photos")
+    assert named("sets").found == "hymenoptera"
+    part = next(check for check in env.doctor() if check.name.startswith("part photos"))
+    assert not part.ok
+    assert part.remedy == "`tlkit data get caltech_wildlife weights_vision`"
+
+
+def test_cache_that_cannot_be_used(monkeypatch, tmp_path):
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
+    monkeypatch.setattr(checks.os, "access", lambda *_: False)
+    assert not named("cache").ok
+    assert "not writable" in named("cache").found
+    monkeypatch.undo()
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("TLKIT_CACHE", str(file / "below"))
+    assert not named("cache").ok
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: SimpleNamespace(free=5e8))
+    assert not named("cache").ok
+    assert "TLKIT_CACHE" in named("cache").remedy
+
+
+def test_unknown_part():
+    with pytest.raises(UserError, match="photos"):
+        env.missing("photo")
+
+
+def test_env_is_light():
+    code = "import sys, tlkit.env; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "False"]
