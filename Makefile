@@ -60,14 +60,14 @@ lab: $(STAMP) ## open the notebooks in JupyterLab
 notebooks: $(STAMP) ## build and execute the notebooks from notebooks/source; NUMBERS="11 12" for some
 	python tools/build_notebooks.py $(NUMBERS)
 
-student: $(STAMP) ## build notebooks/exercises, the copies without solutions
-	python tools/build_notebooks.py --student
-
 claims: $(STAMP) ## the verdict on every claim, from the committed records
 	tlkit claims
 
 bench: $(STAMP) ## measure speed and memory
 	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "$$script"; python "$$script"; done
+
+student: $(STAMP) ## build notebooks/exercises, the copies without solutions
+	python tools/build_notebooks.py --student
 
 clean: ## remove what was built; .venv and downloaded data stay
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
