@@ -121,9 +121,16 @@ def test_the_wheel_carries_the_small_data_and_nothing_else(root, tmp_path):
 
 
 def make(*args: str, cwd, **variables: str) -> subprocess.CompletedProcess:
-    env = {
-        k: v for k, v in os.environ.items() if k not in {"TLKIT_CACHE", "MAKEFLAGS", "MAKELEVEL"}
-    } | variables
+    ours = {
+        "TLKIT_CACHE",
+        "HF_HUB_OFFLINE",
+        "OMP_NUM_THREADS",
+        "TORCH_BACKEND",
+        "PYTHON",
+        "MAKEFLAGS",
+        "MAKELEVEL",
+    }
+    env = {name: value for name, value in os.environ.items() if name not in ours} | variables
     return subprocess.run(["make", *args], cwd=cwd, env=env, capture_output=True, text=True)
 
 
