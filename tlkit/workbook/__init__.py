@@ -1,0 +1,9 @@
+"""The notebooks of the workbook: list them, choose some, run them with other parameters."""
+
+from tlkit.workbook.listing import NotebookInfo, home, notebooks, parameters, parse, pick, select
+from tlkit.workbook.running import KERNEL, RunResult, one_thread, run
+
+__all__ = [
+    "KERNEL", "NotebookInfo", "RunResult", "home", "notebooks", "one_thread", "parameters", "parse", "pick",
+    "run", "select",
+]  # fmt: skip

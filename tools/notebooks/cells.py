@@ -1,0 +1,174 @@
+"""Source cells to notebook cells: stable ids, filled placeholders, folded hints, Colab, student copies."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tlkit.errors import UserError
+
+PLACEHOLDER = re.compile(r"\{\{([^{}\n]+)\}\}")
+EXERCISE = re.compile(r"^#+ .*?\bExercise (\d+\.\d+)", re.M)
+STUB = "# stub:"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+FOLDED = {"hint": "Hint", "answer": "An answer"}
+Block = tuple[str | None, list[str]]  # a line of the source (None: the build adds it), the lines it becomes
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one notebook needs besides its cells."""
+
+    name: str
+    repository: str = ""
+    seconds: int | None = None
+    fill: Callable[[str], str] | None = None  # '{{…}}' to text; None: tlkit.claims.fill, imported when needed
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    """The tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def identify(nb: NotebookNode) -> NotebookNode:
+    """Give every cell the hash of its text as id, so that a rebuild changes nothing; repeats are numbered."""
+    seen: dict[str, int] = {}
+    for cell in nb.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    return nb
+
+
+def fingerprint(cells: list[NotebookNode]) -> str:
+    """One short hash of what a person edits in cells: kind, text, tags; ids and outputs do not count."""
+    content = [[c.cell_type, c.source, sorted(tags(c))] for c in cells]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def split_stub(source: str) -> tuple[str, str]:
+    """A solution cell as solution and stub: the lines after `# stub:`, without their comment signs."""
+    body, mark, rest = f"{source}\n".partition(f"{STUB}\n")
+    stub = [re.sub("^# ?", "", line) for line in rest.splitlines()] if mark else []
+    return body.rstrip(), "\n".join(stub).strip("\n")
+
+
+def assemble(raw: NotebookNode, page: Page) -> NotebookNode:
+    """The notebook of a source, without outputs."""
+    cells = [_built(cell, page, first=i == 0) for i, cell in enumerate(identify(raw).cells)]
+    return _notebook(_with_colab(cells, page), source=fingerprint(raw.cells))
+
+
+def student(raw: NotebookNode, page: Page) -> NotebookNode:
+    """The copy to work in: solutions become open cells, answers are left out, nothing has run."""
+    cells, exercise = [], ""
+    for i, cell in enumerate(identify(raw).cells):
+        if found := EXERCISE.findall(cell.source if cell.cell_type == "markdown" else ""):
+            exercise = found[-1]
+        if "answer" in tags(cell):
+            continue
+        cells.append(_built(cell, page, first=i == 0))
+        if "solution" in tags(cell):
+            if not exercise:
+                raise UserError(
+                    f"{page.name}, cell {i + 1}: a solution before any '### Exercise NN.k' heading."
+                )
+            cells[-1].source = _open(cell.source, exercise)
+    cells[0].source += (
+        "\n\n**Your copy.** Write in the cells that say *Your code here*; "
+        f"the [worked notebook](../{page.name}.ipynb) holds the solutions."
+    )
+    return _notebook(_with_colab(cells, page, "exercises/"))
+
+
+def _open(source: str, exercise: str) -> str:
+    message = f"exercise {exercise}: write your answer, then run on"
+    lines = ["# Your code here.", split_stub(source)[1], f'raise NotImplementedError("{message}")']
+    return "\n".join(filter(None, lines))
+
+
+def _notebook(cells: list[NotebookNode], **hashes: str) -> NotebookNode:
+    nb = new_notebook(cells=cells, metadata=deepcopy(METADATA))
+    nb.metadata["tlkit"] = {**hashes, "cells": fingerprint(cells)}
+    nb.nbformat_minor = 5
+    return nb
+
+
+def _built(cell: NotebookNode, page: Page, first: bool) -> NotebookNode:
+    metadata = {"tags": list(tags(cell))} if tags(cell) else {}
+    if cell.cell_type == "code":
+        return new_code_cell(split_stub(cell.source)[0], id=cell.id, metadata=metadata)
+    lines = [line for _, built in rendered(cell, page, first) for line in built]
+    return new_markdown_cell("\n".join(lines), id=cell.id, metadata=metadata)
+
+
+def rendered(cell: NotebookNode, page: Page, first: bool) -> list[Block]:
+    """A Markdown cell line by line, beside what each line becomes."""
+    blocks: list[Block] = [(line, _filled(line, page).split("\n")) for line in cell.source.split("\n")]
+    for tag in FOLDED.keys() & set(tags(cell)):
+        opening = ["<details>", f"<summary>{FOLDED[tag]}</summary>", ""]
+        blocks = [(None, opening), *blocks, (None, ["", "</details>"])]
+    if first and page.repository:
+        blocks.insert(1, (None, ["", _badge(page, "")]))
+    return blocks
+
+
+def _filled(line: str, page: Page) -> str:
+    return PLACEHOLDER.sub(partial(_value, page=page), line)
+
+
+def _value(found: re.Match, page: Page) -> str:
+    name = found[1].strip()
+    if name == "time":
+        if page.seconds is None:
+            raise UserError(
+                f"{page.name} has no measured time for {{{{time}}}} yet: build it, executed, first."
+            )
+        return spoken(page.seconds)
+    if page.fill is None:
+        from tlkit.claims import fill
+    else:
+        fill = page.fill
+    try:
+        text = fill(found[0])
+    except (UserError, KeyError) as error:
+        raise UserError(f"{page.name}, placeholder {found[0]}: {error.args[0]}") from error
+    if text == found[0]:
+        raise UserError(f"{page.name}, placeholder {found[0]}: nothing fills it; check its name.")
+    return text
+
+
+def spoken(seconds: int) -> str:
+    """Seconds as people say them: 25 s, 1 min 5 s."""
+    minutes, rest = divmod(seconds, 60)
+    return " ".join(([f"{minutes} min"] if minutes else []) + ([f"{rest} s"] if rest or not minutes else []))
+
+
+def _badge(page: Page, folder: str) -> str:
+    path = page.repository.removeprefix("https://")
+    target = f"https://colab.research.google.com/{path.replace('github.com', 'github', 1)}"
+    image = "https://colab.research.google.com/assets/colab-badge.svg"
+    return f"[![Open in Colab]({image})]({target}/blob/main/notebooks/{folder}{page.name}.ipynb)"
+
+
+def _with_colab(cells: list[NotebookNode], page: Page, folder: str = "") -> list[NotebookNode]:
+    """With a repository address: the install cell, second, and the badge pointing at this very copy."""
+    if not page.repository:
+        return cells
+    cells[0].source = cells[0].source.replace(_badge(page, ""), _badge(page, folder))
+    install = (
+        "# Only on Colab: fetch the helper package.\n"
+        "import sys\n\n"
+        'if "google.colab" in sys.modules:\n'
+        f'    %pip install -q "tlkit @ git+{page.repository}"'
+    )
+    return [cells[0], new_code_cell(install, id="colab", metadata={"tags": ["colab"]}), *cells[1:]]

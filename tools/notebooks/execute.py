@@ -1,0 +1,83 @@
+"""Execute a notebook in a fresh kernel, and refuse outputs that nobody wants to keep."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import gettempdir
+from time import perf_counter
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat import writes as as_text
+
+from tlkit.errors import UserError
+from tlkit.workbook import KERNEL, one_thread
+from tools.notebooks.cells import METADATA
+
+CELL_SECONDS = 300
+FIGURE_BYTES = 100_000
+NOTEBOOK_BYTES = 1_000_000
+
+
+def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_SECONDS) -> float:
+    """Run every cell, in place, outputs and widget state kept; returns the seconds, kernel start included.
+
+    Raises UserError, naming the cell, when one fails.
+    """
+    settings = {"timeout": cell_seconds, "record_timing": False, "store_widget_state": True}
+    client = NotebookClient(nb, resources={"metadata": {"path": str(folder)}}, **settings, **KERNEL)
+    started = perf_counter()
+    try:
+        with one_thread():
+            client.execute()
+    except CellExecutionError as failure:
+        message = f"{failure.ename}: {failure.evalue}".strip().splitlines()[-1]
+        raise UserError(f"{name}, {label(nb, _failed(nb))}: {message}") from failure
+    except (CellTimeoutError, DeadKernelError) as failure:
+        raise UserError(f"{name}, {label(nb, _failed(nb))}: {str(failure).splitlines()[0]}") from failure
+    seconds = perf_counter() - started
+    for output in (out for cell in nb.cells for out in cell.get("outputs", ()) if "traceback" in out):
+        output["traceback"] = [line.replace(f"{folder.parent}{os.sep}", "") for line in output["traceback"]]
+    nb.metadata["language_info"] = dict(METADATA["language_info"])  # without this machine's Python version
+    return seconds
+
+
+def label(nb: NotebookNode, position: int) -> str:
+    """How messages name a cell: its place, counted from 1, and its first line."""
+    return f"cell {position + 1} ({(nb.cells[position].source.splitlines() or [''])[0]})"
+
+
+def _failed(nb: NotebookNode) -> int:
+    """The last cell that was started."""
+    code = [i for i, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+    return max((i for i in code if nb.cells[i].execution_count or nb.cells[i].outputs), default=code[0])
+
+
+def refuse(nb: NotebookNode, name: str, root: Path) -> None:
+    """Raise UserError, naming the cell, for noise, paths of this machine, and what is too large to keep."""
+    widgets = nb.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {})
+    outputs = [(label(nb, i), out) for i, cell in enumerate(nb.cells) for out in cell.get("outputs", ())]
+    for model in widgets.get("state", {}).values():
+        outputs += [("a widget", out) for out in model.get("state", {}).get("outputs", ())]
+    faults = [f"{where} {fault}" for where, out in outputs for fault in _faults(out, root)]
+    size = len(as_text(nb).encode())
+    if size > NOTEBOOK_BYTES:
+        faults.append(f"it has {size / 1e6:.1f} MB, more than 1 MB: draw fewer or smaller figures")
+    if faults:
+        raise UserError(f"{name}: " + "; ".join(faults) + ".")
+
+
+def _faults(output: dict, root: Path) -> Iterator[str]:
+    if output["output_type"] == "stream" and output["name"] == "stderr":
+        yield f"writes to stderr ({output['text'].strip().splitlines()[0]}): mend its cause"
+    data = output.get("data", {})
+    for kind in filter(lambda kind: kind.startswith("image/"), data):
+        size = len(data[kind]) * (1 if "svg" in kind else 3 / 4)  # the others are base64
+        if size > FIGURE_BYTES:
+            yield f"draws a figure of {size / 1000:.0f} kB, more than 100 kB: lower its dpi or its size"
+    shown = [output.get("text", ""), *(str(v) for k, v in data.items() if not k.startswith("image/"))]
+    for place in {str(root), str(Path.home()), gettempdir()} - {os.sep}:
+        if re.search(re.escape(place) + r"(?![\w.-])", "\n".join([*shown, *output.get("traceback", ())])):
+            yield f"shows a path of this machine ({place})"
