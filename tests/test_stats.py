@@ -44,7 +44,7 @@ def test_symmetric_differences_get_students_t():
 
 
 def test_hall_end_by_hand():
-    """One far value above: the upper end moves out to the root of Hall's cubic, the lower end stays Student's."""
+    """One far value above: the upper end moves out to the root of Hall's cubic, the lower one stays."""
     d = np.array([0.0, 0.0, 0.1, 0.1, 1.0])
     n, mean, sd = 5, d.mean(), d.std(ddof=1)
     gamma = n / (4 * 3) * ((d - mean) ** 3).sum() / sd**3
@@ -58,15 +58,12 @@ def test_hall_end_by_hand():
 
 
 def test_crossed_interval_by_hand(monkeypatch):
-    """Seeds average 1/2, 3/4, 1/4, items 2/3, 1/3, 0, 1: pencil and paper, without and with the resolution."""
+    """Seeds average 1/2, 3/4, 1/4, items 2/3, 1/3, 0, 1: by hand, without and with the resolution."""
     monkeypatch.setattr(intervals, "ITEM_RESOLUTION", 0.0)
     x = np.array([[1, 0, 0, 1], [1, 1, 0, 1], [0, 0, 0, 1.0]])
     mean, error, df, _ = intervals.crossed_error(x)
-    ms_seed, ms_item, ms_rest = (
-        1 / 4,
-        5 / 9,
-        5 / 36,
-    )  # sums of squares 1/2, 5/3, 5/6 on 2, 3, 6 degrees of freedom
+    # sums of squares 1/2, 5/3, 5/6 on 2, 3, 6 df
+    ms_seed, ms_item, ms_rest = 1 / 4, 5 / 9, 5 / 36
     assert mean == 0.5
     assert error == pytest.approx(np.sqrt((1 / 4 + 5 / 9 - 5 / 36) / 12))
     assert df == pytest.approx((2 / 3) ** 2 / (ms_seed**2 / 2 + ms_item**2 / 3 + ms_rest**2 / 6))
@@ -359,6 +356,14 @@ def test_a_dip_in_the_curve_is_levelled():
     assert str(found) == "2.0x"
 
 
+@pytest.mark.parametrize("n", [5, 10, 20])
+def test_expanded_percentiles_make_a_bootstrap_as_wide_as_the_t_interval(n):
+    """A resampled mean has variance (n - 1) / n of the unbiased one; the quantiles make up for it."""
+    low, high = saving._expanded(n)
+    assert ndtri(low) * np.sqrt((n - 1) / n) == pytest.approx(t.ppf(0.025, n - 1))
+    assert low + high == pytest.approx(1)
+
+
 @settings(max_examples=50)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=8))
 def test_isotonic_agrees_with_scipy(curve):
@@ -409,7 +414,7 @@ def test_short_form_passes_and_agrees_with_the_committed_long_form(short):
 
 
 def test_committed_form_judges_what_it_must():
-    """Coverage at 5, 10, 20 seeds on normal, skewed and items x seeds data; families; each within its band."""
+    """Coverage at 5, 10, 20 seeds on normal, skewed and items x seeds data; families; all in band."""
     rows = _rows(json.loads(COMMITTED.read_text()))
     judged = {key for key, row in rows.items() if row["status"] == "PASS"}
     for n in (5, 10, 20):
@@ -464,6 +469,7 @@ def test_table_and_file(short, tmp_path):
 
 
 def test_import_leaves_the_heavy_parts_out():
-    code = "import sys, tlkit.stats; print(*(m for m in ('torch', 'scipy.stats', 'sklearn') if m in sys.modules))"
+    heavy = ("torch", "scipy.stats", "sklearn")
+    code = f"import sys, tlkit.stats; print(*(m for m in {heavy} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
