@@ -87,7 +87,7 @@ def glyph_input(raw: Tensor | np.ndarray | Image.Image) -> Tensor:
         raise UserError(f"a glyph has the shape 1x8x8 or Nx1x8x8, not {tuple(items.shape)}: reshape it.")
     batch = items if items.ndim == 4 else items[None]
     if batch.shape[-2:] != (RAW_SIZE, RAW_SIZE):
-        batch = F.interpolate(batch, (RAW_SIZE, RAW_SIZE), mode="bilinear", antialias=True)
+        batch = F.adaptive_avg_pool2d(batch, RAW_SIZE)
     batch = F.interpolate(batch, (INPUT_SIZE, INPUT_SIZE), mode="bilinear")
     return batch if items.ndim == 4 else batch[0]
 

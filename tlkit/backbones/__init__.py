@@ -1,0 +1,227 @@
+"""Pretrained networks by name: our own, or any timm or torchvision model with weights from the hub or a file."""
+
+import copy
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from tlkit.backbones import own, pictures
+from tlkit.backbones.chain import Chain
+from tlkit.backbones.split import split
+from tlkit.env import data_dir
+from tlkit.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A source network: how to build its chain, how to feed it, and where its weights come from.
+
+    `name` is how records call it, `digest` identifies the weights. `chain()` has the source's own head on top.
+    """
+
+    name: str
+    digest: str
+    build: Callable[[bool], tuple[Chain, nn.Module]]
+    transform: Callable[[Any], torch.Tensor]
+    transform_key: str
+    card: dict = field(default_factory=dict)
+
+    @cached_property
+    def _pristine(self) -> tuple[Chain, nn.Module]:
+        chain, pool = self.build(True)
+        return chain.eval(), pool.eval()
+
+    @property
+    def stages(self) -> list[str]:
+        """The names of the stages, stem first."""
+        return self._pristine[0].names
+
+    @property
+    def pool(self) -> nn.Module:
+        """The parameter-free step from the last stage to one vector an item."""
+        return self._pristine[1]
+
+    def pretrained(self) -> Chain:
+        """The source's weights, source head included; shared, in eval mode: read it, do not train it."""
+        return self._pristine[0]
+
+    def fresh(self, start: str = "pretrained") -> Chain:
+        """A chain of one's own to train, with an empty head.
+
+        `start="random"` draws new weights from torch's global generator: seed it first.
+        """
+        chain = self.build(False)[0] if start == "random" else copy.deepcopy(self._pristine[0])
+        chain.head = nn.Identity()
+        return chain
+
+    def source_head(self) -> nn.Module:
+        """The head the network was trained with, for asking what it still knows of its source task."""
+        return copy.deepcopy(self._pristine[0].head)
+
+
+def names() -> list[str]:
+    """Our own backbones, by the cards in `data/backbones`."""
+    return sorted(path.stem for path in (data_dir() / "backbones").glob("*.json"))
+
+
+@lru_cache(maxsize=4)
+def load(spec: str, weights: str | None = None) -> Backbone:
+    """The backbone called `spec`: `letters`, `timm:NAME[,key=value]`, `torchvision:NAME[,key=value]`.
+
+    `weights`: a .safetensors or .pt file of tensors for a timm or torchvision name; a JSON card of the same stem
+    beside it may give `input`, `mean` and `std`. Keys: `size` (pixels a side) and `pretrained` (true or false) are
+    ours, the rest goes to the model's constructor. Nothing large is read before a chain is asked for.
+    Raises UserError for an unknown name, unreadable weights, or weights of another architecture.
+    """
+    library, _, rest = spec.partition(":")
+    if library not in ("timm", "torchvision") or not rest:
+        return _own(spec, weights)
+    name, *pairs = rest.split(",")
+    options = dict(_option(pair, spec) for pair in pairs)
+    card = _read_card(weights)
+    for key, value in re.findall(r"(\w+)=(\w+)", str(card.get("arch", ""))):
+        options.setdefault(key, value)
+    view = pictures.View.from_card(card, options.pop("size", None), library, name)
+    from_hub = bool(options.pop("pretrained", True)) and not weights
+    digest = _file_digest(weights) if weights else (f"hub-{name}" if from_hub else "untrained")
+    build = partial(_build, library, name, options, weights, from_hub, view.size)
+    label = f"{spec}~{Path(weights).stem}" if weights else spec
+    return Backbone(label, digest, build, view, str(view), card)
+
+
+def _own(name: str, weights: str | None) -> Backbone:
+    path = data_dir() / "backbones" / f"{name}.safetensors"
+    if weights:
+        raise UserError(
+            f"--weights goes with timm:NAME or torchvision:NAME; {name!r} has weights of its own."
+        )
+    if not path.exists():
+        raise unknown("backbone", name, [*names(), "timm:NAME", "torchvision:NAME"])
+
+    def build(pretrained: bool) -> tuple[Chain, nn.Module]:
+        net = own.load_glyph_net(path)[0] if pretrained else own.GlyphNet(1)
+        pool = nn.Sequential(net.head.pool, net.head.flatten)
+        chain = Chain(
+            {stage: getattr(net, stage) for stage in own.STAGES}, nn.Sequential(pool, net.head.linear)
+        )
+        return chain, pool
+
+    return Backbone(
+        name,
+        _file_digest(path),
+        build,
+        own.glyph_input,
+        "glyph16",
+        json.loads(path.with_suffix(".json").read_text()),
+    )
+
+
+def _build(
+    library: str, name: str, options: dict, weights: str | None, from_hub: bool, size: int, pretrained: bool
+):
+    model = _create(library, name, options, from_hub and pretrained)
+    if weights and pretrained:
+        load_weights(model, Path(weights), name)
+    return split(model, torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)))
+
+
+def _create(library: str, name: str, options: dict, pretrained: bool) -> nn.Module:
+    """The library's model; the hub is asked only for pretrained weights."""
+    if library == "timm":
+        import timm
+
+        if name.split(".")[0] not in timm.list_models():
+            raise unknown("timm model", name, timm.list_models())
+        make = partial(timm.create_model, name, pretrained=pretrained, **options)
+    else:
+        from torchvision.models import get_model, list_models
+
+        if name not in list_models():
+            raise unknown("torchvision model", name, list_models())
+        make = partial(get_model, name, weights="DEFAULT" if pretrained else None, **options)
+    try:
+        return make()
+    except TypeError as error:
+        raise UserError(f"{library}:{name} does not take the option {options}: {error}.") from error
+    except (OSError, RuntimeError) as error:
+        if not pretrained:
+            raise
+        raise UserError(
+            f"no pretrained weights for {library}:{name} could be fetched ({type(error).__name__}): "
+            "go online, unset HF_HUB_OFFLINE, or give a file with --weights."
+        ) from error
+
+
+def load_weights(model: nn.Module, path: Path, name: str) -> None:
+    """Copy tensors from `path` into `model`; a pickle that would run code is refused, never opened.
+
+    Raises UserError when the file is absent, is no tensor file, or is of another architecture.
+    """
+    state = read_tensors(path)
+    have = model.state_dict()
+    odd = sorted(
+        k
+        for k in have.keys() | state.keys()
+        if k not in state or k not in have or state[k].shape != have[k].shape
+    )
+    if odd:
+        raise UserError(
+            f"{path} holds weights of another architecture than {name}: {len(odd)} tensors differ, "
+            f"the first is {odd[0]}; name the architecture the file was saved from."
+        )
+    model.load_state_dict(state)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a .safetensors or .pt file, tensors only (`weights_only=True`). Raises UserError."""
+    if not path.is_file():
+        raise UserError(f"there is no weights file at {path}: check the path.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, UnpicklingError, SafetensorError) as error:
+        kind = type(error).__name__
+        raise UserError(
+            f"{path} is not a file of plain tensors ({kind}), or is a pickle that would run code: "
+            "it was not opened; save the weights as safetensors."
+        ) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
+        raise UserError(f"{path} holds no state dict of tensors: save model.state_dict() as safetensors.")
+    return state
+
+
+def _option(pair: str, spec: str) -> tuple[str, Any]:
+    key, equals, value = pair.partition("=")
+    if not equals or not key.isidentifier():
+        raise UserError(f"backbone {spec!r}: {pair!r} does not read key=value, as in timm:resnet18,size=96.")
+    try:
+        return key, json.loads(value.lower())
+    except json.JSONDecodeError:
+        return key, value
+
+
+def _read_card(weights: str | None) -> dict:
+    path = Path(weights).with_suffix(".json") if weights else None
+    return json.loads(path.read_text()) if path and path.is_file() else {}
+
+
+@lru_cache(maxsize=16)
+def _file_digest(path: str | Path) -> str:
+    if not Path(path).is_file():
+        raise UserError(f"there is no weights file at {path}: check the path.")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

@@ -1,0 +1,170 @@
+"""Any image model as a chain of stages, without changing the function it computes (checked, not trusted)."""
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tlkit.backbones.chain import Chain, TokenPool
+from tlkit.errors import UserError
+
+_CONTAINERS = {"blocks": "block", "stages": "stage", "layers": "layer", "features": "block"}
+_JOINS = (
+    "bn",
+    "norm",
+    "act",
+    "relu",
+    "maxpool",
+    "pos_drop",
+    "patch_drop",
+    "norm_pre",
+    "final_conv",
+    "layernorm",
+)
+
+
+class _Embed(nn.Module):
+    """The front of a timm vision transformer: patches, class token, positions."""
+
+    def __init__(self, vit: nn.Module):
+        super().__init__()
+        shell = copy.copy(vit)  # shares the tensors; the parts that become other stages are taken out
+        shell._modules = {
+            k: m
+            for k, m in vit._modules.items()
+            if k in ("patch_embed", "pos_drop", "patch_drop", "norm_pre")
+        }
+        self.vit = shell
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.vit._pos_embed(self.vit.patch_embed(x))
+        return self.vit.norm_pre(self.vit.patch_drop(x))
+
+
+class _ReluPool(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.adaptive_avg_pool2d(F.relu(x), 1).flatten(1)
+
+
+def split(model: nn.Module, example: torch.Tensor) -> tuple[Chain, nn.Module]:
+    """(chain, pool): the model's stages with its own classifier as the head, and the parameter-free pooling.
+
+    `example`: a batch (2 x 3 x H x W) on which the chain must give the model's own output to within 1e-5 of its
+    scale; the chain shares the model's tensors. Raises UserError if no known cut reproduces the model.
+    """
+    model.eval()
+    pieces = list(_pieces(model))
+    with torch.inference_mode():
+        want = model(example)
+        for tail in _tails(model):
+            chain, pool = _assemble(pieces, tail)
+            if _agrees(chain, example, want):
+                return chain, pool
+    kind = type(model).__name__
+    raise UserError(
+        f"{kind} does not come apart into a plain chain of stages: choose another architecture (timm: names work best)."
+    )
+
+
+def _agrees(chain: Chain, example: torch.Tensor, want: torch.Tensor) -> bool:
+    try:
+        got = chain.eval()(example)
+    except (
+        RuntimeError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+    ):  # shapes of this guess do not fit: it is not the model
+        return False
+    return got.shape == want.shape and bool((got - want).abs().max() <= 1e-5 * want.abs().max().clamp(min=1))
+
+
+def _pieces(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Children in order, containers opened, the last classifier as the piece called 'fc'."""
+    if hasattr(model, "_pos_embed"):
+        yield "embed", _Embed(model)
+    for name, child in model.named_children():
+        if hasattr(model, "_pos_embed") and name in ("patch_embed", "pos_drop", "patch_drop", "norm_pre"):
+            continue
+        if isinstance(child, nn.Linear):
+            yield "fc", child
+        elif name == "features" and sum(isinstance(m, nn.MaxPool2d) for m in child) > 1:
+            yield from _cut_at_pools(child)
+        elif name in _CONTAINERS and isinstance(child, nn.Sequential):
+            yield from ((f"{_CONTAINERS[name]}{i}", m) for i, m in enumerate(child, 1))
+        elif isinstance(child, nn.Sequential) and name in ("classifier", "heads", "head"):
+            yield from _open_classifier(child)
+        elif isinstance(getattr(child, "fc", None), nn.Linear):
+            body = copy.copy(child)
+            body._modules = {**child._modules, "fc": nn.Identity()}
+            yield "pool", body
+            yield "fc", child.fc
+        else:
+            yield name, child
+
+
+def _cut_at_pools(features: nn.Sequential) -> Iterator[tuple[str, nn.Module]]:
+    block, number = [], 1
+    for module in features:
+        block.append(module)
+        if isinstance(module, nn.MaxPool2d):
+            yield f"block{number}", nn.Sequential(*block)
+            block, number = [], number + 1
+    if block:
+        yield f"block{number}", nn.Sequential(*block)
+
+
+def _open_classifier(child: nn.Sequential) -> Iterator[tuple[str, nn.Module]]:
+    modules = list(child)
+    last = max((i for i, m in enumerate(modules) if isinstance(m, nn.Linear)), default=None)
+    if last is None or last != len(modules) - 1:
+        yield "classifier", child
+        return
+    front = modules[:last]
+    yield ("hidden" if any(True for m in front for _ in m.parameters()) else "pool"), nn.Sequential(*front)
+    yield "fc", modules[last]
+
+
+def _tails(model: nn.Module) -> Iterator[nn.Module]:
+    """Poolings that models do inside `forward`, to be tried in turn before the first layer on vectors."""
+    if hasattr(model, "num_prefix_tokens"):
+        kind = "token" if model.global_pool == "token" else "avg"
+        yield TokenPool(kind, model.num_prefix_tokens)
+    yield nn.Identity()
+    yield nn.Flatten(1)
+    yield nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
+    yield _ReluPool()
+
+
+def _stage_name(name: str, first: bool) -> str:
+    if first and name.startswith(("conv", "patch")):
+        return "stem"
+    return "norm" if name == "pool" else name
+
+
+def _assemble(pieces: list[tuple[str, nn.Module]], tail: nn.Module) -> tuple[Chain, nn.Module]:
+    """Group pieces into stages: what has no parameters, and norms, join the stage in front of them."""
+    stages: dict[str, list[nn.Module]] = {}
+    pooling: list[nn.Module] = []
+    fc: nn.Module = nn.Identity()
+    for name, module in pieces:
+        bare = not any(True for _ in module.parameters())
+        if name == "fc":
+            fc = module
+        elif "pool" in name and name != "maxpool" and bare:
+            pooling.append(module)
+        elif name == "hidden":
+            stages[name] = [*pooling, tail, module]
+            pooling, tail = [], nn.Identity()
+        elif stages and not pooling and (bare or name.startswith(_JOINS)):
+            stages[next(reversed(stages))].append(module)
+        elif bare:
+            pooling.append(module)
+        else:
+            stages[_stage_name(name, first=not stages)] = [*pooling, module]
+            pooling = []
+    named = {n: m[0] if len(m) == 1 else nn.Sequential(*m) for n, m in stages.items()}
+    pool = nn.Sequential(*pooling, tail)
+    return Chain(named, nn.Sequential(pool, fc)), pool

@@ -1,0 +1,110 @@
+"""One gradient loop, by fastai's Learner. The only module that imports fastai."""
+# ruff: noqa: E402 (fastai warns while it is imported; the filter must come first)
+
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._pytree import tree_map
+
+from tlkit import env, plans
+from tlkit.backbones.chain import Chain, Suffix
+from tlkit.errors import UserError
+from tlkit.plans import Plan
+from tlkit.recipe import Recipe
+
+warnings.filterwarnings(
+    "ignore", message=".*torch.jit.*deprecated"
+)  # fastai's own import; nothing a reader can do
+
+from fastai.callback.core import Callback, CancelValidException
+from fastai.callback.schedule import Learner  # the Learner with its one-cycle schedule patched in
+from fastai.data.core import DataLoaders
+from fastai.data.load import DataLoader
+from fastai.optimizer import Adam
+
+
+class Diverged(UserError):
+    """The loss became infinite or NaN."""
+
+
+class _Modes(Callback):
+    """Holds every frozen stage in eval mode, which fastai's own callback would undo each epoch."""
+
+    order = 10  # behind TrainEvalCallback
+
+    def __init__(self, chain: Chain, plan: Plan):
+        self.chain, self.plan_ = chain, plan
+
+    def before_train(self) -> None:
+        plans.set_modes(self.chain, self.plan_)
+
+    def before_validate(self) -> None:
+        raise CancelValidException  # the selection split is scored once, after training
+
+
+class _Guard(Callback):
+    def __init__(self, where: str):
+        self.where = where
+
+    def after_loss(self) -> None:
+        if not torch.isfinite(self.learn.loss):
+            step = self.learn.train_iter
+            raise Diverged(
+                f"the loss of {self.where} became NaN or infinite at step {step}: try smaller --rates."
+            )
+
+
+class _Rows(torch.utils.data.Dataset):
+    def __init__(self, inputs: Any, targets: torch.Tensor):
+        self.inputs, self.targets = inputs, targets
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, i: int) -> tuple[Any, torch.Tensor]:
+        return tree_map(lambda leaf: leaf[i], self.inputs), self.targets[i]
+
+
+def descend(
+    chain: Chain,
+    plan: Plan,
+    inputs: Any,
+    targets: torch.Tensor,
+    loss: Callable,
+    rate: float,
+    recipe: Recipe,
+    seed: int,
+    show: bool = False,
+) -> list[float]:
+    """Train `chain` in place by one one-cycle descent of Adam; returns the loss of every step.
+
+    inputs: activations at `plan.cut` (a pytree of N x ...); only the suffix behind the cut is run. Frozen tensors are in
+    no optimiser group and their stages stay in eval mode. Raises Diverged when the loss is no longer finite.
+    """
+    env.seed_everything(seed)
+    plans.freeze(chain, plan)
+    groups, rates = plans.groups(chain, plan, rate)
+    epochs, size = recipe.schedule(len(targets))
+    rows = _Rows(inputs, targets)
+    load = DataLoader(rows, bs=size, shuffle=True, num_workers=0)
+    learn = Learner(
+        DataLoaders(load, DataLoader(rows, bs=size, num_workers=0), device=torch.device("cpu")),
+        Suffix(chain, plan.cut(chain.names)),
+        loss_func=loss,
+        opt_func=Adam,
+        splitter=lambda _: groups,
+        train_bn=False,
+        wd=recipe.weight_decay,
+        cbs=[_Modes(chain, plan), _Guard(f"plan {plan}, rate {rate:g}")],
+    )
+    with ExitStack() as quiet:
+        if not show:
+            quiet.enter_context(learn.no_bar())
+            quiet.enter_context(learn.no_logging())
+        learn.fit_one_cycle(epochs, lr_max=np.array(rates))
+    chain.eval()
+    return [float(x) for x in learn.recorder.losses]

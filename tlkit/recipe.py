@@ -1,0 +1,77 @@
+"""How a fit is run: steps, batch, and the same number of configurations for every plan."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+
+from tlkit.env import data_dir
+from tlkit.errors import UserError
+from tlkit.plans import Plan
+from tlkit.tasks import SELECT_FROM
+
+VERSION = 1  # raise it when the meaning of a fit changes: finished fits of another version are run again
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a fit; any change to them changes `version`, and with it the key of every record.
+
+    steps, epochs: a descent takes at least so many steps and passes through the labelled items, in batches of
+    about `batch`. rates: the largest learning rates of a one-cycle schedule (Adam) that descending plans try.
+    strengths: scikit-learn's C, tried by probes. baselines: settings that `pixels` tries. The lists are equally
+    long: equal tries for all. fixed: the setting per plan where labels are too few to choose, from sibling tasks.
+    """
+
+    steps: int = 60
+    epochs: int = 6
+    batch: int = 32
+    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
+    strengths: tuple[float, ...] = (0.01, 0.1, 1.0)
+    baselines: tuple[str, ...] = ("1-nn", "C=0.1", "C=10")
+    fixed: tuple[tuple[str, str], ...] = ()
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not len(self.rates) == len(self.strengths) == len(self.baselines):
+            raise UserError(
+                "a recipe gives every plan equally many tries: make rates, strengths and baselines equally long."
+            )
+        if self.steps < 1 or self.batch < 2:
+            raise UserError(
+                f"steps={self.steps}, batch={self.batch}: give at least 1 step, and batches of 2 or more."
+            )
+
+    def schedule(self, items: int) -> tuple[int, int]:
+        """(epochs, batch size) for a descent on so many items; batches are of even size, none of one item."""
+        batches = math.ceil(items / self.batch)
+        return max(self.epochs, math.ceil(self.steps / batches)), math.ceil(items / batches)
+
+    @property
+    def version(self) -> str:
+        text = json.dumps(asdict(self), sort_keys=True)
+        return f"r{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+    def tries(self, plan: Plan, labels: int) -> list[str]:
+        """The settings this plan may try at this budget: one below 5 labels, all of its list from there."""
+        grid = self.grid(plan)
+        if labels >= SELECT_FROM:
+            return grid
+        return [dict(self.fixed).get(str(plan).partition("@")[0], grid[len(grid) // 2])]
+
+    def grid(self, plan: Plan) -> list[str]:
+        if plan.where == "nothing":
+            return list(self.baselines)
+        return [f"{value:g}" for value in (self.strengths if plan.where == "head" else self.rates)]
+
+
+@lru_cache(maxsize=2)
+def default(photos: bool = False) -> Recipe:
+    """The committed recipe of `data/recipes.json`: one for our small nets, one for networks trained on photos."""
+    path = data_dir() / "recipes.json"
+    raw = json.loads(path.read_text())["photos" if photos else "glyphs"]
+    lists = {key: tuple(raw[key]) for key in ("rates", "strengths", "baselines")}
+    return Recipe(
+        raw["steps"], raw["epochs"], raw["batch"], **lists, fixed=tuple(sorted(raw["fixed"].items()))
+    )

@@ -1,0 +1,170 @@
+"""A grid of fits: in parallel, resumable, each fit run once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tlkit.errors import UserError
+from tlkit.records import FitKey, Record, Store
+
+SPLITS = ("train", "select", "test")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fit to do: everything a worker needs, as plain strings and numbers."""
+
+    task: str
+    backbone: str
+    weights: str | None
+    plan: str
+    labels: int
+    seed: int
+    recipe: Any
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every plan at every label budget and seed, on one task from one backbone.
+
+    task, backbone: names for `catalogue.load` and `backbones.load`; weights: a file, or None.
+    """
+
+    task: str
+    backbone: str
+    plans: tuple[str, ...]
+    labels: tuple[int, ...]
+    seeds: tuple[int, ...]
+    recipe: Any
+    weights: str | None = None
+
+    @cached_property
+    def parts(self) -> tuple[Any, Any]:
+        """(Task, Backbone): loaded once; the network itself is not built yet."""
+        from tlkit import backbones
+        from tlkit.tasks import catalogue
+
+        return catalogue.load(self.task), backbones.load(self.backbone, self.weights)
+
+    def cells(self) -> Iterator[Cell]:
+        """Seed by seed, so that a stopped run has whole seeds; canonical plan names."""
+        from tlkit.plans import Plan
+
+        names = list(dict.fromkeys(str(Plan.parse(plan)) for plan in self.plans))
+        for seed in self.seeds:
+            for labels in self.labels:
+                for plan in names:
+                    yield Cell(self.task, self.backbone, self.weights, plan, labels, seed, self.recipe)
+
+    def key(self, cell: Cell) -> FitKey:
+        """What identifies the cell's record; baselines do not depend on the weights."""
+        from tlkit.plans import Plan
+
+        task, backbone = self.parts
+        weights = backbone.digest if Plan.parse(cell.plan).uses_weights else "none"
+        version = cell.recipe.version
+        return task.name, task.digest, backbone.name, weights, cell.plan, cell.labels, cell.seed, version
+
+    def check(self) -> None:
+        """Refuse what cannot run before anything runs: too few items, a stage that is not there. Raises UserError."""
+        from tlkit.plans import Plan
+
+        task, backbone = self.parts
+        if not self.seeds or not self.labels or not self.plans:
+            raise UserError("a comparison needs at least one plan, one label budget and one seed.")
+        for labels in self.labels:
+            task.draw(labels, self.seeds[0])
+        for plan in self.plans:
+            Plan.parse(plan).tuned(backbone.stages)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of a grid did: fits run now, fits found finished, and the reasons of those that failed."""
+
+    ran: int
+    found: int
+    failed: tuple[str, ...]
+
+
+def todo(grid: Grid, store: Store) -> list[Cell]:
+    """The cells without a finished fit in the store."""
+    done = store.finished()
+    return [cell for cell in grid.cells() if grid.key(cell) not in done]
+
+
+def run(
+    grid: Grid, store: Store, jobs: int = 1, progress: Callable[[int, int], None] | None = None
+) -> Outcome:
+    """Run what is not finished; each fit is written the moment it ends, so a killed run resumes where it was.
+
+    jobs: processes (joblib's loky), one torch thread each. progress(done, total) is called after every fit. A fit that
+    diverges is recorded as such and the others go on. Raises UserError for what cannot run at all.
+    """
+    cells = todo(grid, store)
+    total = sum(1 for _ in grid.cells())
+    if not cells:
+        return Outcome(0, total, ())
+    grid.check()
+    failed = []
+    for done, (cell, result) in enumerate(_results(cells, jobs), 1):
+        rows, predicted, targets, reason = result
+        key = grid.key(cell)
+        store.append([Record(*key, **row) for row in rows], predicted, targets)
+        if reason:
+            failed.append(reason)
+        if progress:
+            progress(total - len(cells) + done, total)
+    return Outcome(len(cells), total - len(cells), tuple(failed))
+
+
+def _results(cells: list[Cell], jobs: int) -> Iterator[tuple[Cell, tuple]]:
+    if jobs == 1 or len(cells) == 1:
+        yield from map(_work, cells)
+        return
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config("loky", inner_max_num_threads=1):
+        yield from Parallel(min(jobs, len(cells)), return_as="generator_unordered")(
+            delayed(_work)(c) for c in cells
+        )
+
+
+def _work(cell: Cell) -> tuple[Cell, tuple]:
+    """Run in a worker: the fit's rows (test last), its predictions, the test targets, and why it failed if it did."""
+    from tlkit import backbones, env
+    from tlkit.fit import Diverged, fit
+    from tlkit.plans import Plan
+    from tlkit.tasks import catalogue
+
+    env.set_threads(1)
+    task, backbone = catalogue.load(cell.task), backbones.load(cell.backbone, cell.weights)
+    metric = task.objective.metric
+    try:
+        done = fit(task, backbone, Plan.parse(cell.plan), cell.labels, cell.seed, cell.recipe)
+    except Diverged as error:
+        row = {
+            "split": "test",
+            "metric": metric,
+            "value": None,
+            "status": "diverged",
+            "detail": {"why": str(error)},
+        }
+        return cell, ([row], None, None, str(error))
+    values = dict(zip(SPLITS, (done.train, done.select, done.test.metrics[metric]), strict=True))
+    rows = [{"split": s, "metric": metric, "value": v} for s, v in values.items() if v is not None]
+    rows[-1] |= {"measured": done.measured, "detail": {**done.detail, "tried": done.tried}}
+    return cell, (rows, _small(done.test.predicted), _small(done.test.targets), None)
+
+
+def _small(array: np.ndarray) -> np.ndarray:
+    """Class numbers in the fewest bytes that hold them."""
+    array = np.asarray(array)
+    return (
+        array.astype(np.min_scalar_type(int(array.max())))
+        if array.dtype == np.int64 and array.min() >= 0
+        else array
+    )

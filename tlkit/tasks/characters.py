@@ -1,0 +1,86 @@
+"""Handwritten digits, and families of printed characters: the tasks that every machine has."""
+
+import numpy as np
+import torch
+
+from tlkit import simulate
+from tlkit.errors import unknown
+from tlkit.tasks import Items, Task, array_items, classification
+
+# scikit-learn's digits are stored writer by writer; these boundaries follow the published order of the file
+WRITERS = (0, 130, 256, 386, 516, 646, 776, 915, 1029, 1157, 1287, 1415, 1545, 1667, 1797)
+TRAIN_WRITERS = 8  # of 14: about 100 images a digit to draw from, and six people never seen
+FAMILY_SIZE = 80  # images a class and side of the split in a family of printed characters
+
+
+def digits(split: str = "writer") -> Task:
+    """1,797 handwritten digits, 1 x 8 x 8 in [0, 1] (scikit-learn's; Alpaydin & Kaynak 1998).
+
+    split: "writer" tests on six people who wrote no training image; "random" mixes all writers, which flatters.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    inputs = torch.tensor(bunch.images / 16, dtype=torch.float32)[:, None]
+    writer = np.digitize(np.arange(len(inputs)), WRITERS[1:])
+    if split == "writer":
+        train = writer < TRAIN_WRITERS
+    else:
+        train = np.random.default_rng(0).permutation(len(inputs)) < WRITERS[TRAIN_WRITERS]
+    groups = [f"writer {w}" for w in writer] if split == "writer" else ()
+    name = "digits" if split == "writer" else "digits-random"
+    card = {
+        "title": "Handwritten digits",
+        "licence": "CC BY 4.0",
+        "split": split,
+        "source_overlap": "none: no backbone of ours saw a digit",
+    }
+    return _task(name, inputs, bunch.target, train, [str(d) for d in range(10)], groups, card)
+
+
+def family(alphabet: str, seed: int = 0) -> Task:
+    """Printed characters of one alphabet, distorted like handwriting; the test fonts are never seen in training."""
+    drawn = simulate.glyphs(alphabet, 2 * FAMILY_SIZE, seed)
+    fonts = np.asarray(drawn.fonts)
+    order = np.unique(fonts)
+    train = np.isin(fonts, order[::2])
+    inputs = torch.as_tensor(drawn.images)
+    groups = [f"font {f}" for f in fonts]
+    card = {"title": f"Printed {alphabet}", "licence": "MIT", "split": "font", "source_overlap": "the fonts"}
+    return _task(
+        f"glyphs:{alphabet}", inputs, np.asarray(drawn.labels), train, list(drawn.classes), groups, card
+    )
+
+
+def _task(
+    name: str,
+    inputs: torch.Tensor,
+    targets: np.ndarray,
+    train: np.ndarray,
+    classes: list[str],
+    groups,
+    card: dict,
+) -> Task:
+    def side(mask: np.ndarray) -> tuple[Items, np.ndarray]:
+        chosen = np.flatnonzero(mask)
+        mine = [groups[i] for i in chosen] if len(groups) else ()
+        return array_items(inputs[chosen], name, mine), targets[chosen].astype(np.int64)
+
+    (train_items, train_targets), (test_items, test_targets) = side(train), side(~train)
+    objective = classification(len(classes))
+    return Task(name, objective, train_items, train_targets, test_items, test_targets, tuple(classes), card)
+
+
+NAMED = {"digits": digits, "digits-random": lambda: digits("random")}
+
+
+def load(name: str) -> Task | None:
+    """The task of that name, or None if this module has none. Raises UserError for an unknown alphabet."""
+    if name in NAMED:
+        return NAMED[name]()
+    kind, _, alphabet = name.partition(":")
+    if kind != "glyphs":
+        return None
+    if alphabet not in simulate.ALPHABETS:
+        raise unknown("alphabet", alphabet, simulate.ALPHABETS)
+    return family(alphabet)
