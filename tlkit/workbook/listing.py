@@ -96,7 +96,7 @@ def _numbers(part: str, known: list[str]) -> list[str]:
     if bounds := re.fullmatch(r"(\d{1,2})-(\d{1,2})", part):
         first, last = (b.zfill(2) for b in bounds.groups())
         return [n for n in known if first <= n <= last]
-    return [n for n in known if n == part.zfill(2)]
+    return [n for n in known if part and n == part.zfill(2)]
 
 
 def parameters(nb: NotebookInfo | Path | Mapping) -> dict[str, Any]:

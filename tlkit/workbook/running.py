@@ -58,6 +58,8 @@ def run(
     folder = folder or listing.home()
     chosen = [(info, _values(info, parameters or {}, full)) for info in listing.select(numbers, folder)]
     target = Path(out) / "notebooks"
+    if target.resolve() == folder.resolve():
+        raise UserError(f"executed copies in {target} would replace the notebooks: choose another folder.")
     try:
         target.mkdir(parents=True, exist_ok=True)
         _clear_dead(target)
@@ -145,8 +147,12 @@ def _where(info: NotebookInfo, copy: Path, message: str) -> str:
     """Notebook, cell (counted from 1 in the original, with its first line), last line of the traceback."""
     last = re.sub(r"\x1b\[.*?m", "", message).strip().splitlines()[-1]
     status = {c["id"]: c["metadata"].get("papermill", {}).get("status") for c in listing.read(copy)["cells"]}
+    # papermill calls a cell completed when its kernel dies in it: then the last one that was started is meant
+    culprits = [i for i, s in status.items() if s == "failed"] or [
+        i for i, s in status.items() if s == "completed"
+    ]
     for position, cell in enumerate(listing.read(info.path)["cells"], start=1):
-        if status.get(cell["id"]) in ("failed", "running"):
+        if cell["id"] == culprits[-1]:
             return f"{info.name}, cell {position} ({''.join(cell['source']).splitlines()[0]}): {last}"
     return f"{info.name}, the cell of the given parameters: {last}"
 

@@ -1,5 +1,6 @@
 """Source cells to notebook cells: stable ids, filled placeholders, folded hints, Colab, student copies."""
 
+import ast
 import hashlib
 import json
 import re
@@ -77,6 +78,8 @@ def student(raw: NotebookNode, page: Page) -> NotebookNode:
         if "answer" in tags(cell):
             continue
         cells.append(_built(cell, page, first=i == 0))
+        if cell.cell_type == "markdown":
+            cells[-1].source = cells[-1].source.replace("](../", "](../../")  # a copy lies one folder deeper
         if "solution" in tags(cell):
             if not exercise:
                 raise UserError(
@@ -91,9 +94,17 @@ def student(raw: NotebookNode, page: Page) -> NotebookNode:
 
 
 def _open(source: str, exercise: str) -> str:
+    """The open cell: the error comes first, so that an unfinished stub below it cannot raise another."""
     message = f"exercise {exercise}: write your answer, then run on"
-    lines = ["# Your code here.", split_stub(source)[1], f'raise NotImplementedError("{message}")']
-    return "\n".join(filter(None, lines))
+    stub = split_stub(source)[1]
+    try:
+        ast.parse(stub)
+    except SyntaxError as error:
+        raise UserError(
+            f"the stub of exercise {exercise} is no Python ({error}): write ... for a gap."
+        ) from error
+    lines = ["# Your code here.", f'raise NotImplementedError("{message}")', *(["", stub] if stub else [])]
+    return "\n".join(lines)
 
 
 def _notebook(cells: list[NotebookNode], **hashes: str) -> NotebookNode:

@@ -27,6 +27,8 @@ def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_
     Raises UserError, naming the cell, when one fails.
     """
     settings = {"timeout": cell_seconds, "record_timing": False, "store_widget_state": True}
+    for cell in (c for c in nb.cells if c.cell_type == "code"):
+        cell.outputs, cell.execution_count = [], None
     client = NotebookClient(nb, resources={"metadata": {"path": str(folder)}}, **settings, **KERNEL)
     started = perf_counter()
     try:

@@ -32,15 +32,8 @@ INSTALL = re.compile(r"(?:^|[\s!%\"'])(?:pip3?|conda|mamba|uv)\b[\"',\s]+(?:pip\
 
 def problems(nb: NotebookNode) -> list[str]:
     """Everything in a notebook source that the house style refuses, each as one line; [] if it passes."""
-    return [
-        *_opening(nb),
-        *_parameters(nb),
-        *_limits(nb),
-        *_code(nb),
-        *_prose(nb),
-        *_exercises(nb),
-        *_ending(nb),
-    ]
+    rules = (_opening, _parameters, _imports, _limits, _tags, _code, _prose, _exercises, _ending)
+    return [problem for rule in rules for problem in rule(nb)]
 
 
 def code(cell: NotebookNode) -> str:

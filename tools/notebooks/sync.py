@@ -106,16 +106,19 @@ def _write_source(layout: Layout, name: str, nb: NotebookNode) -> None:
 def differences(fresh: NotebookNode, built: NotebookNode) -> list[str]:
     """Which cells, ids, tags or metadata differ, in words; outputs and widget state do not count."""
     found = []
-    for i, (new, old) in enumerate(zip_longest(fresh.cells, built.cells)):
-        if old is None:
-            found.append(f"{label(fresh, i)} is missing")
-        elif new is None:
-            found.append(f"{label(built, i)} is not in the source")
-        else:
-            parts = [k for k in ("id", "cell_type", "source", "metadata") if new[k] != old.get(k)]
-            if parts:
-                found.append(f"{label(fresh, i)} differs in {', '.join(parts)}")
-    keys = (fresh.metadata.keys() | built.metadata.keys()) - {"widgets"}
+    ids = [[c.get("id") for c in nb.cells] for nb in (fresh, built)]
+    for _, i1, i2, j1, j2 in SequenceMatcher(None, *ids, autojunk=False).get_opcodes():
+        for i, j in zip_longest(range(i1, i2), range(j1, j2)):
+            if j is None:
+                found.append(f"{label(fresh, i)} is missing")
+            elif i is None:
+                found.append(f"{label(built, j)} is not in the source")
+            else:
+                new, old = fresh.cells[i], built.cells[j]
+                parts = [k for k in ("id", "cell_type", "source", "metadata") if new[k] != old.get(k)]
+                found += [f"{label(fresh, i)} differs in {', '.join(parts)}"] if parts else []
+    # the hashes in `tlkit` differ whenever a cell does
+    keys = (fresh.metadata.keys() | built.metadata.keys()) - {"widgets", "tlkit" if found else "widgets"}
     changed = [k for k in sorted(keys) if fresh.metadata.get(k) != built.metadata.get(k)]
     return found + [f"metadata {key} differs" for key in changed]
 
