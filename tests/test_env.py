@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
+import threadpoolctl
 import torch
 
 from tlkit import env
@@ -27,6 +28,7 @@ def threads_back():
         {name: os.environ.get(name) for name in process.THREAD_VARIABLES},
     )
     yield
+    threadpoolctl.threadpool_limits(before)
     torch.set_num_threads(before)
     for name, value in variables.items():
         os.environ.pop(name) if value is None else os.environ.update({name: value})
@@ -45,10 +47,18 @@ def test_one_thread_unless_told_otherwise(monkeypatch, threads_back):
 
 
 def test_linear_algebra_loaded_before_is_held_too(threads_back):
-    from threadpoolctl import threadpool_info
-
+    threadpoolctl.threadpool_limits(2)
+    np.eye(2) @ np.eye(2)
+    assert 2 in {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
     env.set_threads(1)
-    assert {pool["num_threads"] for pool in threadpool_info()} == {1}
+    assert {pool["num_threads"] for pool in threadpoolctl.threadpool_info()} == {1}
+
+
+def test_torch_is_held_where_its_pool_is_not_found(monkeypatch, threads_back):
+    monkeypatch.setattr(threadpoolctl, "threadpool_limits", lambda _: None)
+    torch.set_num_threads(2)
+    env.set_threads(1)
+    assert torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "²"])
