@@ -1,5 +1,6 @@
 """Records: what is written is what is read, whatever happens in between."""
 
+import io
 import json
 import math
 import os
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlkit.errors import UserError
-from tlkit.records import Record, Store, store, values
+from tlkit.records import Record, Store, lines, store, values
 
 
 def record(seed: int = 0, split: str = "test", **changes) -> Record:
@@ -115,7 +116,7 @@ def test_what_is_appended_is_read(tmp_path):
     kept = Store(tmp_path / "new" / "r.jsonl")
     assert kept.read() == [] and kept.finished() == set()
     assert kept.append(fit(0)) == 2
-    assert kept.append([record(1, value=math.nan, detail={"why": "loss"}), record(1, "valid")]) == 2
+    assert kept.append([record(1, "valid", value=math.nan, detail={"why": "loss"}), record(1, "train")]) == 2
     assert kept.append(fit(2)[1:]) == 1  # no test row yet
     for one in (kept, Store(kept.path)):
         assert len(one.read()) == 5
@@ -228,6 +229,13 @@ def test_a_bad_line_in_the_middle_is_named_and_nothing_is_written(tmp_path, line
     with pytest.raises(UserError):
         kept.append(fit(7))
     assert path.read_bytes() == before
+
+
+def test_a_bad_line_before_a_torn_one_is_no_kill(tmp_path):
+    kept = Store(tmp_path / "r.jsonl")
+    kept.path.write_bytes(record().to_json().encode() + b"\nscribble\n{")
+    with pytest.raises(UserError, match=r"r\.jsonl:2: not JSON"):
+        kept.read()
 
 
 def test_a_later_bad_line_is_numbered_from_the_start_of_the_file(tmp_path):
@@ -402,6 +410,23 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path):
     assert f"{kept.path} cannot be written" in said and "make room" in said
     assert kept.path.read_bytes() == before
     assert kept.append(fit(1)) == 2
+
+
+class Hesitant(io.FileIO):
+    """A file that takes a few bytes at a time, as a system may under load."""
+
+    def write(self, block):
+        return super().write(block[:50])
+
+
+def test_a_write_in_pieces_is_whole(tmp_path, monkeypatch):
+    kept = Store(tmp_path / "r.jsonl")
+    monkeypatch.setattr(
+        lines, "open", lambda path, mode, **kind: (Hesitant if kind else open)(path, mode), raising=False
+    )
+    assert kept.append(fit(0)) == 2
+    monkeypatch.undo()
+    assert Store(kept.path).read() == fit(0)[::-1]
 
 
 def test_a_write_cut_short_by_the_disk_is_taken_back(tmp_path, monkeypatch):
