@@ -1,6 +1,7 @@
 """One thread, no network, no window; hypothesis repeatable; real data or a reason to skip."""
 
 import os
+import tempfile
 from pathlib import Path
 
 # before torch or matplotlib is imported anywhere
@@ -17,6 +18,15 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, databas
 settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compute features afresh: a test must not lean on what an older version left in the user's cache."""
+    if "TLKIT_COMPUTED" not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="tlkit-computed-", ignore_cleanup_errors=True)
+        os.environ["TLKIT_COMPUTED"] = folder.name  # workers and kernels inherit it
+        config.add_cleanup(folder.cleanup)
+        config.add_cleanup(lambda: os.environ.pop("TLKIT_COMPUTED"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

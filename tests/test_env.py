@@ -191,7 +191,7 @@ def test_cache_and_sets(monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE", str(folder))
     assert "not made yet" in named("cache").found
     assert not folder.exists()
-    assert set(env.missing("photos")) == {"hymenoptera", "caltech_wildlife", "weights_vision"}
+    assert set(env.missing("photos")) == {"hymenoptera", "caltech_wildlife"}
     assert named("sets").found.startswith("none")
 
     (folder / "hymenoptera").mkdir(parents=True)
@@ -201,7 +201,7 @@ def test_cache_and_sets(monkeypatch, tmp_path):
     assert named("sets").found == "hymenoptera"
     part = next(check for check in env.doctor() if check.name.startswith("part photos"))
     assert not part.ok
-    assert part.remedy == "`tlkit data get caltech_wildlife weights_vision`"
+    assert part.remedy == "`tlkit data get caltech_wildlife`"
 
 
 def test_cache_that_cannot_be_used(monkeypatch, tmp_path):

@@ -38,9 +38,7 @@ class Part:
 
 PARTS = {
     "1": Part("foundations"),
-    "photos": Part(
-        "photographs, ImageNet weights", sets=("hymenoptera", "caltech_wildlife", "weights_vision")
-    ),
+    "photos": Part("photographs", sets=("hymenoptera", "caltech_wildlife")),
 }
 
 
