@@ -14,7 +14,7 @@ from string import ascii_letters, ascii_uppercase
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
@@ -127,19 +127,24 @@ def _ink(font: ImageFont.FreeTypeFont, name: str, character: str) -> np.ndarray 
     # the cm fonts keep other signs at the codes beyond letters, and cmsy10 has script capitals only
     if name.startswith("cm") and character not in (ascii_uppercase if name == "cmsy10" else ascii_letters):
         return None
-    drawn = font.getmask(character)
-    box = drawn.getbbox()
-    missing = font.getmask("\uffff")  # never a character: what the font draws in place of one
-    if box is None or bytes(drawn) == bytes(missing):
+    drawn, missing = _printed(font, character), _printed(font, "\uffff")  # \uffff is never a character
+    if drawn is None or drawn == missing:
         return None
-    fitted = font.font_variant(size=INK * 4 * INK // max(box[2] - box[0], box[3] - box[1]))
-    drawn = fitted.getmask(character)
-    picture = Image.frombytes("L", drawn.size, bytes(drawn)).crop(drawn.getbbox())
+    picture = _printed(font.font_variant(size=INK * 4 * INK // max(drawn.size)), character)
     factor = INK / max(picture.size)
     picture = picture.resize([max(1, round(side * factor)) for side in picture.size], Image.Resampling.BOX)
     canvas = Image.new("L", (FIELD, FIELD))
     canvas.paste(picture, [(FIELD - side) // 2 for side in picture.size])
     return np.asarray(canvas) > 127
+
+
+def _printed(font: ImageFont.FreeTypeFont, character: str) -> Image.Image | None:
+    """The character bright on dark, cropped to its ink; None where nothing is drawn."""
+    left, top, right, bottom = font.getbbox(character)
+    drawn = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(drawn).text((-left, -top), character, fill=255, font=font)
+    box = drawn.getbbox()
+    return drawn.crop(box) if box else None
 
 
 def _draw(faces: _Faces, order: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:

@@ -1,0 +1,168 @@
+"""The glyph family: what is drawn, how it varies, and that no digit is among it."""
+
+import unicodedata
+from string import ascii_letters
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFont
+
+from tlkit.errors import UserError
+from tlkit.simulate import ALPHABETS, FONTS, LOOKALIKES, SIBLINGS, _faces, _ink, glyphs
+
+
+@pytest.mark.parametrize("name", ALPHABETS)
+def test_no_alphabet_holds_a_digit_or_a_character_twice(name):
+    characters = ALPHABETS[name]
+    assert len(set(characters)) == len(characters)
+    assert [c for c in characters if unicodedata.numeric(c, None) is not None] == []
+
+
+def test_letters_lose_exactly_their_lookalikes():
+    assert set(ALPHABETS["letters"]) == set(ascii_letters)
+    assert set(ALPHABETS["letters"]) - set(ALPHABETS["letters-nolookalikes"]) == set(LOOKALIKES)
+
+
+def test_sibling_tasks_have_ten_classes_of_their_own():
+    assert all(len(characters) == 10 for characters in SIBLINGS.values())
+    every = "".join(SIBLINGS.values())
+    assert len(set(every)) == len(every)
+    assert not set(every) & set(ascii_letters)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    name=st.sampled_from(sorted(SIBLINGS)),
+    n=st.integers(1, 4),
+    seed=st.integers(0, 2**32),
+    strength=st.floats(0, 2),
+)
+def test_images_are_balanced_counts_of_sixteenths(name, n, seed, strength):
+    drawn = glyphs(name, n, seed, strength=strength)
+    assert drawn.images.shape == (10 * n, 1, 8, 8) and drawn.images.dtype == np.float32
+    assert drawn.images.min() >= 0 and drawn.images.max() <= 1
+    assert np.array_equal(drawn.images * 16, np.rint(drawn.images * 16))
+    assert drawn.labels.dtype == np.int64 and np.bincount(drawn.labels).tolist() == [n] * 10
+    assert drawn.classes == list(SIBLINGS[name])
+
+
+def test_every_image_has_ink_and_not_only_ink():
+    drawn = glyphs("letters", 20, 0)
+    ink = drawn.images.mean((1, 2, 3))
+    assert ink.min() > 0.03 and ink.max() < 0.8
+
+
+def test_same_seed_same_bits_other_seed_other_bits():
+    first, again, other = (glyphs("greek-a", 3, seed) for seed in (0, 0, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first.images, other.images)
+
+
+def test_order_is_random():
+    labels = glyphs("letters", 5, 0).labels
+    assert not np.array_equal(labels, np.sort(labels))
+
+
+def test_characters_come_only_from_fonts_that_hold_them():
+    greek = glyphs("greek", 40, 0)
+    assert not [FONTS[i] for i in set(greek.fonts) if FONTS[i].startswith("cm")]
+    assert {FONTS[i] for i in glyphs("letters", 40, 0).fonts} == set(FONTS)
+    owner = _faces(ALPHABETS["symbols"]).owner
+    # the italic STIX faces lack the infinity sign, as a look at a sheet of all fonts shows
+    holders = {FONTS[font] for label, font in owner if ALPHABETS["symbols"][label] == "∞"}
+    assert "STIXGeneral" in holders and "STIXGeneralItalic" not in holders
+    script = {
+        ALPHABETS["letters"][label] for label, font in _faces(ascii_letters).owner if FONTS[font] == "cmsy10"
+    }
+    assert script == set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def test_the_box_for_a_missing_character_is_not_taken_for_one():
+    from matplotlib import get_data_path
+
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 56)
+    assert font.getmask("\u4e00").getbbox() is not None  # it does draw something: the box
+    assert _ink(font, "DejaVuSans", "\u4e00") is None
+    assert _ink(font, "DejaVuSans", "A").any()
+
+
+def test_fonts_limit_the_faces():
+    drawn = glyphs("letters", 6, 0, fonts=["cmr10", "DejaVuSans"])
+    assert {FONTS[i] for i in drawn.fonts} == {"cmr10", "DejaVuSans"}
+
+
+def test_without_strength_each_face_is_one_clean_picture():
+    clean = glyphs("letters", 4, 0, fonts=["DejaVuSans"], strength=0)
+    for label in range(52):
+        same = clean.images[clean.labels == label]
+        assert np.array_equal(same, np.broadcast_to(same[0], same.shape))
+    varied = glyphs("letters", 4, 0, fonts=["DejaVuSans"])
+    assert len(np.unique(varied.images, axis=0)) == len(varied.images)
+
+
+def test_clean_print_shows_what_the_font_draws():
+    """Against an independent drawing: cropped, scaled to the ink's box, averaged. Catches a mirrored axis."""
+    clean = glyphs("letters", 1, 0, fonts=["DejaVuSans"], strength=0)
+    from matplotlib import get_data_path
+
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 200)
+    for image, label in zip(clean.images[:, 0], clean.labels, strict=True):
+        mask = font.getmask(clean.classes[label])
+        drawn = Image.frombytes("L", mask.size, bytes(mask)).crop(mask.getbbox())
+        width = min(24, round(32 * drawn.width / drawn.height))
+        canvas = Image.new("L", (32, 32))
+        canvas.paste(drawn.resize((width, 32)), ((32 - width) // 2, 0))
+        expected = np.asarray(canvas, dtype=float).reshape(8, 4, 8, 4).mean((1, 3))
+        assert np.corrcoef(expected.ravel(), image.ravel())[0, 1] > 0.85, clean.classes[label]
+
+
+def test_glyphs_fill_the_height_as_handwritten_digits_do():
+    clean = glyphs("letters", 1, 0, strength=0)
+    assert (clean.images[:, 0, [0, 7]].max(2) > 0.1).all()
+
+
+def test_the_pen_evens_out_bold_and_light_faces():
+    def gap(strength: float) -> float:
+        ink = [
+            glyphs("letters", 20, 0, fonts=[font], strength=strength).images.mean()
+            for font in ("DejaVuSans-Bold", "cmr10")
+        ]
+        return ink[0] - ink[1]
+
+    assert gap(1.0) < gap(0.0) / 2
+
+
+def test_strength_sets_how_much_glyphs_of_one_face_differ():
+    spread = []
+    for strength in (0.5, 1.0, 1.5):
+        drawn = glyphs("symbols-a", 30, 0, fonts=["DejaVuSans"], strength=strength)
+        spread.append(np.mean([drawn.images[drawn.labels == c].std(0).mean() for c in range(10)]))
+    assert spread == sorted(spread) and spread[2] > 1.2 * spread[0]
+
+
+def test_more_glyphs_than_are_drawn_at_once():
+    drawn = glyphs("symbols-a", 250, 0)
+    assert len(drawn.images) == 2500
+    # an image drawn under the wrong label would blur the class means into each other
+    means = np.stack([drawn.images[drawn.labels == c].mean(0).ravel() for c in range(10)])
+    nearest = ((drawn.images.reshape(2500, 1, 64) - means) ** 2).sum(2).argmin(1)
+    late = slice(2048, None)
+    assert (nearest[late] == drawn.labels[late]).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("leters", 1, 0), "did you mean 'letters'"),
+        (("letters", 0, 0), "n_per_class=0"),
+        (("letters", 1, 0, None, -1.0), "strength=-1.0"),
+        (("letters", 1, 0, ["DejaVuSan"]), "did you mean 'DejaVuSans'"),
+        (("cyrillic", 1, 0, ["cmr10"]), "no chosen font holds 'Б'"),
+        (("letters", 1, 0, []), "no chosen font holds 'a'"),
+    ],
+)
+def test_bad_requests_are_named(arguments, says):
+    with pytest.raises(UserError, match=says):
+        glyphs(*arguments)
