@@ -56,7 +56,7 @@ def _tar(path: Path) -> Iterator[Files]:
 def _refuse(path: Path, name: str, plain: bool) -> None:
     if leaves(name) or not plain:
         fault = "outside its folder" if leaves(name) else "which is a link or a device"
-        raise UserError(f"{path} holds {name!r}, {fault}: nothing was unpacked, delete the archive")
+        raise UserError(f"{path} holds {name!r}, {fault}: nothing was unpacked, do not use this archive")
 
 
 def leaves(name: str) -> bool:

@@ -2,15 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
 from tlkit.cache.archive import opened
-from tlkit.cache.folders import ARCHIVE, require_writable
+from tlkit.cache.folders import ARCHIVE, prune, require_writable
 from tlkit.cache.registry import Row, SetInfo, describe, root, rows
 from tlkit.cache.verify import difference, examine, sha256_of, stamp, stamped
 from tlkit.errors import UserError
@@ -74,7 +75,10 @@ def _locked(folder: Path) -> Iterator[None]:
         require_writable(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with lock:
-            yield
+            try:
+                yield
+            finally:
+                prune(folder)
     except Timeout as error:
         raise UserError(f"{folder} is being filled by another process: wait for it or end it") from error
     except OSError as error:
@@ -97,19 +101,28 @@ def _fetch(info: SetInfo, missing: list[Row], folder: Path, progress: bool) -> N
 def _fetch_archive(info: SetInfo, missing: list[Row], folder: Path) -> None:
     """Only registered files are taken out of the archive, and each is verified like any other."""
     packed = folder / ARCHIVE
-    if not packed.is_file() or sha256_of(packed) != info.archive["sha256"]:
-        _download(info, [info.archive["url"]], info.archive["sha256"], packed)
-    with opened(packed, info.archive["format"]) as files:
-        for row in missing:
-            member = info.archive.get("prefix", "") + row.file
-            if member not in files:
-                raise UserError(f"{packed} of {info.name} holds no {member}: the registry entry is wrong")
-            with _part(folder / row.file) as part:
-                with files[member]() as source, open(part, "wb") as file:
-                    shutil.copyfileobj(source, file)
-                if found := _keep(part, row.sha256, folder / row.file):
-                    raise UserError(f"{member} in {packed} is not the published file {found}; kept as .bad")
-    packed.unlink()
+    _download(info, [info.archive["url"]], info.archive["sha256"], packed)
+    try:
+        with opened(packed, info.archive["format"]) as files:
+            for row in missing:
+                member = info.archive.get("prefix", "") + row.file
+                if member not in files:
+                    raise UserError(
+                        f"{info.name}: the archive holds no {member}, so its registry entry is wrong"
+                    )
+                _unpack(files[member], row, folder / row.file)
+    finally:
+        packed.unlink()
+
+
+def _unpack(member: Callable[[], IO[bytes]], row: Row, target: Path) -> None:
+    with _part(target) as part:
+        with member() as source, open(part, "wb") as file:
+            shutil.copyfileobj(source, file)
+        if wrong := _keep(part, row.sha256, target):
+            raise UserError(
+                f"{target} in the archive is not the published file {wrong}; kept as .bad, not used"
+            )
 
 
 def _download(info: SetInfo, addresses: list[str], sha256: str, target: Path) -> None:
@@ -132,8 +145,8 @@ def _download(info: SetInfo, addresses: list[str], sha256: str, target: Path) ->
                     return
                 troubles.append(f"{host} gives another file {wrong}, kept as .bad and not used")
     raise UserError(
-        f"{info.name}: {target.name} could not be fetched into {target.parent} ({'; '.join(troubles)}): run "
-        f"`tlkit data get {info.name}` when online, or set TLKIT_CACHE to a folder that holds {info.name}"
+        f"{info.name}: {target} could not be fetched ({'; '.join(troubles)}): "
+        f"run `tlkit data get {info.name}` when online, or set TLKIT_CACHE to a folder that holds {info.name}"
     )
 
 

@@ -26,6 +26,7 @@ def computed() -> Path:
     folder = (
         Path(named).expanduser() if named else platformdirs.user_cache_path("tlkit-computed", appauthor=False)
     )
+    folder = Path(os.path.abspath(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not any(folder.iterdir()):
@@ -34,7 +35,7 @@ def computed() -> Path:
         raise UserError(
             f"{folder} cannot be written ({error.strerror}): set TLKIT_COMPUTED to a folder that can"
         ) from error
-    return folder.absolute()
+    return folder
 
 
 def require_writable(folder: Path) -> None:
@@ -74,24 +75,28 @@ def _clear_set(name: str) -> int:
         require_writable(file.parent)
     for file in files:
         file.unlink()
-    for parent in sorted(
-        {p for file in files for p in file.parents if p.is_relative_to(folder)}, reverse=True
-    ):
-        with suppress(OSError):  # something else lies there: it stays
-            parent.rmdir()
+    prune(folder)
     (root() / f"{name}.lock").unlink(missing_ok=True)
     return freed
+
+
+def prune(folder: Path) -> None:
+    """Remove the empty folders in `folder`, and `folder` itself if nothing is left."""
+    for path in sorted((p for p in [folder, *folder.rglob("*")] if p.is_dir()), reverse=True):
+        with suppress(OSError):  # something lies there: it stays
+            path.rmdir()
 
 
 def _clear_computed() -> int:
     folder = computed()
     if not (folder / TAG).is_file():
         raise UserError(f"{folder} was not made for computed files alone (no {TAG} in it): clear it by hand")
-    found = [path for path in folder.iterdir() if path.name != TAG]
-    freed = sum(p.lstat().st_size for top in found for p in (top, *top.rglob("*")) if not p.is_dir())
-    for path in found:
+    freed = 0
+    for path in [path for path in folder.iterdir() if path.name != TAG]:
         if path.is_dir() and not path.is_symlink():
+            freed += sum(inside.lstat().st_size for inside in path.rglob("*") if not inside.is_dir())
             shutil.rmtree(path)
         else:
+            freed += path.lstat().st_size
             path.unlink()
     return freed

@@ -1,6 +1,7 @@
 """The registry: what can be fetched, under which licence, and whether it is here."""
 
 import csv
+import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ class SetInfo:
 
 def root() -> Path:
     """The folder of fetched sets: TLKIT_CACHE, or the user's own cache. It may not exist."""
-    return cache_dir().absolute()
+    return Path(os.path.abspath(cache_dir()))
 
 
 def registry_dir() -> Path:
