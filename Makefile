@@ -71,4 +71,4 @@ student: $(STAMP) ## build notebooks/exercises, the copies without solutions
 
 clean: ## remove what was built; .venv and downloaded data stay
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
-	find tlkit tests tools benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -100,6 +100,17 @@ def test_imports_point_down(path):
     assert not below, f"{ident(path)} imports {sorted(below)}, which stand beside or above it"
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=ident)
+def test_nothing_that_only_unix_has_is_needed_on_import(path):
+    top = [
+        node
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    names = {name.split(".")[0] for node in top for name in imported(ast.unparse(node))}
+    assert not names & {"resource", "fcntl", "pwd", "grp", "termios"}
+
+
 def test_one_file_imports_fastai():
     found = [
         p
