@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -35,6 +35,7 @@ class Backbone:
     transform: Callable[[Any], torch.Tensor]
     transform_key: str
     card: dict = field(default_factory=dict)
+    blueprint: dict = field(default_factory=dict)  # what `from_blueprint` needs to build it again, without weights
 
     @cached_property
     def _pristine(self) -> tuple[Chain, nn.Module]:
@@ -96,7 +97,18 @@ def load(spec: str, weights: str | None = None) -> Backbone:
     digest = _file_digest(weights) if weights else (f"hub-{name}" if from_hub else "untrained")
     build = partial(_build, library, name, options, weights, from_hub, view.size)
     label = f"{spec}~{Path(weights).stem}" if weights else spec
-    return Backbone(label, digest, build, view, str(view), card)
+    blueprint = {"library": library, "name": name, "options": options, "view": asdict(view)}
+    return Backbone(label, digest, build, view, str(view), card, blueprint)
+
+
+def from_blueprint(blueprint: dict) -> Backbone:
+    """The same architecture and input transform with untrained weights, for a saved model to be put into."""
+    if "own" in blueprint:
+        return _own(blueprint["own"], None)
+    library, name, options = (blueprint[key] for key in ("library", "name", "options"))
+    view = pictures.View(**blueprint["view"])
+    build = partial(_build, library, name, options, None, False, view.size)
+    return Backbone(name, "untrained", build, view, str(view), {}, blueprint)
 
 
 def _own(name: str, weights: str | None) -> Backbone:
@@ -116,14 +128,8 @@ def _own(name: str, weights: str | None) -> Backbone:
         )
         return chain, pool
 
-    return Backbone(
-        name,
-        _file_digest(path),
-        build,
-        own.glyph_input,
-        "glyph16",
-        json.loads(path.with_suffix(".json").read_text()),
-    )
+    card = json.loads(path.with_suffix(".json").read_text())
+    return Backbone(name, _file_digest(path), build, own.glyph_input, "glyph16", card, {"own": name})
 
 
 def _build(

@@ -14,9 +14,10 @@ def names() -> list[str]:
 
 @lru_cache(maxsize=4)
 def load(name: str) -> Task:
-    """The task of that name; `folder:PATH` is a folder of one's own. Raises UserError with the nearest match."""
+    """The task of that name, or of `folder:PATH` or `folder:PATH|GROUPS.csv`. UserError names the nearest match."""
     if name.startswith("folder:"):
-        return images.from_folder(name.removeprefix("folder:"))
+        folder, _, groups = name.removeprefix("folder:").partition("|")
+        return images.from_folder(folder, groups=groups or None)
     task = characters.load(name) or images.load(name)
     if task is None:
         raise unknown("task", name, names())

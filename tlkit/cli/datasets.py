@@ -1,0 +1,60 @@
+"""`tlkit data`: the registry and what of it is here."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+cli = typer.Typer(
+    help="Data sets and weights of the registry: list, get, check, clear.", no_args_is_help=True
+)
+console = Console()
+Name = Annotated[str, typer.Argument(help="A name of `tlkit data list`.")]
+
+
+@cli.command("list")
+def listing() -> None:
+    """Every set: its size, its licence, and whether it is here."""
+    from tlkit import cache
+
+    table = Table("name", "title", "files", "MB", "licence", "here", title=f"in {cache.root()}")
+    for s in cache.listing():
+        table.add_row(s.name, s.title, f"{s.files}", f"{s.bytes / 1e6:.1f}", s.licence, s.state)
+    console.print(table)
+
+
+@cli.command()
+def get(name: Name) -> None:
+    """Fetch a set once; every file is checked against its sha256, what is here is not fetched again."""
+    from tlkit import cache
+
+    console.print(f"{name}: {cache.get(name)}", soft_wrap=True)
+
+
+@cli.command()
+def check(name: Name) -> None:
+    """Compare every file with its registered size and sha256."""
+    from tlkit import cache
+
+    report = cache.check(name)
+    bad = len(report.missing) + len(report.changed)
+    console.print(
+        f"{name}: {report.files - bad} good, {len(report.missing)} missing, {len(report.changed)} changed"
+    )
+    for file in (*report.missing, *report.changed):
+        console.print(f"  {file}", highlight=False)
+    raise typer.Exit(1 if report.missing or report.changed else 0)
+
+
+@cli.command()
+def clear(
+    name: Annotated[str | None, typer.Argument(help="A set; without it, every set.")] = None,
+    computed: Annotated[
+        bool, typer.Option("--computed", help="What was computed here, instead of sets.")
+    ] = False,
+) -> None:
+    """Delete fetched files, or with --computed the activations kept here; they are made again when needed."""
+    from tlkit import cache
+
+    console.print(f"freed {cache.clear(name, computed=computed) / 1e6:.1f} MB")
