@@ -500,7 +500,10 @@ def test_somebodys_answers_are_not_overwritten(built, capsys, options):
     [cell] = [c for c in nb.cells if c.source == OPEN_2]
     cell.source = "difference = 3"
     nbformat.write(nb, built.student(NAME))
+    edit(built, "Toss a fair coin as often.", "Toss a fair coin.")
+    before = built.built(NAME).read_bytes()
     assert build_notebooks.main(options, built) == 1
+    assert built.built(NAME).read_bytes() == before
     assert "exercises/91_coins.ipynb has somebody's work in it" in capsys.readouterr().err
     assert "difference = 3" in built.student(NAME).read_text()
 

@@ -109,7 +109,7 @@ def _clear_dead(target: Path) -> None:
     """Remove what killed runs left; the folders of runs still alive stay."""
     import psutil
 
-    for left in target.glob(".running-*"):
+    for left in target.glob(".running-[0-9]*-*"):
         if not psutil.pid_exists(int(left.name.split("-")[1])):
             shutil.rmtree(left)
 
