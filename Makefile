@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 OLD := tlkit needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one, as in `make install PYTHON=python3.12`.
 NONE := tlkit needs Python 3.11 or newer, and there is no $(PYTHON) here: name one, as in `make install PYTHON=python3.12`.
-NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 120
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-sanitize-with tests/sanitize.cfg
 PYTEST := pytest -n 2 --dist loadfile $(NBVAL) --ignore notebooks/exercises tests notebooks
 
 .DEFAULT_GOAL := help

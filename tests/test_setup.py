@@ -1,6 +1,8 @@
 """The set-up says the same thing everywhere, and the make targets do what they say."""
 
+import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 from rattler.exceptions import InvalidMatchSpecError
+
+from tools import environment
+from tools.notebooks.style import TAGS
 
 TARGETS = [
     "help", "install", "run", "test", "test-all", "lab", "notebooks", "claims", "bench", "student", "clean",
@@ -62,17 +67,8 @@ def test_constraints_are_closed(project, pins):
     assert len(names) > 100, "the walk did not reach the dependencies of dependencies"
 
 
-def environment_tool(root):
-    sys.path.insert(0, str(root))
-    try:
-        from tools import environment
-    finally:
-        sys.path.remove(str(root))
-    return environment
-
-
 def test_environment_is_made_from_pyproject(root):
-    assert (root / "environment.yml").read_text() == environment_tool(root).render()
+    assert (root / "environment.yml").read_text() == environment.render()
 
 
 def test_environment_is_valid_and_agrees_with_pyproject(root, project):
@@ -82,7 +78,7 @@ def test_environment_is_valid_and_agrees_with_pyproject(root, project):
     specs = {spec.name.normalized: spec for spec in (MatchSpec(line, strict=True) for line in conda)}
     assert str(specs.pop("python").version) == project["requires-python"]
     assert specs.pop("pip").version is None
-    names = environment_tool(root).CONDA_NAMES
+    names = environment.CONDA_NAMES
     needs = {names.get(need.name, need.name): need for need in map(Requirement, project["dependencies"])}
     assert specs.keys() == needs.keys()
     for name, need in needs.items():
@@ -267,3 +263,28 @@ def test_continuous_integration_runs_make_test(root):
     assert os.name == "nt" or os.access(script, os.X_OK)
     *_, last = script.read_text().splitlines()
     assert last == "exec make test"
+
+
+def table(text: str, header: str) -> list[list[str]]:
+    """The rows of the Markdown table under `header`."""
+    lines = text.split(f"{header}\n", 1)[1].splitlines()[1:]
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_contributing_lists_the_tags_and_markers_there_are(root):
+    page = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = re.findall(r"`([\w-]+)`", " ".join(row[0] for row in table(page, "| tag | for a cell that |")))
+    assert set(listed) == set(TAGS)
+    options = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    markers = re.findall(r"mark\.(\w+)", " ".join(row[0] for row in table(page, "| marker | means |")))
+    assert set(markers) == {re.match(r"\w+", marker)[0] for marker in options["markers"]}
+
+
+def test_contributing_names_only_files_there_are(root):
+    page = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"\]\(([^)#:]+)\)|`((?:tlkit|tools|data|tests|notebooks)/[\w./-]+)`", page)
+    paths = {link or code for link, code in named} - {"data/backbones/*"}
+    paths = {path for path in paths if "NN_name" not in path}
+    assert len(paths) > 10
+    assert [path for path in sorted(paths) if not (root / path).exists()] == []
