@@ -26,7 +26,7 @@ from tlkit.cache import archive, fetch, registry, verify
 from tlkit.errors import UserError
 
 FILES = {
-    "train/ant/a b.jpg": b"ant one",
+    "train/ant/a b#1.jpg": b"ant one",
     "train/ant/2.jpg": b"ant two" * 20_000,
     "train/bee/1.jpg": b"bee one",
     "test/bee/é.jpg": b"bee two",
@@ -210,7 +210,7 @@ def test_mirrors_are_tried_in_order(server, register, here, closed):
     register(closed, mirrors=[f"{server.base}/nowhere/", server.base])
     cache.get("insects", progress=False)
     assert contents(here) == FILES
-    assert server.asked[:2] == ["/nowhere/train/ant/a b.jpg", "/train/ant/a b.jpg"]
+    assert server.asked[:2] == ["/nowhere/train/ant/a b#1.jpg", "/train/ant/a b#1.jpg"]
 
 
 def test_every_trouble_with_an_address_is_named(server, register, closed):
@@ -237,7 +237,7 @@ def test_no_network_is_one_sentence_and_leaves_nothing(register, closed, here):
 def test_a_file_without_address_is_named_before_anything_is_fetched(server, register, here):
     register(None)
     with pytest.raises(
-        UserError, match=r"a b\.jpg \(and 3 more\) has no public address.*by hand.*TLKIT_CACHE"
+        UserError, match=r"a b#1\.jpg \(and 3 more\) has no public address.*by hand.*TLKIT_CACHE"
     ):
         cache.get("insects", progress=False)
     assert not here.parent.exists()
@@ -282,6 +282,7 @@ def test_a_changed_file_is_moved_aside_and_fetched_again(server, register, here,
     cache.get("insects", progress=False)
     time.sleep(0.01)  # a later time of change, also where clocks are coarse
     (here / "train/bee/1.jpg").write_bytes(content)
+    assert cache.describe("insects").state == ("ready" if len(content) == len(b"bee one") else "partly")
     report = cache.check("insects")
     assert report.changed == ("train/bee/1.jpg",) and not report.missing and not report.ok
     with pytest.raises(UserError) as error:
@@ -540,6 +541,8 @@ def freed_by_note(freed: int) -> int:
 def test_clear_removes_every_set_and_the_folder(server, register, here):
     register(server.base)
     cache.get("insects", progress=False)
+    with pytest.raises(UserError, match="unknown set ''"):
+        cache.clear("")
     assert cache.clear() > 0
     assert list(here.parent.iterdir()) == []
 

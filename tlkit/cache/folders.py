@@ -57,7 +57,9 @@ def clear(name: str | None = None, computed: bool = False) -> int:
     try:
         if computed:
             return _clear_computed()
-        return sum([_clear_set(each) for each in ([name] if name else [info.name for info in listing()])])
+        return sum(
+            [_clear_set(each) for each in ([name] if name is not None else [info.name for info in listing()])]
+        )
     except OSError as error:
         raise UserError(f"{error.filename} cannot be removed ({error.strerror}): clear it by hand") from error
 
