@@ -1,0 +1,356 @@
+"""Claims: what the criteria say of made-up records whose truth is known."""
+
+import json
+from dataclasses import replace
+
+import made_up_records as made
+import numpy as np
+import pytest
+
+from tlkit import claims
+from tlkit.claims import effort
+from tlkit.claims.criteria import one
+from tlkit.claims.rows import over_budgets
+from tlkit.errors import UserError
+from tlkit.records import Record, Store
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory):
+    return claims.shelf(made.workbook(tmp_path_factory.mktemp("records")))
+
+
+@pytest.fixture(scope="module")
+def rows(where):
+    return {row.id: row for row in claims.table(where)}
+
+
+# --- the criteria
+
+
+def test_the_committed_criteria_are_whole():
+    known = claims.shelf().names
+    for claim in claims.criteria():
+        assert claim.records in known and (not claim.against_records or claim.against_records in known)
+        assert claim.criterion and claim.text and claim.where and claim.labels
+    assert {1, 2, 3, 5, 10, 20} <= {claim.number for claim in claims.criteria()}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('kind = "guess"', "'guess'"), ('unit = "hours"', "'hours'"), ('accept = ["good"]', "'good'"),
+        ("labels = []", "at least one budget"), ("colour = 1", "colour"), ("number = ", "not TOML"),
+    ],
+)  # fmt: skip
+def test_a_bad_row_is_named(tmp_path, change, said):
+    text = "number = 1;id = 'x';text = 't';where = ['11'];kind = 'cost';criterion = 'c';records = 'r'"
+    fields = dict(
+        line.split(" = ") for line in f"{text};plan = 'p';against = ['scratch'];labels = [1]".split(";")
+    )
+    name, _, value = change.partition(" = ")
+    lines = [f"{k} = {v}" for k, v in (fields | {name: value}).items()]
+    (tmp_path / "claims.toml").write_text("[[claim]]\n" + "\n".join(lines))
+    with pytest.raises(UserError, match=said):
+        claims.criteria(tmp_path / "claims.toml")
+
+
+def test_ids_are_unique(tmp_path):
+    line = ('[[claim]]\nnumber=1\nid="x"\ntext="t"\nwhere=[]\nkind="cost"\ncriterion="c"\nrecords="r"\n'
+            'plan="p"\nagainst=["s"]\nlabels=[1]\n')  # fmt: skip
+    (tmp_path / "claims.toml").write_text(line * 2)
+    with pytest.raises(UserError, match="two claims called x"):
+        claims.criteria(tmp_path / "claims.toml")
+
+
+# --- the table
+
+
+def test_the_table_without_records(tmp_path):
+    table = claims.table(claims.shelf(tmp_path))
+    assert {row.verdict for row in table} == {"no records yet"}
+    assert [row.id for row in table] == [claim.id for claim in claims.criteria()]
+
+
+def test_the_table_of_an_unfinished_grid(tmp_path):
+    made.digits(tmp_path / "16_digits.jsonl", ("pixels", "scratch", "frozen"), (1, 2), seeds=6, items=0)
+    found = {row.id: row.verdict for row in claims.table(claims.shelf(tmp_path))}
+    assert found["3"] == found["5"] == found["2"] == "no records yet"
+
+
+def test_verdicts_on_known_truth(rows):
+    found = {name: row.verdict for name, row in rows.items()}
+    assert (
+        found["1"] == found["1-operations"] == found["2"] == found["20"] == found["3-lookalikes"] == "holds"
+    )
+    assert found["3-full"] == "holds only when labels <= 20"  # 0.969 over 0.93, then 0.985 over 0.972
+    assert found["5"] == "holds only when labels = 2"
+    assert found["1-tasks"].startswith("holds only when tasks >= ")
+
+
+def test_effects_carry_intervals(rows):
+    assert rows["3"].where == "16" and rows["3"].number == 3
+    assert rows["3"].effect.startswith("1 label: +0.") and "against pixels" in rows["3"].effect
+    assert "instead of" in rows["1"].effect and "x" in rows["1"].effect and "10 of 10" in rows["1"].effect
+    assert rows["2"].effect.count("x [") == 3
+    assert "fewer operations" in rows["20"].effect
+
+
+def test_a_claim_that_fails_is_reported_as_failing(where):
+    claim = replace(one("3"), plan="scratch", against=("pixels",), labels=(1, 2))
+    assert claims.row(claim, where).verdict == "does not hold"
+
+
+def test_both_baselines_must_be_beaten(where):
+    claim = replace(one("3"), plan="pixels", against=("scratch", "frozen"), labels=(1, 2))
+    found = claims.row(claim, where)
+    assert found.words["1 against scratch"] == "better" and found.verdict == "does not hold"
+
+
+def test_equal_counts_only_where_the_criterion_accepts_it(where):
+    strict = replace(one("5"), plan="lp-ft", against=("full",), labels=(50,), delta=0.05)
+    assert claims.row(strict, where).words == {"50 against full": "equal"}
+    assert claims.row(strict, where).verdict == "does not hold"
+    assert claims.row(replace(strict, accept=("better", "equal")), where).verdict == "holds"
+
+
+def test_sides_measured_on_other_data_are_refused(tmp_path):
+    made.digits(tmp_path / "16_digits.jsonl", ("pixels", "scratch"), (1,), seeds=6, items=50)
+    made.digits(tmp_path / "11_lookalikes.jsonl", ("frozen",), (1,), seeds=6, items=50, data="d2")
+    with pytest.raises(UserError, match="data d2 and d1"):
+        claims.row(one("3-lookalikes"), claims.shelf(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        ("+++", "holds"), ("---", "does not hold"), ("-?-", "cannot tell"), 
+        ("++-", "holds only when labels <= 2"),
+        ("+??", "holds only when labels = 1"), ("-++", "holds only when labels >= 2"),
+        ("+-+", "holds only when labels = 1, 5"), ("-++-", "holds only when 2 <= labels <= 5"),
+    ],
+)  # fmt: skip
+def test_words_over_budgets(words, verdict):
+    names = {"+": "better", "-": "worse", "?": "cannot tell"}
+    assert over_budgets({n: names[w] for n, w in zip((1, 2, 5, 10), words, strict=False)}) == verdict
+
+
+# --- pairs
+
+
+def test_pairs_cover_every_plan_budget_and_baseline(where):
+    store = where.store("16_digits")
+    found = claims.pairs(store)
+    assert len(found) == 4 * 6 * 2 and all(pair.items for pair in found)
+    assert {p.plan for p in found} == {"frozen", "last-1", "full", "lp-ft"}
+    best = next(p for p in found if (p.plan, p.labels, p.against) == ("frozen", 1, "scratch"))
+    assert best.verdict.word == "better" and best.verdict.n == 10
+    assert best.accuracy == pytest.approx(
+        np.mean([r.value for r in store.read() if (r.plan, r.labels) == ("frozen", 1)])
+    )
+
+
+def test_items_widen_the_interval(tmp_path):
+    few = made.digits(tmp_path / "a.jsonl", ("scratch", "frozen"), (50,), items=60)
+    bare = Store(tmp_path / "b.jsonl")
+    bare.append(few.read())
+    width = [p.verdict.high - p.verdict.low for s in (few, bare) for p in claims.pairs(s)]
+    assert width[0] > width[1] and [p.items for s in (few, bare) for p in claims.pairs(s)] == [True, False]
+
+
+def test_pairs_never_mix_recipes_backbones_or_data(tmp_path):
+    store = made.digits(tmp_path / "a.jsonl", ("scratch", "frozen"), (1,), seeds=6, items=0)
+    extra = [made.row("full", 1, s, 0.9, recipe="r1-other") for s in range(6)]
+    extra += [made.row("full", 1, s, 0.9, backbone="timm:resnet18") for s in range(6)]
+    extra += [made.row("full", 1, s, 0.9, data="d9") for s in range(6)]
+    store.append(extra)
+    assert [(p.plan, p.against) for p in claims.pairs(store)] == [("frozen", "scratch")]
+
+
+def test_pairs_of_a_part_of_the_records(tmp_path):
+    store = made.digits(tmp_path / "a.jsonl", budgets=(1, 5), seeds=5, items=0)
+    only = [r for r in store.read() if r.labels == 5 and r.plan in ("full", "scratch")]
+    assert [(p.plan, p.labels, p.against) for p in claims.pairs(store, records=only)] == [
+        ("full", 5, "scratch")
+    ]
+
+
+def test_a_diverged_fit_is_left_out(tmp_path):
+    store = made.digits(tmp_path / "a.jsonl", ("scratch", "frozen"), (1,), seeds=6, items=80)
+    store.append([made.row("frozen", 1, 6, None, status="diverged"), made.row("scratch", 1, 6, 0.4)])
+    assert [p.verdict.n for p in claims.pairs(store)] == [6]
+
+
+def test_lower_is_better_turns_the_sign(tmp_path):
+    store = Store(tmp_path / "a.jsonl")
+    for seed in range(6):
+        for plan, value in (("scratch", 2.0), ("frozen", 1.0)):
+            store.append([made.row(plan, 1, seed, value + seed / 100 * (plan == "frozen"), metric="rmse")])
+    assert [p.verdict.word for p in claims.pairs(store)] == ["better"]
+
+
+def test_one_family_for_holm(tmp_path):
+    """One middling difference among many of pure noise is not enough."""
+    rng, store = np.random.default_rng(0), Store(tmp_path / "a.jsonl")
+    for labels in range(1, 41):
+        for seed in range(10):
+            store.append([made.row("scratch", labels, seed, 0.5 + rng.normal(0, 0.03))])
+            store.append([made.row("full", labels, seed, 0.5 + rng.normal(0, 0.03))])
+    found = claims.pairs(store, delta=0.001)
+    assert any(p.verdict.low > 0 or p.verdict.high < 0 for p in found)
+    assert {p.verdict.word for p in found} == {"cannot tell"}
+
+
+# --- steps and costs
+
+
+def test_a_constant_ratio_is_its_own_interval():
+    found = effort.ratio([100] * 6, [10] * 6, False)
+    assert (found.factor, found.low, found.high, found.word) == (
+        pytest.approx(10),
+        *[pytest.approx(10)] * 2,
+        "better",
+    )
+    assert str(found) == "10x"
+    assert effort.ratio([100] * 4, [10] * 4, False).word == "cannot tell"
+
+
+def test_a_plan_that_never_arrives_cannot_tell():
+    found = effort.ratio([100, 90, 80, 70, 60], [10, 10, 10, 10, np.inf], False)
+    assert found.word == "cannot tell" and "never" in str(found) and found.wins == 4
+
+
+def test_reach_reads_between_steps_and_never_flatters():
+    steps = np.array([10.0, 100.0, 1000.0])
+    accuracy = np.array([[0.2, 0.9, 0.1], [0.4, 0.9, 0.1], [0.6, 0.9, 0.2]])
+    at = effort.Course(steps, (0, 1, 2), accuracy, np.repeat(steps[:, None] * 7, 3, axis=1))
+    needed, flops, met = at.reach(0.5)
+    assert needed == pytest.approx([10**2.5, 10, 1000]) and flops == pytest.approx(7 * needed)
+    assert met.tolist() == [True, True, False]
+
+
+def test_slower_pretraining_is_called_worse(tmp_path):
+    made.steps(tmp_path / "11_steps.jsonl")
+    claim = replace(one("1"), plan="scratch", against=("full",), delta=0.35)
+    assert claims.row(claim, claims.shelf(tmp_path)).verdict == "does not hold"
+
+
+def test_break_even_is_pretraining_over_what_a_task_saves(rows):
+    tasks = int(rows["1-tasks"].verdict.split()[-1])
+    per_step = 32 * 4 * 53e6
+    saved = claims.card("letters")["flops"] / tasks / per_step
+    assert 80 < saved < 160 and f"{tasks} tasks [" in rows["1-tasks"].effect
+
+
+def test_equal_accuracy_uses_the_smallest_budget_that_gets_there(tmp_path):
+    store = Store(tmp_path / "a.jsonl")
+    for seed in range(5):
+        store.append([made.row("scratch", n, seed, v) for n, v in ((1, 0.4), (2, 0.6), (5, 0.8))])
+        store.append([made.row("frozen", 1, seed, 0.55)])
+    plan = claims.sample(store, "frozen", 1)
+    found = effort.to_equal_accuracy(store, "scratch", (1, 2, 5), plan)
+    assert found.factor == pytest.approx(53e6 * 60 * 20 / (17e6 * 10)) and not found.bound
+    assert effort.to_equal_accuracy(store, "scratch", (1,), plan).bound
+
+
+def test_a_record_without_costs_is_named(tmp_path):
+    with pytest.raises(UserError, match="flops_prefix"):
+        effort.operations(made.row("full", 1, 0, 0.5, detail={}))
+
+
+# --- placeholders
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("{{claim 3-full}}", "holds only when labels <= 20"),
+        ("{{ claim 3 effect }}", r"1 label: \+0\.\d\d \[.*"),
+        ("{{claim 20 text}}", "Less computation.*"),
+        ("{{accuracy 16_digits letters frozen 1}}", r"0\.7\d"),
+        ("{{gain 16_digits frozen scratch 1}}", r"\+0\.\d\d \[0\.\d\d, 0\.\d\d\]"),
+        ("{{wins 16_digits frozen scratch 1}}", "10 of 10"), ("{{seeds 16_digits frozen 1}}", "10"),
+        ("{{saving 16_digits frozen 2}}", r".*x \[.*x\]"), ("{{card letters seconds}}", r"\d+"),
+        ("{{card letters source_accuracy}}", r"0\.\d\d"), ("{{card letters flops}}", r"\d\.\d × 10\^\d+"),
+        ("{{card letters licence}}", ".*MIT.*"), ("plain {x} text", r"plain \{x\} text"),
+        ("a {{seeds 16_digits full 1}} b {{wins 16_digits full scratch 1}}", "a 10 b 10 of 10"),
+    ],
+)  # fmt: skip
+def test_placeholders_are_filled(where, text, pattern):
+    import re
+
+    assert re.fullmatch(pattern, claims.fill(text, where))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{clam 3}}", "clam 3"), ("{{claim 99}}", "99"), ("{{claim 3 size}}", "size"), 
+        ("{{claim}}", "claim ID"),
+        ("{{}}", "placeholder"), ("{{accuracy 16_digit letters frozen 1}}", "16_digits"),
+        ("{{accuracy 16_digits letter frozen 1}}", "'letters'"),
+        ("{{gain 16_digits fulll scratch 1}}", "fulll"), ("{{gain 16_digits full scratch 3}}", "at 3 labels"),
+        ("{{gain 16_digits full scratch few}}", "'few'"), ("{{saving 16_digits frozen 3}}", "at 3 labels"),
+        ("{{card leters flops}}", "letters"), ("{{card letters colour}}", "colour"),
+        ("{{seeds 16_digits frozen 3}}", "at 3 labels"),
+    ],
+)  # fmt: skip
+def test_an_unknown_placeholder_is_named(where, text, said):
+    with pytest.raises(UserError) as error:
+        claims.fill(text, where)
+    assert said in str(error.value) and text in str(error.value)
+
+
+def test_placeholders_before_the_records(tmp_path):
+    where = claims.shelf(tmp_path)
+    for text in (
+        "{{gain 16_digits frozen scratch 1}}",
+        "{{accuracy 16_digits letters frozen 1}}",
+        "{{claim 3}}",
+    ):
+        assert claims.fill(text, where) == "no records yet"
+
+
+def test_a_small_difference_is_not_printed_as_zero(where):
+    v = claims.compare([(claims.sample(where.store("16_digits"), p, 1) for p in ("frozen", "scratch"))])[0]
+    assert claims.signed(replace(v, mean=0.0042, low=0.0012, high=0.0072)) == "+0.004 [0.001, 0.007]"
+    assert claims.signed(replace(v, mean=-0.31, low=-0.36, high=-0.25)) == "-0.31 [-0.36, -0.25]"
+
+
+# --- the committed table
+
+
+def test_only_a_changed_verdict_is_a_change(where, rows, tmp_path):
+    path = claims.write_verdicts(tmp_path / "verdicts.json", rows.values())
+    assert claims.changed(path, rows.values()) == []
+    moved = [replace(row, effect="another") for row in rows.values()]
+    assert claims.changed(path, moved) == []
+    worse = replace(rows["3"], verdict="does not hold")
+    others = [row for row in rows.values() if row.id != "3"]
+    (said,) = claims.changed(path, [*others, worse])
+    assert said.startswith("claim 3: committed 'holds only") and "'does not hold'" in said
+    budget = replace(rows["5"], words={**rows["5"].words, "1 against full": "worse!"})
+    assert len(claims.changed(path, [*(r for r in rows.values() if r.id != "5"), budget])) == 1
+    assert claims.changed(path, others) and "now nothing" in claims.changed(path, others)[0]
+
+
+def test_writing_verdicts_leaves_no_half_file(rows, tmp_path):
+    path = claims.write_verdicts(tmp_path / "verdicts.json", rows.values())
+    assert json.loads(path.read_text())["3"]["at"]["1 against scratch"] == "better"
+    assert [p.name for p in tmp_path.iterdir()] == ["verdicts.json"]
+    with pytest.raises(UserError, match="cannot be written"):
+        claims.write_verdicts(tmp_path / "absent" / "verdicts.json", rows.values())
+
+
+def test_a_missing_table_says_how_to_write_it(tmp_path):
+    with pytest.raises(UserError, match="write_verdicts"):
+        claims.changed(tmp_path / "verdicts.json", [])
+
+
+def test_the_committed_verdicts_are_what_the_committed_records_say(root):
+    """Whatever they are: a verdict may disappoint, but not change unnoticed."""
+    assert claims.changed(root / "data" / "verdicts.json") == []
+
+
+def test_made_up_rows_are_records():
+    assert isinstance(made.row("full", 1, 0, 0.5), Record)

@@ -1,0 +1,30 @@
+"""The claims and what the records say of them: verdicts, the table of them, and text for notebooks."""
+
+from tlkit.claims.committed import changed, write_verdicts
+from tlkit.claims.compared import BASELINES, Pair, compare, pairs, sample
+from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
+from tlkit.claims.filling import FILLERS, fill
+from tlkit.claims.rows import ABSENT, Row, card, row, saving, signed, table
+
+__all__ = [
+    "ABSENT",
+    "BASELINES",
+    "FILLERS",
+    "Claim",
+    "Pair",
+    "Row",
+    "Shelf",
+    "card",
+    "changed",
+    "compare",
+    "criteria",
+    "fill",
+    "pairs",
+    "row",
+    "sample",
+    "saving",
+    "shelf",
+    "signed",
+    "table",
+    "write_verdicts",
+]

@@ -1,0 +1,149 @@
+"""Pairs of plans: the same seeds, the same test items, one verdict each, Holm over the family."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tlkit.errors import UserError
+from tlkit.records import Record, Store, values
+from tlkit.stats import Verdict, verdicts
+
+BASELINES = ("scratch", "pixels")
+LOWER_IS_BETTER = ("rmse",)
+_PACKED = ".items.jsonl"  # where a store keeps what was predicted for each test item
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A plan beside a baseline at one budget.
+
+    `accuracy` is the plan's mean in `metric`; `items`: whether the interval covers new test items, not new seeds alone.
+    """
+
+    task: str
+    backbone: str
+    recipe: str
+    metric: str
+    plan: str
+    labels: int
+    accuracy: float
+    against: str
+    items: bool
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The finished test rows of one plan at one budget, by seed, and the store they lie in."""
+
+    store: Store
+    rows: dict[int, Record]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean([row.value for row in self.rows.values()]))
+
+    def correct(self, seeds: Sequence[int]) -> np.ndarray:
+        """(seeds, items): 1 where the prediction is the target, else 0."""
+        rows = [self.rows[seed] for seed in seeds]
+        found = [self.store.items(r.fit_key) == self.store.targets(r.task, r.data) for r in rows]
+        return np.array(found, dtype=float)
+
+    @property
+    def has_items(self) -> bool:
+        """Whether predictions were kept: all or none of a file's fits have them."""
+        kept = self.store.path.with_name(self.store.path.stem + _PACKED).exists()
+        return kept and all(row.metric == "accuracy" for row in self.rows.values())
+
+
+def sample(store: Store, plan: str, labels: int, records: Iterable[Record] | None = None) -> Sample:
+    """The finished fits of `plan` at `labels` among `records` (default: all of the store).
+
+    Raises UserError where two tasks, backbones, recipes ... are mixed.
+    """
+    records = store.read() if records is None else list(records)
+    kept = values(records, plan=plan, labels=labels)  # refuses what is ambiguous
+    rows = [r for r in records if (r.plan, r.labels, r.split) == (plan, labels, "test")]
+    return Sample(store, {r.seed: r for r in rows if r.status == "ok" and r.seed in kept})
+
+
+def compare(pairs: Sequence[tuple[Sample, Sample]], delta: float = 0.02) -> list[Verdict]:
+    """A verdict for each (plan, baseline), over the seeds both have; one Holm family.
+
+    Where both sides kept their predictions, the interval covers new test items as well as new seeds. Where
+    lower is better (root mean squared error) the sign is turned, so that `better` means better.
+    Raises UserError for sides measured on different data, by different recipes, or with no seed in common.
+    """
+    return verdicts([_arrays(a, b) for a, b in pairs], delta)
+
+
+def _arrays(a: Sample, b: Sample) -> tuple[np.ndarray, ...]:
+    seeds = sorted(a.rows.keys() & b.rows.keys())
+    if not seeds:
+        raise UserError(
+            f"{a.store.path.name} and {b.store.path.name} have no seed in common: nothing to pair."
+        )
+    for name in ("task", "data", "metric", "recipe"):
+        left, right = (getattr(side.rows[seeds[0]], name) for side in (a, b))
+        if left != right:
+            raise UserError(f"records of {name} {left} and {right} cannot be compared: run both on the same.")
+    sign = -1.0 if a.rows[seeds[0]].metric in LOWER_IS_BETTER else 1.0
+    both = [sign * np.array([side.rows[seed].value for seed in seeds]) for side in (a, b)]
+    if a.has_items and b.has_items:
+        both += [side.correct(seeds) for side in (a, b)]
+    return tuple(both)
+
+
+def pairs(
+    store: Store,
+    records: Iterable[Record] | None = None,
+    baselines: Sequence[str] = BASELINES,
+    delta: float = 0.02,
+) -> list[Pair]:
+    """Every plan at every budget against each baseline, by budget and plan; a diverged fit is left out.
+
+    records: those of the store to look at (default: all). Fits on different data, metrics or recipes are not
+    compared; each such group is one Holm family. A budget at which a baseline has no finished fit gives no
+    row against it. Raises UserError for a records file that cannot be read.
+    """
+    rows = [
+        r for r in (store.read() if records is None else records) if r.split == "test" and r.status == "ok"
+    ]
+    groups: dict[tuple, list[Record]] = {}
+    for row in rows:
+        if row.plan not in baselines:
+            groups.setdefault(_setting(row), []).append(row)
+    found = []
+    for (task, data, metric, recipe, backbone, _), tried in groups.items():
+        like = (task, data, metric, recipe, backbone)  # scratch is the same architecture, so the same name
+        base = [r for r in rows if r.plan in baselines and _setting(r)[:-1] == like]
+        found += _group(store, tried, base, baselines, delta)
+    return found
+
+
+def _setting(row: Record) -> tuple[str, ...]:
+    return row.task, row.data, row.metric, row.recipe, row.backbone, row.weights
+
+
+def _group(
+    store: Store, tried: list[Record], base: list[Record], baselines: Sequence[str], delta: float
+) -> list[Pair]:
+    plans = list(dict.fromkeys(r.plan for r in tried))
+    jobs = []
+    for labels in sorted({r.labels for r in tried}):
+        for plan in plans:
+            one = sample(store, plan, labels, tried)
+            for against in baselines:
+                other = sample(store, against, labels, base)
+                if one.rows.keys() & other.rows.keys():
+                    jobs.append((plan, labels, against, one, other))
+    if not jobs:
+        return []
+    words = compare([(one, other) for *_, one, other in jobs], delta)
+    first = tried[0]
+    return [
+        Pair(first.task, first.backbone, first.recipe, first.metric, plan, labels, one.mean, against,
+             one.has_items and other.has_items, word)
+        for (plan, labels, against, one, other), word in zip(jobs, words, strict=True)
+    ]  # fmt: skip

@@ -1,0 +1,229 @@
+"""A claim and its records become a row: an effect in words and numbers, and a verdict."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tlkit import env
+from tlkit.claims import effort
+from tlkit.claims.compared import compare, sample
+from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
+from tlkit.errors import UserError, unknown
+from tlkit.records import Store
+from tlkit.stats import Saving, Verdict, interval, label_saving
+
+ABSENT = "no records yet"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the ledger. `words`: the outcome at each budget ("better", "equal", ..., or "saved")."""
+
+    claim: Claim
+    effect: str
+    verdict: str
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.claim.id
+
+    @property
+    def number(self) -> int:
+        return self.claim.number
+
+    @property
+    def text(self) -> str:
+        return self.claim.text
+
+    @property
+    def where(self) -> str:
+        """The notebooks that show it, such as "11, 16"."""
+        return ", ".join(self.claim.where)
+
+
+def table(where: Shelf | None = None) -> list[Row]:
+    """Every claim with its effect and verdict, from the committed records (or another shelf)."""
+    where = where or shelf()
+    return [row(claim, where) for claim in criteria()]
+
+
+def row(claim: Claim, where: Shelf | None = None) -> Row:
+    """One claim, measured; "no records yet" while its grid is absent or incomplete."""
+    where = where or shelf()
+    store, base = where.store(claim.records), where.store(claim.against_records or claim.records)
+    if store is None or base is None:
+        return Row(claim, ABSENT, ABSENT)
+    return MEASURES[claim.kind](claim, store, base) or Row(claim, ABSENT, ABSENT)
+
+
+def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
+    jobs = [(n, against, sample(store, claim.plan, n), sample(base, against, n))
+            for n in claim.labels for against in claim.against]  # fmt: skip
+    if not all(a.rows.keys() & b.rows.keys() for *_, a, b in jobs):
+        return None
+    found = compare([(a, b) for *_, a, b in jobs], claim.delta)
+    keyed = {(n, against): v for (n, against, *_), v in zip(jobs, found, strict=True)}
+    words = {
+        n: _all([keyed[n, against].word for against in claim.against], claim.accept) for n in claim.labels
+    }
+    shown = claim.labels if len(claim.labels) <= 3 else (claim.labels[0], claim.labels[-1])
+    effect = "; ".join(
+        f"{_labels(n)}: "
+        + ", ".join(f"{signed(keyed[n, against])} against {against}" for against in claim.against)
+        for n in shown
+    )
+    named = {f"{n} against {against}": v.word for (n, against), v in keyed.items()}
+    return Row(claim, effect, over_budgets(words), named)
+
+
+def _saving(claim: Claim, store: Store, base: Store) -> Row | None:
+    found = {n: saving(store, claim.plan, claim.against[0], n, base) for n in claim.labels}
+    if any(s is None for s in found.values()):
+        return None
+    words = {n: _side(s.low, s.high) for n, s in found.items()}
+    effect = "; ".join(f"{_labels(n)}: {s}" for n, s in found.items())
+    return Row(claim, effect, over_budgets(words), {str(n): word for n, word in words.items()})
+
+
+def saving(store: Store, plan: str, against: str, n: int, base: Store | None = None) -> Saving | None:
+    """The label-saving factor of `plan` with n labels against `against`; None while records are missing."""
+    base = base or store
+    budgets = sorted({r.labels for r in store.read() if r.plan == plan and r.split == "test"})
+    both = [(sample(base, against, k).rows, sample(store, plan, k).rows) for k in budgets]
+    seeds = sorted(set.intersection(*(a.keys() & b.keys() for a, b in both))) if both else []
+    if len(budgets) < 2 or n not in budgets or not seeds:
+        return None
+    curves = [[[rows[seed].value for seed in seeds] for rows in side] for side in zip(*both, strict=True)]
+    return label_saving(budgets, *curves, n)
+
+
+def _cost(claim: Claim, store: Store, base: Store) -> Row | None:
+    against = claim.against[0]
+    budgets = sorted({r.labels for r in base.read() if r.plan == against and r.split == "test"})
+    plans = {n: sample(store, claim.plan, n) for n in claim.labels}
+    if not budgets or not all(p.rows for p in plans.values()):
+        return None
+    found = {n: effort.to_equal_accuracy(base, against, budgets, plan) for n, plan in plans.items()}
+    words = {n: r.word for n, r in found.items()}
+    effect = "; ".join(f"{_labels(n)}: {r} fewer operations" for n, r in found.items())
+    return Row(claim, effect, over_budgets(words), {str(n): word for n, word in words.items()})
+
+
+def _reached(claim: Claim, store: Store, base: Store) -> effort.Reached | None:
+    n = claim.labels[0]
+    courses = effort.course(base, claim.against[0], n), effort.course(store, claim.plan, n)
+    return None if None in courses else effort.to_threshold(*courses, claim.delta)
+
+
+def _steps(claim: Claim, store: Store, base: Store) -> Row | None:
+    found = _reached(claim, store, base)
+    if found is None:
+        return None
+    if claim.unit == "steps":
+        lead = f"{found.plan_steps:.0f} steps instead of {found.base_steps:.0f}: {found.steps} fewer"
+    else:
+        lead = f"{found.flops} fewer operations"
+    word = (found.steps if claim.unit == "steps" else found.flops).word
+    effect = f"to accuracy {found.threshold:.2f}: {lead} ({found.steps.wins} of {found.steps.n} seeds)"
+    return Row(claim, effect, over_budgets({claim.labels[0]: word}), {"threshold": word})
+
+
+def _break_even(claim: Claim, store: Store, base: Store) -> Row | None:
+    found = _reached(claim, store, base)
+    if found is None:
+        return None
+    spent = card(claim.backbone)["flops"]
+    if not np.isfinite(found.saved).all():
+        return Row(
+            claim, "the threshold is never reached in some seed", "cannot tell", {"saved": "cannot tell"}
+        )
+    mean = interval(found.saved)
+    low, high = (mean.mean, mean.mean) if np.ptp(found.saved) == 0 else (mean.low, mean.high)
+    word = "cannot tell" if mean.n < 5 else _side(low, high, 0)
+    if word != "better":
+        verdict = "does not hold" if word == "worse" else "cannot tell"
+        return Row(
+            claim,
+            f"operations saved a task: {mean.mean:.1e} [{low:.1e}, {high:.1e}]",
+            verdict,
+            {"saved": word},
+        )
+    tasks, fewest, most = (math.ceil(spent / x) for x in (mean.mean, high, low))
+    effect = f"repaid after {'at most ' * found.flops.bound}{tasks} tasks [{fewest}, {most}]"
+    return Row(claim, effect, f"holds only when tasks >= {tasks}", {"saved": word})
+
+
+MEASURES: dict[str, Callable[[Claim, Store, Store], Row | None]] = {
+    "difference": _difference,
+    "saving": _saving,
+    "cost": _cost,
+    "steps": _steps,
+    "break-even": _break_even,
+}
+
+
+def over_budgets(words: Mapping[int, str]) -> str:
+    """The verdict over budgets; at each, "better" counts for the claim, and "cannot tell" is neither."""
+    good = [n for n, word in words.items() if word == "better"]
+    if len(good) == len(words):
+        return "holds"
+    if not good:
+        return "cannot tell" if "cannot tell" in words.values() else "does not hold"
+    budgets = sorted(words)
+    first, last = budgets.index(min(good)), budgets.index(max(good))
+    if last - first + 1 != len(good):
+        return f"holds only when labels = {', '.join(map(str, sorted(good)))}"
+    if first == last:
+        return f"holds only when labels = {good[0]}"
+    if first == 0:
+        return f"holds only when labels <= {budgets[last]}"
+    if last == len(budgets) - 1:
+        return f"holds only when labels >= {budgets[first]}"
+    return f"holds only when {budgets[first]} <= labels <= {budgets[last]}"
+
+
+def _all(words: list[str], accept: tuple[str, ...]) -> str:
+    if all(word in accept for word in words):
+        return "better"
+    return "cannot tell" if all(word in (*accept, "cannot tell") for word in words) else "worse"
+
+
+def _side(low: float, high: float, middle: float = 1) -> str:
+    return "better" if low > middle else "worse" if high < middle else "cannot tell"
+
+
+def _labels(n: int) -> str:
+    return f"{n} label{'s' * (n != 1)}"
+
+
+def signed(v: Verdict) -> str:
+    """A difference and its interval, as +0.31 [0.25, 0.36]; more digits where it is small."""
+    bounds = (v.mean, v.low, v.high)
+    digits = next(
+        (
+            d
+            for d in range(2, 6)
+            if all(not x or round(x, d) for x in bounds[1:]) and 10**-d < (v.high - v.low)
+        ),
+        6,
+    )
+    mean, low, high = (round(x, digits) + 0.0 for x in bounds)
+    return f"{mean:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def card(name: str) -> dict:
+    """The card of one of our own backbones. Raises UserError for an unknown name."""
+    folder = env.data_dir() / "backbones"
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        raise unknown("backbone card", name, (p.stem for p in folder.glob("*.json")))
+    found = json.loads(path.read_text("utf-8"))
+    if "flops" not in found:
+        raise UserError(
+            f"the card of {name} counts no flops: make the backbone again with tools/pretrain.py."
+        )
+    return found
