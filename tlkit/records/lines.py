@@ -22,19 +22,19 @@ class Lines:
 
     def _forget(self) -> None:
         self.rows: dict[Hashable, Any] = {}
-        self._seen = (0, 0)  # inode and size when last read
-        self._end = self._count = 0  # bytes and lines that are whole
+        self._inode = 0
+        self._end = self._count = 0  # bytes and lines read so far, all whole
 
     def refresh(self) -> None:
         """Read what was added since the last time."""
         try:
             with open(self.path, "rb") as file:
                 status = os.fstat(file.fileno())
-                seen = (status.st_ino, status.st_size)
-                if seen == self._seen:
-                    return
-                if seen[0] != self._seen[0] or seen[1] < self._end:  # another file, or a shorter one
+                if (
+                    status.st_ino != self._inode or status.st_size < self._end
+                ):  # another file, or a shorter one
                     self._forget()
+                self._inode = status.st_ino
                 file.seek(self._end)
                 *lines, torn = file.read().split(b"\n")
         except FileNotFoundError:
@@ -49,7 +49,6 @@ class Lines:
                 self.rows[key] = row
             self._count += 1
             self._end += len(line) + 1
-        self._seen = seen
 
     def append(self, lines: list[str]) -> None:
         """Add `lines` in one write, or leave the file as it was. Call it refreshed, with the lock held."""
