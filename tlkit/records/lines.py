@@ -30,9 +30,8 @@ class Lines:
         try:
             with open(self.path, "rb") as file:
                 status = os.fstat(file.fileno())
-                if (
-                    status.st_ino != self._inode or status.st_size < self._end
-                ):  # another file, or a shorter one
+                replaced = status.st_ino != self._inode
+                if replaced or status.st_size < self._end:
                     self._forget()
                 self._inode = status.st_ino
                 file.seek(self._end)
