@@ -1,0 +1,111 @@
+"""The sliders, without a browser: what they hold, what a saved page gets of them, what they refuse."""
+
+import base64
+from io import BytesIO
+
+import matplotlib.pyplot as plt
+import pytest
+from ipywidgets.embed import dependency_state
+from PIL import Image
+
+from tlkit import widgets
+from tlkit.errors import UserError
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def draw(n):
+    _, ax = plt.subplots(figsize=(3, 2))
+    ax.plot([0, n])
+    ax.set_title(f'up to {n} "labels"')
+    return ax
+
+
+@pytest.fixture
+def frames():
+    return widgets.drag(draw, (1, 2, 5), "labels a class")
+
+
+def picture(page):
+    return base64.b64decode(page.value.partition("base64,")[2].partition('"')[0])
+
+
+def test_a_guess_stands_where_it_was_put_and_moves():
+    guess = widgets.guess("How accurate?", 0.5)
+    assert guess.value == 0.5
+    guess.slider.value = 0.73
+    assert guess.value == 0.73
+
+
+def test_whole_numbers_stay_whole():
+    guess = widgets.guess("How many labels?", 10, low=1, high=50, step=1)
+    guess.slider.value = 7
+    assert guess.value == 7
+    assert isinstance(guess.value, int)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5])
+def test_a_guess_outside_of_the_slider_is_refused(value):
+    with pytest.raises(UserError, match="give one from 0 to 1"):
+        widgets.guess("How accurate?", value)
+
+
+def test_a_guess_without_widgets_is_a_line_of_text():
+    guess = widgets.guess("Is 1 < 2?", 0.5)
+    bundle = guess._repr_mimebundle_()
+    assert VIEW in bundle
+    assert bundle["text/html"].startswith("<b>Is 1 &lt; 2?</b> 0.5")
+    assert bundle["text/plain"] == "Guess(0.5)"
+
+
+def test_a_frame_for_each_value_in_order(frames):
+    assert frames.slider.options == (("1", 1), ("2", 2), ("5", 5))
+    pages = frames.stack.children
+    assert len({picture(page) for page in pages}) == 3
+    assert [Image.open(BytesIO(picture(page))).size for page in pages] == [(300, 200)] * 3
+    assert 'alt="up to 2 &quot;labels&quot;"' in pages[1].value
+
+
+def test_the_slider_turns_the_pages_in_the_browser(frames):
+    assert frames.link.source == (frames.slider, "index")
+    assert frames.link.target == (frames.stack, "selected_index")
+    assert frames.stack.selected_index == frames.slider.index == 0
+
+
+def test_a_saved_page_has_all_that_moves(frames):
+    state = dependency_state([frames])
+    models = [model["model_name"] for model in state.values()]
+    assert {"SelectionSliderModel", "StackModel", "LinkModel"} <= set(models)
+    assert models.count("HTMLModel") == 3
+
+
+def test_without_widgets_the_last_frame_is_shown(frames):
+    bundle = frames._repr_mimebundle_()
+    assert VIEW in bundle
+    assert base64.b64decode(bundle["image/png"]) == picture(frames.stack.children[-1])
+    assert bundle["text/plain"] == "Frames(labels a class: 1, 2, 5)"
+
+
+def test_or_the_picture_that_was_given():
+    frames = widgets.drag(draw, (1, 2), "labels", still=draw(50).figure)
+    still = base64.b64decode(frames._repr_mimebundle_()["image/png"])
+    assert still not in [picture(page) for page in frames.stack.children]
+
+
+def test_no_figure_is_left_open_for_the_cell_to_show_again(frames):
+    assert plt.get_fignums() == []
+
+
+def test_a_figure_without_title_is_named_by_its_value():
+    frames = widgets.drag(lambda n: plt.figure(figsize=(2, 1)), (1, 2.5), "labels")
+    assert 'alt="labels: 2.5"' in frames.stack.children[1].value
+
+
+def test_one_value_is_no_slider():
+    with pytest.raises(UserError, match="at least two values"):
+        widgets.drag(draw, (1,), "labels")
+
+
+def test_a_drawing_without_figure_is_refused():
+    with pytest.raises(UserError, match=r"draw\(1\) gave NoneType, not a figure"):
+        widgets.drag(lambda n: None, (1, 2), "labels")
