@@ -25,7 +25,7 @@ PIXEL_SIDE = 32  # pictures are shrunk to this for the pixel baseline
 
 @dataclass(frozen=True)
 class Cut:
-    """A place in a backbone's chain: `cut` leading stages are run; `pooled` adds the pooling behind the last."""
+    """A place in a backbone's chain: behind `cut` stages; `pooled` adds the pooling behind the last."""
 
     backbone: Backbone
     cut: int
@@ -163,11 +163,16 @@ class Probe:
 
     def into(self, head: nn.Module) -> nn.Module:
         """Copy the solution into the last linear layer of `head`; returns `head`."""
-        linear = [m for m in head.modules() if isinstance(m, nn.Linear)][-1]
+        linear = last_linear(head)
         with torch.no_grad():
             linear.weight.copy_(torch.as_tensor(self.weight))
             linear.bias.copy_(torch.as_tensor(self.bias))
         return head
+
+
+def last_linear(head: nn.Module) -> nn.Linear:
+    """The last linear layer of a head: the one a probe's solution goes into."""
+    return [m for m in head.modules() if isinstance(m, nn.Linear)][-1]
 
 
 def probe(
@@ -175,10 +180,12 @@ def probe(
 ) -> Probe:
     """The best linear head on N x D features, found by a convex solver, not by steps.
 
-    Features are centred and divided by one common scale (their root mean square), so `strength` (scikit-learn's C,
-    the inverse of the L2 penalty) means the same for every backbone. "logistic": multinomial, `outputs` classes, a class without
-    an example gets the lowest score; "ridge": squared error.
+    Features are centred and divided by one common scale (their root mean square), so `strength`
+    (scikit-learn's C, the inverse of the L2 penalty) means the same for every backbone. "logistic":
+    multinomial, `outputs` classes, a class without an example gets the lowest score; "ridge": squared error.
+    Solved in float64. Raises UserError when a logistic probe sees fewer than two classes.
     """
+    features = np.asarray(features, dtype=np.float64)
     centre = features.mean(0)
     scale = float(np.sqrt(((features - centre) ** 2).mean())) or 1.0
     x = (features - centre) / scale
@@ -198,11 +205,12 @@ def _logistic(
 ) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.linear_model import LogisticRegression
 
+    if len(np.unique(targets)) < 2:
+        raise UserError("a probe needs examples of two classes, these are all of one: add items of another.")
     model = LogisticRegression(C=strength, max_iter=2000).fit(x, targets)
     coef, intercept = model.coef_, model.intercept_
-    if (
-        len(model.classes_) == 2
-    ):  # scikit-learn keeps one row for two classes; softmax of (-z/2, z/2) is the same
+    # scikit-learn keeps one row for two classes; softmax of (-z/2, z/2) is the same
+    if len(model.classes_) == 2:
         coef, intercept = np.concatenate([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
     weight, bias = np.zeros((outputs, x.shape[1])), np.full(outputs, intercept.min() - 1e3)
     weight[model.classes_], bias[model.classes_] = coef, intercept

@@ -4,8 +4,9 @@ A plan says where a network may move, from which start, on which schedule; one s
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError, unknown
 
 NAMES = ("pixels", "scratch", "frozen", "last-K", "full", "lp-ft", "block:NAME")
+_STAGES = r"last-[1-9][0-9]*|block:\w+"
 _FIXED = {  # name -> (where, start)
     "pixels": ("nothing", "none"),
     "scratch": ("all", "random"),
@@ -27,31 +29,43 @@ _FIXED = {  # name -> (where, start)
 class Plan:
     """Where x start x schedule: `Plan.parse(str(plan)) == plan`.
 
-    where: "nothing", "head", "all", "last-K" (the head and the last K stages) or "block:NAME" (the head and one stage).
-    start: "none", "random", "pretrained", or "probe" (a solved probe as the head, then everything moves; LP-FT,
-    Kumar et al. 2022). decay: each stage's rate over that of the stage behind it, the head's rate being the largest
-    (discriminative rates; Howard & Ruder 2018).
+    where: "nothing", "head", "all", "last-K" (the head and the last K stages) or "block:NAME" (the head and
+    one stage; surgical fine-tuning, Lee et al. 2023).
+    start: "none", "random", "pretrained", or "probe" (a solved probe as the head, then everything moves;
+    LP-FT, Kumar et al. 2022).
+    decay: each stage's rate over that of the stage behind it, the head's rate being the largest
+    (discriminative rates; Howard & Ruder 2018). Raises UserError for a combination that has no name, and for
+    a decay outside (0, 1] or where nothing but a head learns.
     """
 
     where: str
     start: str = "pretrained"
     decay: float = 1.0
 
+    def __post_init__(self) -> None:
+        staged = self.start == "pretrained" and re.fullmatch(_STAGES, self.where)
+        if not staged and (self.where, self.start) not in _FIXED.values():
+            raise unknown("plan", f"{self.where} from {self.start}", NAMES)
+        if not 0 < self.decay <= 1:
+            raise UserError(f"decay={self.decay}: give a number above 0 and at most 1, as in full@decay=0.5.")
+        if self.decay != 1 and self.where in ("nothing", "head"):
+            raise UserError(f"plan {self}: there is one rate at most, none to decay; leave @decay out.")
+
     @classmethod
     def parse(cls, text: str) -> "Plan":
         """Read `text`, such as "last-2@decay=0.5". Raises UserError with the list and the nearest match."""
-        name, _, modifier = text.strip().partition("@")
+        name, at, modifier = text.strip().partition("@")
         if name in _FIXED:
-            plan = cls(*_FIXED[name])
-        elif re.fullmatch(r"last-[1-9]\d*", name) or re.fullmatch(r"block:\w+", name):
-            plan = cls(name)
+            parts = _FIXED[name]
+        elif re.fullmatch(_STAGES, name):
+            parts = (name,)
         else:
             raise unknown("plan", name, NAMES)
-        return replace(plan, decay=_decay(modifier, text)) if modifier else plan
+        return cls(*parts, decay=_decay(modifier, text)) if at else cls(*parts)
 
     def __str__(self) -> str:
         name = next((n for n, parts in _FIXED.items() if parts == (self.where, self.start)), self.where)
-        return name if self.decay == 1 else f"{name}@decay={self.decay:g}"
+        return name if self.decay == 1 else f"{name}@decay={Decimal(repr(self.decay)):f}"
 
     @property
     def uses_weights(self) -> bool:
@@ -59,7 +73,7 @@ class Plan:
         return self.start in ("pretrained", "probe")
 
     def tuned(self, stages: list[str]) -> list[str]:
-        """The stages of a chain that may move, in order. Raises UserError where the chain has no such stage."""
+        """The stages of a chain that may move, in order. Raises UserError where there is no such stage."""
         if self.where in ("nothing", "head"):
             return []
         if self.where == "all":
@@ -83,8 +97,8 @@ class Plan:
 
 
 def _decay(modifier: str, text: str) -> float:
-    match = re.fullmatch(r"decay=(\d*\.?\d+)", modifier)
-    if not match or not 0 < float(match[1]) <= 1:
+    match = re.fullmatch(r"decay=([0-9]*\.?[0-9]+)", modifier)
+    if not match:
         raise UserError(f"plan {text!r}: a modifier reads '@decay=0.5', with a number above 0 and at most 1.")
     return float(match[1])
 
@@ -101,7 +115,8 @@ def freeze(model: Chain, plan: Plan) -> Chain:
 def set_modes(model: Chain, plan: Plan) -> None:
     """Train mode for what moves, eval mode for what is frozen: batch-norm statistics and dropout stand still.
 
-    `requires_grad_(False)` alone does not do this: a frozen batch-norm in train mode still moves its running mean.
+    `requires_grad_(False)` alone does not do this: a frozen batch-norm in train mode still moves its running
+    mean.
     """
     tuned = set(plan.tuned(model.names))
     for name, stage in model.stages.items():
@@ -120,9 +135,19 @@ def groups(model: Chain, plan: Plan, rate: float) -> tuple[list[list[nn.Paramete
     return [parameters for parameters, _ in found], [lr for _, lr in found]
 
 
+def refuse_frozen(model: Chain, plan: Plan, optimised: Iterable[nn.Parameter]) -> None:
+    """Raise NotFrozen if an optimiser holds a parameter that the plan freezes: its decay would move it."""
+    held = {id(p) for p in optimised}
+    tuned = set(plan.tuned(model.names))
+    frozen = [(n, p) for n, p in model.named_parameters() if _stage(n) not in {"head", *tuned}]
+    guilty = [n for n, p in frozen if id(p) in held]
+    if guilty:
+        raise NotFrozen(f"{plan}: the optimiser holds {len(guilty)} frozen tensors: {', '.join(guilty[:6])}")
+
+
 @dataclass(frozen=True)
 class Audit:
-    """What moved, tensor by tensor: `moved[name]` is the largest absolute change; `guilty` moved against the plan."""
+    """What moved, tensor by tensor: `moved[name]` is the largest absolute change; `guilty` moved unasked."""
 
     moved: dict[str, float]
     still: tuple[str, ...]
@@ -135,7 +160,8 @@ class Audit:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"{self.plan}: {len(self.moved)} tensors moved, {len(self.still)} stood still, none that should not."
+            moved, still = len(self.moved), len(self.still)
+            return f"{self.plan}: {moved} tensors moved, {still} stood still, none that should not."
         return f"{self.plan}: {len(self.guilty)} tensors moved that are frozen: {', '.join(self.guilty[:6])}"
 
 
@@ -144,19 +170,22 @@ class NotFrozen(AssertionError):
 
 
 def audit(
-    before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], plan: Plan, strict: bool = True
+    before: dict[str, torch.Tensor],
+    after: dict[str, torch.Tensor],
+    plan: Plan,
+    strict: bool = True,
+    stages: Sequence[str] | None = None,
 ) -> Audit:
     """Compare two state dicts of one chain, weights and buffers alike, bit by bit; the head may always move.
 
-    Raises NotFrozen (unless `strict` is false) if a tensor moved outside the plan's stages.
+    stages: all the chain's stages; without it, those that have tensors. Raises NotFrozen (unless `strict` is
+    false) if a tensor moved outside the plan's stages, UserError if the two are not states of one model.
     """
     if before.keys() != after.keys():
-        odd = sorted(before.keys() ^ after.keys())[:3]
-        raise UserError(
-            f"audit: these are states of two different models ({', '.join(odd)}); compare one model with itself."
-        )
-    stages = list(dict.fromkeys(_stage(key) for key in before if _stage(key) != "head"))
-    free = {"head", *plan.tuned(stages)}
+        odd = ", ".join(sorted(before.keys() ^ after.keys())[:3])
+        raise UserError(f"audit: states of two different models ({odd}); compare one model with itself.")
+    known = stages or list(dict.fromkeys(_stage(key) for key in before if _stage(key) != "head"))
+    free = {"head", *plan.tuned(list(known))}
     moved = dict(_changes(before, after))
     guilty = tuple(key for key in moved if _stage(key) not in free)
     result = Audit(moved, tuple(key for key in before if key not in moved), guilty, str(plan))
@@ -175,5 +204,5 @@ def _changes(before: dict, after: dict) -> Iterator[tuple[str, float]]:
         new = after[key]
         if old.shape != new.shape:
             yield key, float("inf")
-        elif not torch.equal(old, new):
+        elif not torch.equal(old, new) and not ((old == new) | (old.isnan() & new.isnan())).all():
             yield key, float((new.double() - old.double()).abs().max())

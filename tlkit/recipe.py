@@ -11,7 +11,7 @@ from tlkit.errors import UserError
 from tlkit.plans import Plan
 from tlkit.tasks import SELECT_FROM
 
-VERSION = 1  # raise it when the meaning of a fit changes: finished fits of another version are run again
+VERSION = 2  # raise it when the meaning of a fit changes: finished fits of another version are run again
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,10 @@ class Recipe:
 
     steps, epochs: a descent takes at least so many steps and passes through the labelled items, in batches of
     about `batch`. rates: the largest learning rates of a one-cycle schedule (Adam) that descending plans try.
-    strengths: scikit-learn's C, tried by probes. baselines: settings that `pixels` tries. The lists are equally
-    long: equal tries for all. fixed: the setting per plan where labels are too few to choose, from sibling tasks.
+    strengths: scikit-learn's C, tried by probes. baselines: settings that `pixels` tries. The lists are
+    equally
+    long: equal tries for all. fixed: the setting per plan where labels are too few to choose, from sibling
+    tasks.
     """
 
     steps: int = 60
@@ -34,41 +36,54 @@ class Recipe:
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
-        if not len(self.rates) == len(self.strengths) == len(self.baselines):
+        if not 0 < len(self.rates) == len(self.strengths) == len(self.baselines):
             raise UserError(
-                "a recipe gives every plan equally many tries: make rates, strengths and baselines equally long."
+                "a recipe gives every plan equally many tries: give as many rates as strengths and baselines."
             )
+        for number in (*self.rates, *self.strengths):
+            if not 0 < number < math.inf:
+                raise UserError(f"{number} among rates and strengths: give numbers above 0.")
         if self.steps < 1 or self.batch < 2:
             raise UserError(
                 f"steps={self.steps}, batch={self.batch}: give at least 1 step, and batches of 2 or more."
             )
 
     def schedule(self, items: int) -> tuple[int, int]:
-        """(epochs, batch size) for a descent on so many items; batches are of even size, none of one item."""
-        batches = math.ceil(items / self.batch)
-        return max(self.epochs, math.ceil(self.steps / batches)), math.ceil(items / batches)
+        """(epochs, batch size) for a descent on so many items: batches of even size, none of a single item.
+
+        Batch norm cannot learn from one item; only a task of one item gets a batch of one.
+        """
+        size = math.ceil(items / math.ceil(items / self.batch))
+        while items % size == 1 < items:
+            size += 1
+        return max(self.epochs, math.ceil(self.steps / math.ceil(items / size))), size
 
     @property
     def version(self) -> str:
         text = json.dumps(asdict(self), sort_keys=True)
         return f"r{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
-    def tries(self, plan: Plan, labels: int) -> list[str]:
-        """The settings this plan may try at this budget: one below 5 labels, all of its list from there."""
-        grid = self.grid(plan)
+    def tries(self, plan: Plan, labels: int, solved: bool = True) -> list[str]:
+        """The settings this plan may try at this budget: one below 5 labels, all of its list from there.
+
+        solved: whether the task's probe is a convex problem; if not, `frozen` descends and tries rates.
+        """
+        grid = self.grid(plan, solved)
         if labels >= SELECT_FROM:
             return grid
         return [dict(self.fixed).get(str(plan).partition("@")[0], grid[len(grid) // 2])]
 
-    def grid(self, plan: Plan) -> list[str]:
+    def grid(self, plan: Plan, solved: bool = True) -> list[str]:
+        """All settings of a plan, as text: baselines, strengths or rates."""
         if plan.where == "nothing":
             return list(self.baselines)
-        return [f"{value:g}" for value in (self.strengths if plan.where == "head" else self.rates)]
+        values = self.strengths if plan.where == "head" and solved else self.rates
+        return [f"{v:g}" if float(f"{v:g}") == v else repr(v) for v in values]
 
 
 @lru_cache(maxsize=2)
 def default(photos: bool = False) -> Recipe:
-    """The committed recipe of `data/recipes.json`: one for our small nets, one for networks trained on photos."""
+    """The committed recipe of `data/recipes.json`: one for our small nets, one for nets trained on photos."""
     path = data_dir() / "recipes.json"
     raw = json.loads(path.read_text())["photos" if photos else "glyphs"]
     lists = {key: tuple(raw[key]) for key in ("rates", "strengths", "baselines")}

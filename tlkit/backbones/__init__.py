@@ -1,4 +1,4 @@
-"""Pretrained networks by name: our own, or any timm or torchvision model with weights from the hub or a file."""
+"""Pretrained networks by name: our own, or any of timm or torchvision, weights from the hub or a file."""
 
 import copy
 import hashlib
@@ -26,7 +26,10 @@ from tlkit.errors import UserError, unknown
 class Backbone:
     """A source network: how to build its chain, how to feed it, and where its weights come from.
 
-    `name` is how records call it, `digest` identifies the weights. `chain()` has the source's own head on top.
+    `name` is how records call it, `digest` identifies the weights, `transform_key` the transform.
+    `build(True)` gives the source's chain and pooling, `build(False)` one with new weights from torch's
+    global generator. `transform` makes a batchable pytree of tensors from one raw item. `blueprint` is what
+    `from_blueprint` needs to build the architecture again.
     """
 
     name: str
@@ -35,11 +38,14 @@ class Backbone:
     transform: Callable[[Any], torch.Tensor]
     transform_key: str
     card: dict = field(default_factory=dict)
-    blueprint: dict = field(default_factory=dict)  # what `from_blueprint` needs to build it again, without weights
+    blueprint: dict = field(default_factory=dict)
 
     @cached_property
     def _pristine(self) -> tuple[Chain, nn.Module]:
-        chain, pool = self.build(True)
+        # an untrained source is the same in every process, and building one disturbs nobody's random numbers
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            chain, pool = self.build(True)
         return chain.eval(), pool.eval()
 
     @property
@@ -79,10 +85,10 @@ def names() -> list[str]:
 def load(spec: str, weights: str | None = None) -> Backbone:
     """The backbone called `spec`: `letters`, `timm:NAME[,key=value]`, `torchvision:NAME[,key=value]`.
 
-    `weights`: a .safetensors or .pt file of tensors for a timm or torchvision name; a JSON card of the same stem
-    beside it may give `input`, `mean` and `std`. Keys: `size` (pixels a side) and `pretrained` (true or false) are
-    ours, the rest goes to the model's constructor. Nothing large is read before a chain is asked for.
-    Raises UserError for an unknown name, unreadable weights, or weights of another architecture.
+    `weights`: a .safetensors or .pt file of tensors for a timm or torchvision name; a JSON card of the same
+    stem beside it may give `input`, `mean` and `std`. Keys: `size` (pixels a side) and `pretrained` (true or
+    false) are ours, the rest goes to the model's constructor. Nothing large is read before a chain is asked
+    for. Raises UserError for an unknown name, unreadable weights, or weights of another architecture.
     """
     library, _, rest = spec.partition(":")
     if library not in ("timm", "torchvision") or not rest:

@@ -15,7 +15,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and sd of RGB 
 
 @dataclass(frozen=True)
 class View:
-    """Shorter side to `size` pixels, centre square, RGB in [0, 1], then (x - mean) / std. Its `str` is its key."""
+    """Shorter side to `size` pixels, centre square, RGB in [0, 1], (x - mean) / std. Its `str` is its key."""
 
     size: int
     mean: tuple[float, ...]
@@ -23,7 +23,7 @@ class View:
 
     @classmethod
     def from_card(cls, card: dict, size: int | None, library: str, name: str) -> "View":
-        """The view a card names, else the one the library names; an explicit `size` wins. Raises UserError."""
+        """The view of a card, else the library's; an explicit `size` wins. Raises UserError for a bad size."""
         mean, std, native = *IMAGENET, 224
         if card:
             mean, std, native = card.get("mean", mean), card.get("std", std), card.get("input", native)

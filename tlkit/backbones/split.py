@@ -51,8 +51,8 @@ class _ReluPool(nn.Module):
 def split(model: nn.Module, example: torch.Tensor) -> tuple[Chain, nn.Module]:
     """(chain, pool): the model's stages with its own classifier as the head, and the parameter-free pooling.
 
-    `example`: a batch (2 x 3 x H x W) on which the chain must give the model's own output to within 1e-5 of its
-    scale; the chain shares the model's tensors. Raises UserError if no known cut reproduces the model.
+    `example`: a batch (2 x 3 x H x W) on which the chain must give the model's own output to within 1e-5 of
+    its scale; the chain shares the model's tensors. Raises UserError if no known cut reproduces the model.
     """
     model.eval()
     pieces = list(_pieces(model))
@@ -64,7 +64,8 @@ def split(model: nn.Module, example: torch.Tensor) -> tuple[Chain, nn.Module]:
                 return chain, pool
     kind = type(model).__name__
     raise UserError(
-        f"{kind} does not come apart into a plain chain of stages: choose another architecture (timm: names work best)."
+        f"{kind} does not come apart into a plain chain of stages: choose another architecture; "
+        "timm: names work best."
     )
 
 

@@ -1,7 +1,9 @@
-"""What a fit costs in floating-point operations, counted, not guessed."""
+"""What a fit costs: floating-point operations, counted, not guessed, and memory."""
 
+import sys
 from typing import Any
 
+import psutil
 import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
@@ -11,28 +13,30 @@ from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain, Suffix
 from tlkit.plans import Plan
 
-_COUNTED: dict[tuple, int] = {}
+_COUNTED: dict[tuple, tuple[int, int]] = {}
 
 
 def flops(backbone: Backbone, model: Chain, plan: Plan, at_cut: Any, raw: Any) -> tuple[int, int]:
-    """(prefix, suffix) operations for one item: the frozen prefix forward, the suffix forward and backward.
+    """(prefix, suffix) operations for one item: what runs once without gradient, and forward and backward.
 
-    at_cut, raw: batches of one item at the plan's cut and before the first stage.
+    The prefix is the frozen stages; for LP-FT all stages, which its probe reads once. at_cut, raw: batches
+    of one item at the plan's cut and before the first stage.
     """
     cut = plan.cut(model.names)
-    prefix = Chain({n: model.stages[n] for n in model.names[:cut]})
-    key = (backbone.name, str(plan), *(tuple(leaf.shape) for leaf in tree_leaves(at_cut)))
+    once = model.names if plan.start == "probe" else model.names[:cut]
+    head = tuple(tuple(p.shape) for p in model.head.parameters())
+    key = (backbone.name, str(plan), head, *(tuple(leaf.shape) for leaf in tree_leaves(at_cut)))
     if key not in _COUNTED:
-        _COUNTED[key] = count(Suffix(model, cut), at_cut, train=True)
-        _COUNTED[(*key, "prefix")] = count(prefix, raw, train=False) if cut else 0
-    return _COUNTED[(*key, "prefix")], _COUNTED[key]
+        prefix = count(Chain({n: model.stages[n] for n in once}), raw, train=False) if once else 0
+        _COUNTED[key] = prefix, count(Suffix(model, cut), at_cut, train=True)
+    return _COUNTED[key]
 
 
 def count(model: nn.Module, example: Any, train: bool) -> int:
-    """Operations of one forward pass on `example`, with `train` of the backward pass too (torch's FlopCounterMode).
+    """Operations of a forward pass on `example`, with `train` of the backward too (torch's FlopCounterMode).
 
-    Raises AssertionError when a model with convolutions or linear layers counts nothing, since the counter gives
-    operations that it does not know zero.
+    Raises AssertionError when a model with convolutions or linear layers counts nothing, since the counter
+    takes operations that it does not know for free.
     """
     model.eval()
     with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(train):
@@ -43,3 +47,13 @@ def count(model: nn.Module, example: Any, train: bool) -> int:
     weighty = any(isinstance(m, nn.Conv2d | nn.Linear) for m in model.modules())
     assert counter.get_total_flops() > 0 or not weighty, "the FLOP counter saw none of this model's layers"
     return counter.get_total_flops()
+
+
+def peak_mb() -> float:
+    """The most memory this process has held so far, in MiB."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 2**20
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils._pytree import tree_map
+from torch.utils.data import default_collate
 
 from tlkit import env, plans
 from tlkit.backbones.chain import Chain, Suffix
@@ -16,9 +17,8 @@ from tlkit.errors import UserError
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
 
-warnings.filterwarnings(
-    "ignore", message=".*torch.jit.*deprecated"
-)  # fastai's own import; nothing a reader can do
+# fastai's own import; nothing a reader can do
+warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated")
 
 from fastai.callback.core import Callback, CancelValidException
 from fastai.callback.schedule import Learner  # the Learner with its one-cycle schedule patched in
@@ -39,6 +39,9 @@ class _Modes(Callback):
     def __init__(self, chain: Chain, plan: Plan):
         self.chain, self.plan_ = chain, plan
 
+    def before_fit(self) -> None:
+        plans.refuse_frozen(self.chain, self.plan_, self.learn.opt.all_params().itemgot(0))
+
     def before_train(self) -> None:
         plans.set_modes(self.chain, self.plan_)
 
@@ -47,15 +50,18 @@ class _Modes(Callback):
 
 
 class _Guard(Callback):
+    """Keeps the loss of every step; stops at the first that is not finite."""
+
     def __init__(self, where: str):
-        self.where = where
+        self.where, self.losses = where, []
 
     def after_loss(self) -> None:
         if not torch.isfinite(self.learn.loss):
-            step = self.learn.train_iter
+            step = len(self.losses)
             raise Diverged(
                 f"the loss of {self.where} became NaN or infinite at step {step}: try smaller --rates."
             )
+        self.losses.append(self.learn.loss.item())
 
 
 class _Rows(torch.utils.data.Dataset):
@@ -79,18 +85,22 @@ def descend(
     recipe: Recipe,
     seed: int,
     show: bool = False,
+    collate: Callable[[list], Any] = default_collate,
 ) -> list[float]:
-    """Train `chain` in place by one one-cycle descent of Adam; returns the loss of every step.
+    """Train `chain` in place by one one-cycle descent of Adam (Smith 2018); returns the loss of every step.
 
-    inputs: activations at `plan.cut` (a pytree of N x ...); only the suffix behind the cut is run. Frozen tensors are in
-    no optimiser group and their stages stay in eval mode. Raises Diverged when the loss is no longer finite.
+    inputs: activations at `plan.cut` (a pytree of N x ...); only the suffix behind the cut is run. Frozen
+    tensors are in no optimiser group and their stages stay in eval mode. collate: a list of (input, target)
+    to a batch. Raises Diverged when the loss is no longer finite, NotFrozen when the optimiser holds a
+    frozen tensor.
     """
     env.seed_everything(seed)
     plans.freeze(chain, plan)
     groups, rates = plans.groups(chain, plan, rate)
     epochs, size = recipe.schedule(len(targets))
     rows = _Rows(inputs, targets)
-    load = DataLoader(rows, bs=size, shuffle=True, num_workers=0)
+    load = DataLoader(rows, bs=size, shuffle=True, num_workers=0, create_batch=collate)
+    guard = _Guard(f"plan {plan}, rate {rate:g}")
     learn = Learner(
         DataLoaders(load, DataLoader(rows, bs=size, num_workers=0), device=torch.device("cpu")),
         Suffix(chain, plan.cut(chain.names)),
@@ -99,12 +109,14 @@ def descend(
         splitter=lambda _: groups,
         train_bn=False,
         wd=recipe.weight_decay,
-        cbs=[_Modes(chain, plan), _Guard(f"plan {plan}, rate {rate:g}")],
+        cbs=[_Modes(chain, plan), guard],
     )
-    with ExitStack() as quiet:
-        if not show:
-            quiet.enter_context(learn.no_bar())
-            quiet.enter_context(learn.no_logging())
-        learn.fit_one_cycle(epochs, lr_max=np.array(rates))
-    chain.eval()
-    return [float(x) for x in learn.recorder.losses]
+    try:
+        with ExitStack() as quiet:
+            if not show:
+                quiet.enter_context(learn.no_bar())
+                quiet.enter_context(learn.no_logging())
+            learn.fit_one_cycle(epochs, lr_max=np.array(rates))
+    finally:
+        chain.eval()
+    return guard.losses

@@ -1,0 +1,190 @@
+"""One fit from draw to predictions: what its tries share, and how each plan trains."""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._pytree import tree_leaves
+
+from tlkit import env, features, plans
+from tlkit.backbones import Backbone
+from tlkit.backbones.chain import Chain, Suffix
+from tlkit.errors import UserError
+from tlkit.fit.cost import flops
+from tlkit.fit.loop import Diverged, descend
+from tlkit.plans import Plan
+from tlkit.recipe import Recipe
+from tlkit.tasks import Draw, Items, Task
+
+Predict = Callable[[Items, np.ndarray], np.ndarray]
+
+
+@dataclass
+class Job:
+    """A plan on one seed's draw of a task. `before` is the state that the last training started from."""
+
+    task: Task
+    backbone: Backbone
+    plan: Plan
+    recipe: Recipe
+    seed: int
+    draw: Draw
+    show: bool = False
+    before: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def trial(self, setting: str) -> float:
+        """Score on the selection split of a fit without it; NaN when it diverged."""
+        objective = self.task.objective
+        wanted = np.asarray(self.task.targets)[self.draw.select]
+        try:
+            _, predict, _ = self.train(setting, self.draw.fit)
+            predicted = predict(self.task.train, self.draw.select)
+        except Diverged:
+            return math.nan
+        return objective.metrics[objective.metric](predicted, wanted)
+
+    def train(self, setting: str, rows: np.ndarray) -> tuple[Chain | None, Predict, list[float]]:
+        """(model, predict, losses) of one training on `rows` of the training items."""
+        targets = np.asarray(self.task.targets)[rows]
+        if self.plan.where == "nothing":
+            return None, self._pixels(setting, rows, targets), []
+        chain, losses = self._start(), []
+        self.before = {name: tensor.clone() for name, tensor in chain.state_dict().items()}
+        if self.plan.where == "head":
+            losses += self._head_alone(chain, rows, targets, float(setting))
+        elif self.plan.start == "probe":
+            losses += self._head_alone(chain, rows, targets, self._probe_setting)
+        if self.plan.where != "head":
+            losses += self._descend(chain, self.plan, rows, targets, float(setting))
+        return chain, self._predictor(chain), losses
+
+    def _start(self) -> Chain:
+        """The chain a training starts from; every plan gets the same head, whatever else drew numbers."""
+        features_seen = features.example(self._end, self.task.train)
+        env.seed_everything(self.seed)
+        chain = self.backbone.fresh("random" if self.plan.start == "random" else "pretrained")
+        env.seed_everything(self.seed)
+        chain.head = self.task.objective.head(features_seen, copy.deepcopy(self.backbone.pool))
+        return chain
+
+    def _head_alone(self, chain: Chain, rows: np.ndarray, targets: np.ndarray, setting: float) -> list[float]:
+        """A solved probe (setting: its strength) or, with no convex problem, the head's descent (its rate)."""
+        solver = self.task.objective.solver
+        if solver is None:
+            return self._descend(chain, Plan("head"), rows, targets, setting)
+        pooled = features.activations(self._pooled, self.task.train, rows).numpy()
+        outputs = features.last_linear(chain.head).out_features
+        features.probe(pooled, targets, setting, outputs, solver).into(chain.head)
+        plans.freeze(chain, self.plan)
+        return []
+
+    def _descend(
+        self, chain: Chain, plan: Plan, rows: np.ndarray, targets: np.ndarray, rate: float
+    ) -> list[float]:
+        at, objective = features.Cut(self.backbone, plan.cut(self.backbone.stages)), self.task.objective
+        inputs, wanted = features.activations(at, self.task.train, rows), torch.as_tensor(targets)
+        how = objective.loss, rate, self.recipe, self.seed, self.show, objective.collate
+        return descend(chain, plan, inputs, wanted, *how)
+
+    def _pixels(self, setting: str, rows: np.ndarray, targets: np.ndarray) -> Predict:
+        x, objective = features.pixels(self.task.train, rows), self.task.objective
+        if objective.solver is None:
+            raise UserError(
+                f"plan pixels has no baseline for a {objective.name} task: leave it out of --plans."
+            )
+        if setting.endswith("-nn"):
+            from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+            kind = KNeighborsClassifier if objective.by_class else KNeighborsRegressor
+            model = kind(int(setting.partition("-")[0])).fit(x, targets)
+            return lambda items, chosen: model.predict(features.pixels(items, chosen))
+        outputs = len(self.task.classes) or int(np.prod(targets.shape[1:]))
+        solved = features.probe(x, targets, float(setting.removeprefix("C=")), outputs, objective.solver)
+        return lambda items, chosen: objective.decode(
+            torch.from_numpy(solved(features.pixels(items, chosen)))
+        )
+
+    def _predictor(self, chain: Chain) -> Predict:
+        at, model = self._behind(chain.eval())
+
+        @torch.inference_mode()
+        def predict(items: Items, chosen: np.ndarray) -> np.ndarray:
+            parts = []
+            for first in range(0, len(chosen), features.BATCH):
+                output = model(features.activations(at, items, chosen[first : first + features.BATCH]))
+                if not all(torch.isfinite(leaf).all() for leaf in tree_leaves(output)):
+                    raise Diverged(
+                        f"plan {self.plan} of {self.backbone.name} gives NaN outputs: try smaller --rates."
+                    )
+                parts.append(self.task.objective.decode(output))
+            return np.concatenate(parts)
+
+        return predict
+
+    def _behind(self, chain: Chain) -> tuple[features.Cut, torch.nn.Module]:
+        """Where kept activations are read, and what is left to run: a probe needs only the pooled vector."""
+        if self.plan.where == "head" and self.task.objective.solver:
+            return self._pooled, chain.head[1:]
+        return self._cut, Suffix(chain, self._cut.cut)
+
+    @property
+    def _probe_setting(self) -> float:
+        """Strength (or rate) of the probe that LP-FT starts from: that of `frozen` below 5 labels."""
+        solved = self.task.objective.solver is not None
+        return float(self.recipe.tries(Plan("head"), labels=1, solved=solved)[0])
+
+    @property
+    def _cut(self) -> features.Cut:
+        return features.Cut(self.backbone, self.plan.cut(self.backbone.stages))
+
+    @property
+    def _end(self) -> features.Cut:
+        return features.Cut(self.backbone, len(self.backbone.stages))
+
+    @property
+    def _pooled(self) -> features.Cut:
+        return features.Cut(self.backbone, len(self.backbone.stages), pooled=True)
+
+    def detail(
+        self, model: Chain | None, setting: str, tries: int, audit: plans.Audit | None
+    ) -> dict[str, Any]:
+        """What must repeat: the setting, the counts, the size of what moved and its FLOPs.
+
+        steps is the recipe's; epochs are those of the final gradient descent, 0 where a solver did it all.
+        flops_prefix: the frozen stages once for every labelled item; flops_suffix: every pass of every try.
+        """
+        counts = {"fit": len(self.draw.fit), "select": len(self.draw.select), "test": len(self.task.test)}
+        descends = model is not None and (self.plan.where != "head" or self.task.objective.solver is None)
+        epochs, seen = self._passes(tries) if descends else (0, 0)
+        found = {
+            "setting": setting,
+            "tries": tries,
+            "items": counts,
+            "steps": self.recipe.steps,
+            "epochs": epochs,
+        }
+        if model is None:
+            return found | {"trained_parameters": 0, "flops_prefix": 0, "flops_suffix": 0}
+        at_cut, raw = (
+            features.example(at, self.task.train) for at in (self._cut, features.Cut(self.backbone, 0))
+        )
+        prefix, suffix = flops(self.backbone, model, self.plan, at_cut, raw)
+        return found | {
+            "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "cut": self._cut.cut,
+            "moved": len(audit.moved),
+            "still": len(audit.still),
+            "flops_prefix": prefix * len(self.draw.all),
+            "flops_suffix": suffix * seen,
+        }
+
+    def _passes(self, tries: int) -> tuple[int, int]:
+        """(epochs of the final training, items through the suffix over all tries, with repetition)."""
+        epochs, _ = self.recipe.schedule(len(self.draw.all))
+        trials = tries * self.recipe.schedule(len(self.draw.fit))[0] * len(self.draw.fit) if tries > 1 else 0
+        return epochs, epochs * len(self.draw.all) + trials
