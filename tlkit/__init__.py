@@ -8,8 +8,8 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _MODULES = (
-    "backbones", "cache", "claims", "env", "errors", "features", "fit", "plans", "plots",
-    "records", "report", "simulate", "stats", "study", "tasks", "widgets", "workbook",
+    "backbones", "cache", "claims", "env", "errors", "features", "fit", "forecast", "plans", "plots",
+    "recipe", "records", "report", "saved", "simulate", "stats", "study", "tasks", "widgets", "workbook",
 )  # fmt: skip
 
 

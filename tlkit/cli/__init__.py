@@ -49,7 +49,9 @@ def run(
         list[str] | None, typer.Option("-p", "--parameter", help="name=value; repeatable.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for executed copies and the report.")] = Path("build"),
-    report: Annotated[bool, typer.Option(help="Write report.html into the folder.")] = True,
+    report: Annotated[
+        Path | None, typer.Option(help="The report; default report.html in that folder.")
+    ] = None,
 ) -> None:
     """Execute notebooks in fresh kernels and write a report."""
     from tlkit import workbook
@@ -61,10 +63,9 @@ def run(
             console.print(f"    {'done' if event.ok else 'FAILED'} in {event.seconds:.0f} s", highlight=False)
 
     results = workbook.run(numbers, workbook.parse(parameter or []), full, out, told)
-    if report:
-        from tlkit.report import workbook_html
+    from tlkit.report import workbook_html
 
-        console.print(f"report: {workbook_html(results, out / 'report.html')}", soft_wrap=True)
+    console.print(f"report: {workbook_html(results, report or out / 'report.html')}", soft_wrap=True)
     failed = [result for result in results if not result.ok]
     for result in failed:
         console.print(

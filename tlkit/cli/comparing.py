@@ -26,39 +26,41 @@ console = Console()
 PLANS = "pixels,scratch,frozen,last-1,full"
 
 
+def _option(kind: type, help: str, **more):
+    return Annotated[kind, typer.Option(help=help, **more)]
+
+
+TaskName = _option(str | None, "A task by name, such as digits or hymenoptera.")
+Folder = _option(Path | None, "Or a folder of one's own: a sub-folder of pictures a class.")
+Groups = _option(Path | None, "CSV file,group: keep a patient, board or day on one side.")
+Source = _option(str, "letters, timm:NAME[,key=value] or torchvision:NAME[,key=value].")
+Weights = _option(Path | None, "A .safetensors or .pt file for a timm or torchvision name.")
+Plans = _option(str, "pixels, scratch, frozen, last-K, full, lp-ft, block:NAME; each may end in @decay=0.5.")
+Labels = _option(str, "Label budgets, labels a class.")
+Seeds = _option(int, "Repeats; a verdict needs at least 5.")
+Jobs = _option(int, "Processes, one thread each.", min=1)
+Out = _option(Path | None, "Records, a JSON object a line; default build/TASK.jsonl.")
+ReportPath = _option(Path | None, "Report; default beside the records, as .html.")
+Steps = _option(int | None, "Training steps of every descent; default from the recipe.")
+Rates = _option(str | None, "Three learning rates to try, such as 1e-4,3e-4,1e-3.")
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
+
+
 def compare(
-    task: Annotated[str | None, typer.Option(help="A task by name, such as digits or hymenoptera.")] = None,
-    folder: Annotated[
-        Path | None, typer.Option(help="Or a folder of one's own: a sub-folder of pictures a class.")
-    ] = None,
-    groups: Annotated[
-        Path | None, typer.Option(help="CSV file,group: keep a patient, board or day on one side.")
-    ] = None,
-    backbone: Annotated[
-        str, typer.Option(help="letters, timm:NAME[,key=value] or torchvision:NAME[,key=value].")
-    ] = "letters",
-    weights: Annotated[
-        Path | None, typer.Option(help="A .safetensors or .pt file for a timm or torchvision name.")
-    ] = None,
-    plans: Annotated[
-        str, typer.Option(help="pixels, scratch, frozen, last-K, full, lp-ft, block:NAME; @decay=0.5.")
-    ] = PLANS,
-    labels: Annotated[str, typer.Option(help="Label budgets, labels a class.")] = "5,10",
-    seeds: Annotated[int, typer.Option(help="Repeats; a verdict needs at least 5.")] = 10,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 1,
-    out: Annotated[
-        Path | None, typer.Option(help="Records, a JSON object a line; default build/TASK.jsonl.")
-    ] = None,
-    report: Annotated[Path | None, typer.Option(help="Report; default beside the records, as .html.")] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Training steps of every descent; default from the recipe.")
-    ] = None,
-    rates: Annotated[
-        str | None, typer.Option(help="Three learning rates to try, such as 1e-4,3e-4,1e-3.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")
-    ] = False,
+    task: TaskName = None,
+    folder: Folder = None,
+    groups: Groups = None,
+    backbone: Source = "letters",
+    weights: Weights = None,
+    plans: Plans = PLANS,
+    labels: Labels = "5,10",
+    seeds: Seeds = 10,
+    jobs: Jobs = 1,
+    out: Out = None,
+    report: ReportPath = None,
+    steps: Steps = None,
+    rates: Rates = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
     from tlkit.records import Store
@@ -68,8 +70,7 @@ def compare(
     store = Store(out)
     _tell_set_aside(grid)
     if dry_run:
-        _forecast(grid, store, jobs)
-        return
+        return _forecast(grid, store, jobs)
     outcome = _run(grid, store, jobs)
     keys = {grid.key(cell) for cell in grid.cells()}
     mine = [record for record in store.read() if record.fit_key in keys]

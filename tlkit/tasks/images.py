@@ -53,10 +53,10 @@ class _Found:
 def from_folder(folder: Path | str, name: str | None = None, groups: Path | str | None = None) -> Task:
     """A task from `folder/CLASS/*`, or from `folder/train/CLASS/*` and `folder/test/CLASS/*` (also valid, val).
 
-    groups: a CSV of `file,group` (default `folder/groups.csv` if there): pictures of one group (a patient, a board, a
-    day) stay on one side of the split; copies of a picture count as one group by themselves. Files that do not open are set
-    aside, named in `task.set_aside`, and not used. Raises UserError for an empty folder, a single class, one picture
-    under two classes, or a leak in a split the folder brings.
+    groups: a CSV of `file,group` (default `folder/groups.csv` if there): pictures of one group (a patient, a
+    board, a day) stay on one side of the split; copies of a picture count as one group by themselves. Files
+    that do not open are set aside, named in `task.set_aside`, and not used. Raises UserError for an empty
+    folder, a single class, one picture under two classes, or a leak in a split the folder brings.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -206,9 +206,6 @@ NAMED = {
     "hymenoptera": lambda root: from_folder(root, "hymenoptera"),
     "caltech_wildlife": lambda root: from_folder(root, "caltech_wildlife"),
     "neu_steel": lambda root: _by_prefix(root, "neu_steel"),
-    "pacs:photo": lambda root: from_folder(root / "photo", "pacs:photo"),
-    "pacs:art_painting": lambda root: from_folder(root / "art_painting", "pacs:art_painting"),
-    "pacs:sketch": lambda root: from_folder(root / "sketch", "pacs:sketch"),
 }
 
 
