@@ -8,8 +8,9 @@ import pytest
 from ipywidgets.embed import dependency_state
 from PIL import Image
 
-from tlkit import widgets
+from tlkit import claims, widgets
 from tlkit.errors import UserError
+from tlkit.records import Record, Store
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -109,3 +110,61 @@ def test_one_value_is_no_slider():
 def test_a_drawing_without_figure_is_refused():
     with pytest.raises(UserError, match=r"draw\(1\) gave NoneType, not a figure"):
         widgets.drag(lambda n: None, (1, 2), "labels")
+
+
+# accuracy at 1, 2 and 5 labels: the gain is large, then small, then nothing that matters
+CURVES = {"pixels": (0.4, 0.5, 0.6), "scratch": (0.3, 0.7, 0.9), "frozen": (0.7, 0.8, 0.905)}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "made.jsonl")
+    common = {"task": "t", "data": "d", "backbone": "b", "recipe": "r", "split": "test", "metric": "accuracy"}
+    for k, (plan, curve) in enumerate(CURVES.items(), 1):
+        weights = "w" if plan == "frozen" else "none"
+        for labels, mean in zip((1, 2, 5), curve, strict=True):
+            rows = [mean + 0.001 * (k * seed % 5 - 2) for seed in range(6)]
+            store.append(
+                Record(plan=plan, weights=weights, labels=labels, seed=seed, value=value, **common)
+                for seed, value in enumerate(rows)
+            )
+    return store
+
+
+def alternative(page):
+    return page.value.partition('alt="')[2].partition('"')[0]
+
+
+def test_the_label_slider_heads_each_budget_with_its_verdict(store):
+    frames = widgets.label_slider(store.read(), claims.pairs(store), list(CURVES))
+    heads = [alternative(page) for page in frames.stack.children]
+    assert heads[0].startswith("1 label per class: frozen is better than scratch by 0.4")
+    assert heads[1].startswith("2 labels per class: frozen is better than scratch by 0.1")
+    assert heads[2].startswith("5 labels per class: frozen equals scratch within 0.02")
+    assert all(len(picture(page)) < 100_000 for page in frames.stack.children)
+
+
+def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(widgets, "drag", lambda draw, over, name, still: drawn.extend(map(draw, over)))
+    widgets.label_slider(store.read(), claims.pairs(store), list(CURVES))
+    marks = [[t.get_text() for t in figure.axes[1].texts] for figure in drawn]
+    assert marks == [[], [], ["here it stops paying"]]
+    widgets.label_slider(store.read(), claims.pairs(store), list(CURVES), against="pixels")
+    assert [t.get_text() for figure in drawn[3:] for t in figure.axes[1].texts] == []
+    dots = [len(line.get_xdata()) for line in drawn[0].axes[0].lines]
+    assert dots == [6, 6, 6]
+    plt.close("all")
+
+
+def test_axes_stand_still_while_the_labels_move(store, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(widgets, "drag", lambda draw, over, name, still: drawn.extend(map(draw, over)))
+    widgets.label_slider(store.read(), claims.pairs(store), list(CURVES))
+    assert len({(*ax.get_xlim(), *ax.get_ylim()) for f in drawn for ax in f.axes[1:]}) == 1
+    plt.close("all")
+
+
+def test_a_comparison_that_is_not_in_the_records_is_refused(store):
+    with pytest.raises(UserError, match="full and scratch share 0 budgets"):
+        widgets.label_slider(store.read(), claims.pairs(store), list(CURVES), plan="full")

@@ -7,15 +7,21 @@ line of text.
 
 import base64
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 import matplotlib.pyplot as plt
 from ipywidgets import HTML, FloatSlider, IntSlider, SelectionSlider, Stack, VBox, jslink
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tlkit import plots
+from tlkit.claims import Pair
 from tlkit.errors import UserError
+from tlkit.records import Record
+from tlkit.stats import Verdict
 
 DPI = 100
 _WIDE = {"description_width": "initial"}
@@ -92,6 +98,84 @@ def drag(draw: Callable[[Any], Any], over: Sequence[Any], name: str, still: Figu
     ]
     last = frames[-1] if still is None else _drawn(still, "still")
     return Frames(name, over, pages, last[0])
+
+
+def label_slider(
+    records: Iterable[Record],
+    pairs: Iterable[Pair],
+    plans: Sequence[str],
+    plan: str = "frozen",
+    against: str = "scratch",
+) -> Frames:
+    """Drag the labels: the seeds of `plans` as dots, and the gain of `plan` over `against` up to there.
+
+    pairs: those of `claims.pairs`; their verdicts head the frames, and a mark stands where the gain ends for
+    good. Raises UserError where they hold fewer than two budgets of this comparison.
+    """
+    records, pairs = list(records), list(pairs)
+    judged = {p.labels: p.verdict for p in pairs if (p.plan, p.against) == (plan, against)}
+    if len(judged) < 2:
+        raise UserError(
+            f"{plan} and {against} share {len(judged)} budgets in these records: run both at two or more."
+        )
+    stop = plots.stops_paying(records, [plan], pairs, against)
+    draw = partial(_frame, records=records, plans=plans, names=(plan, against), judged=judged, stop=stop)
+    still = plots.accuracy_by_labels(records, plans, pairs=pairs).figure
+    return drag(draw, sorted(judged), "labels per class", still)
+
+
+def _frame(
+    labels: int,
+    records: list[Record],
+    plans: Sequence[str],
+    names: tuple[str, str],
+    judged: Mapping[int, Verdict],
+    stop: int | None,
+) -> Figure:
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.5), layout="constrained")
+    for x, plan in enumerate(plans):
+        _dots(left, x, plan, plots.by_labels(records, plan).get(labels, {}))
+    left.set_xticks(range(len(plans)), plans)
+    left.set(xlim=(-0.6, len(plans) - 0.4), ylim=(0, 1.02), ylabel="test accuracy, a dot per seed")
+    _gains(right, labels, judged, plots.look(names[0]))
+    right.set_ylabel(f"{names[0]} minus {names[1]}")
+    if stop is not None and labels >= stop:
+        right.axvline(stop, color="0.5", linestyle=":", zorder=0)
+        right.text(stop / 1.05, right.get_ylim()[1], "here it stops paying", ha="right", va="top")
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(
+        f"{labels} label{'s' * (labels != 1)} per class: {judged[labels].sentence(*names)}", fontsize=11
+    )
+    return figure
+
+
+def _dots(ax: Axes, x: float, plan: str, seeds: Mapping[int, float]) -> None:
+    """One column, the seeds side by side in their order, so that a seed stands at the same place in each."""
+    offsets = [0.5 * (i / max(len(seeds) - 1, 1) - 0.5) for i in range(len(seeds))]
+    values = [seeds[seed] for seed in sorted(seeds)]
+    ax.plot([x + offset for offset in offsets], values, **plots.look(plan) | {"linestyle": "none"})
+    if values:
+        ax.hlines(sum(values) / len(values), x - 0.36, x + 0.36, color="black", linewidth=1.2)
+
+
+def _gains(ax: Axes, labels: int, judged: Mapping[int, Verdict], style: Mapping[str, Any]) -> None:
+    """The gains up to `labels`, on axes that stay the same in every frame; an open marker: not better."""
+    budgets = sorted(judged)
+    shown = [n for n in budgets if n <= labels]
+    ax.axhline(0, color="black", linewidth=1)
+    ax.plot(shown, [judged[n].mean for n in shown], color=style["color"])
+    for n in shown:
+        v, face = judged[n], style["color"] if judged[n].word == "better" else "white"
+        ax.vlines(n, v.low, v.high, color=style["color"], linewidth=1.6)
+        ax.plot(n, v.mean, **style | {"markerfacecolor": face}, markersize=11 if n == labels else 6)
+    low, high = min(0, *(v.low for v in judged.values())), max(v.high for v in judged.values())
+    ax.set_xscale("log")
+    ax.set_xticks(budgets, [str(n) for n in budgets])
+    ax.minorticks_off()
+    ax.set(
+        xlim=(budgets[0] / 1.3, budgets[-1] * 1.3), ylim=(low - 0.03, high + 0.02), xlabel="labels per class"
+    )
 
 
 def _drawn(result: Any, what: str) -> tuple[bytes, str]:
