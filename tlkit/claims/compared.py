@@ -18,7 +18,7 @@ _PACKED = ".items.jsonl"  # where a store keeps what was predicted for each test
 class Pair:
     """A plan beside a baseline at one budget.
 
-    `accuracy` is the plan's mean in `metric`; `items`: whether the interval covers new test items, not new seeds alone.
+    `accuracy` is the plan's mean in `metric`; `items`: whether the interval covers new test items too.
     """
 
     task: str

@@ -1,0 +1,276 @@
+"""Figures: what they say is what they were given, in colour and in grey, without a missing glyph."""
+
+import io
+import warnings
+
+import made_up_records as made
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tlkit import claims, plots, stats
+from tlkit.errors import UserError
+from tlkit.plans import Audit
+
+STAGES = ["stem", "block1", "block2", "block3"]
+TRANSFER = ("frozen", "last-1", "full", "lp-ft")
+AUDIT = Audit(
+    {"stages.block1.1.running_mean": 0.1, "head.1.weight": 0.2},
+    ("stages.stem.0.weight", "stages.block1.0.weight", "stages.block1.1.weight", "head.1.bias"),
+    ("stages.block1.1.running_mean",),
+    "frozen",
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return made.digits(tmp_path_factory.mktemp("records") / "16_digits.jsonl", items=50)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def seeds(store, plan: str, labels: int) -> np.ndarray:
+    return np.array(list(plots.by_labels(store.read(), plan)[labels].values()))
+
+
+def curves(store, plan: str) -> np.ndarray:
+    return np.array([seeds(store, plan, n) for n in made.BUDGETS])
+
+
+def difference(store) -> np.ndarray:
+    return seeds(store, "frozen", 5) - seeds(store, "scratch", 5)
+
+
+FIGURES = {
+    "chain": lambda s: plots.chain(STAGES, "last-2"),
+    "paired_dots": lambda s: plots.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
+    "bars_with_guess": lambda s: plots.bars_with_guess([0.6, 0.38, 0.73], 0.5),
+    "accuracy_by_labels": lambda s: plots.accuracy_by_labels(s.read(), made.PLANS, 5, claims.pairs(s)),
+    "gain_by_labels": lambda s: plots.gain_by_labels(s.read(), TRANSFER),
+    "interval_from_dots": lambda s: plots.interval_from_dots(difference(s), stats.interval(difference(s))),
+    "label_saving": lambda s: plots.label_saving(made.BUDGETS, curves(s, "scratch"), curves(s, "frozen"), 2),
+    "accuracy_against_cost": lambda s: plots.accuracy_against_cost(s.read()),
+    "break_even": lambda s: plots.break_even(1e13, 1e10, 4e11),
+    "gallery": lambda s: plots.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
+    "moved": lambda s: plots.moved(AUDIT),
+    "filters": lambda s: plots.filters(np.random.default_rng(0).normal(size=(24, 3, 3, 3))),
+}  # fmt: skip
+
+
+def png(drawn: Axes | Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure = drawn if isinstance(drawn, Figure) else drawn.figure
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def text_of(ax: Axes) -> str:
+    drawn = [t.get_text() for t in ax.texts + ax.get_xticklabels() + ax.get_yticklabels()]
+    found = ax.get_legend()
+    drawn += [t.get_text() for t in (*found.get_texts(), found.get_title())] if found else []
+    return "\n".join([*drawn, ax.get_title(), ax.get_title(loc="left"), ax.get_xlabel(), ax.get_ylabel()])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_small_drawn_and_has_its_glyphs(name, store):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a glyph that is missing, a layout that collapses
+        data = png(FIGURES[name](store))
+    assert len(data) < 100_000
+    shades = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+    assert shades.min() < 140 and shades.std() > 5
+
+
+def test_every_public_figure_is_tried_here():
+    assert set(FIGURES) == set(plots.__all__) - {"by_labels", "look", "stops_paying"}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(FIGURES.keys() - {"chain", "moved", "gallery", "filters", "interval_from_dots"})
+)
+def test_axes_are_labelled(name, store):
+    ax = FIGURES[name](store)
+    assert ax.get_ylabel() and (ax.get_xlabel() or ax.get_xticklabels())
+
+
+def test_a_plan_looks_the_same_everywhere_and_plans_differ_in_grey():
+    looks = {plan: plots.look(plan) for plan in (*made.PLANS, "last-2", "block:stem", "auto-rgn")}
+    assert len({(v["marker"], str(v["linestyle"])) for v in looks.values()}) == len(looks)
+    assert len({v["marker"] for v in looks.values()}) == len(looks)
+    assert len({v["color"] for name, v in looks.items() if name in made.PLANS}) == len(made.PLANS)
+    assert plots.look("full@decay=0.5")["color"] == looks["full"]["color"]
+    assert plots.look("full@decay=0.5")["markerfacecolor"] == "white"
+
+
+def test_drawing_into_given_axes_makes_no_new_figure(store):
+    _, (upper, lower) = plt.subplots(2)
+    assert plots.accuracy_by_labels(store.read(), ["frozen"], ax=upper) is upper
+    assert plots.chain(STAGES, "full", lower) is lower
+    assert len(plt.get_fignums()) == 1
+
+
+# --- strips
+
+
+def fires(ax: Axes) -> list[str]:
+    """The names of the boxes with a flame: an outer and an inner one each."""
+    flames = [p for p in ax.patches if type(p).__name__ == "PathPatch"]
+    where = sorted({round(p.get_path().get_extents().x0 + 0.2) for p in flames})
+    assert len(flames) == 2 * len(where)
+    return [ax.texts_by_x[x] for x in where]
+
+
+@pytest.mark.parametrize(
+    ("plan", "burning"),
+    [
+        ("frozen", ["head"]), ("last-2", ["block2", "block3", "head"]), ("block:block1", ["block1", "head"]),
+        ("full", [*STAGES, "head"]), ("pixels", []),
+    ],
+)  # fmt: skip
+def test_flames_are_on_what_moves(plan, burning):
+    ax = plots.chain(STAGES, plan)
+    ax.texts_by_x = {round(t.get_position()[0]): t.get_text() for t in ax.texts if t.get_text()}
+    assert fires(ax) == burning
+    arms = 0 if plan == "pixels" else 18 * (5 - len(burning))  # a snowflake has six arms with two barbs each
+    assert len(ax.lines) == arms
+
+
+def test_a_random_start_is_dashed():
+    def dashed(plan):
+        boxes = [p for p in plots.chain(STAGES, plan).patches if type(p).__name__ == "FancyBboxPatch"]
+        return [b.get_linestyle() in ("--", "dashed") for b in boxes]
+
+    assert dashed("scratch") == [True] * 5 and dashed("full") == [False] * 4 + [True]
+
+
+def test_an_unknown_plan_or_stage_is_refused():
+    for plan in ("fulll", "block:neck", "last-9"):
+        with pytest.raises(UserError):
+            plots.chain(STAGES, plan)
+
+
+def test_guilty_tensors_are_lit_crossed_and_named():
+    ax = plots.moved(AUDIT)
+    tiles = [to_rgb(p.get_facecolor()) for p in ax.patches]
+    assert tiles.count(to_rgb("#D55E00")) == 1 and tiles.count(to_rgb("#E69F00")) == 1 and len(tiles) == 6
+    assert [line.get_marker() for line in ax.lines].count("x") == 1
+    assert "running_mean" in text_of(ax) and "1 that should not" in text_of(ax)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["stem", "block1", "head"]
+
+
+# --- seeds
+
+
+def test_paired_dots_count_the_seeds():
+    ax = plots.paired_dots([0.9, 0.8, 0.7], [0.5, 0.8, 0.9], ("full", "scratch"))
+    assert "full is higher in 1 of 3 seeds" in text_of(ax) and len(ax.lines) == 3 + 2
+    with pytest.raises(UserError, match="same seeds"):
+        plots.paired_dots([1, 2], [1])
+
+
+def test_the_guess_is_drawn_on_the_bars():
+    ax = plots.bars_with_guess({"pixels": 0.6, "random network": 0.4}, 0.55)
+    assert [p.get_height() for p in ax.patches] == [0.6, 0.4] and "your guess: 0.55" in text_of(ax)
+    assert len({p.get_hatch() for p in ax.patches}) == 2
+    assert plots.bars_with_guess([0.1, 0.2, 0.3]).get_legend() is None
+
+
+def test_interval_and_dots_stand_where_they_should():
+    diffs = np.array([0.1, 0.1, 0.1001, 0.3, 0.2])
+    found = stats.interval(diffs)
+    ax = plots.interval_from_dots(diffs, found)
+    dots = ax.lines[1].get_xydata()
+    assert sorted(dots[:, 0]) == sorted(diffs) and len({tuple(d) for d in dots.round(6)}) == 5
+    assert list(ax.lines[2].get_xdata()) == [found.low, found.high]
+
+
+# --- curves
+
+
+def test_the_mark_stands_where_transfer_stops_paying(store):
+    records, pairs = store.read(), claims.pairs(store)
+    rows = {
+        n: [p.verdict.word for p in pairs if (p.labels, p.against) == (n, "scratch")] for n in made.BUDGETS
+    }
+    last = max(n for n, words in rows.items() if "better" in words)
+    stop = plots.stops_paying(records, TRANSFER, pairs)
+    assert stop == made.BUDGETS[made.BUDGETS.index(last) + 1]
+    assert "transfer stops paying" in text_of(plots.accuracy_by_labels(records, made.PLANS, pairs=pairs))
+    early = [r for r in records if r.labels <= 2]
+    assert plots.stops_paying(early, TRANSFER) is None
+    assert "stops" not in text_of(plots.accuracy_by_labels(early, made.PLANS))
+
+
+def test_the_highlight_shows_every_mean(store):
+    ax = plots.accuracy_by_labels(store.read(), ["frozen", "scratch"], highlight=10)
+    assert f"frozen  {seeds(store, 'frozen', 10).mean():.2f}" in text_of(ax) and "10 labels" in text_of(ax)
+    with pytest.raises(UserError, match="choose from 1, 2, 5"):
+        plots.accuracy_by_labels(store.read(), ["frozen"], highlight=3)
+
+
+def test_a_plan_without_records_is_named(store):
+    with pytest.raises(UserError, match="gradual"):
+        plots.accuracy_by_labels(store.read(), ["gradual"])
+
+
+def test_markers_are_filled_only_where_better(store):
+    pairs = claims.pairs(store)
+    ax = plots.gain_by_labels(store.read(), ["full"], pairs=pairs)
+    points = [x for x in ax.lines if len(x.get_xdata()) == 1]
+    filled = [to_rgb(x.get_markerfacecolor()) != (1, 1, 1) for x in points]
+    words = [p.verdict.word == "better" for p in pairs if (p.plan, p.against) == ("full", "scratch")]
+    assert filled == words and True in words and False in words
+
+
+def test_the_arrow_of_label_saving_is_the_factor(store):
+    ax = FIGURES["label_saving"](store)
+    found = stats.label_saving(made.BUDGETS, curves(store, "scratch"), curves(store, "frozen"), 2)
+    assert str(found) in text_of(ax)
+    assert ax.lines[2].get_xdata()[0] == pytest.approx(2 * found.factor)
+
+
+# --- costs and pictures
+
+
+def test_cost_is_prefix_and_suffix_of_all_tries(store):
+    ax = plots.accuracy_against_cost(store.read(), 5)
+    at = {line.get_label(): line.get_xdata()[0] for line in ax.lines}
+    assert at["frozen"] == 17e6 * 50 and at["full"] == 53e6 * 60 * 32 * 4
+    assert "pixels (no network)" in text_of(ax) and ax.get_xscale() == "log"
+    with pytest.raises(UserError, match="at 3 labels"):
+        plots.accuracy_against_cost(store.read(), 3)
+    with pytest.raises(UserError, match="counts no operations"):
+        plots.accuracy_against_cost([made.row("full", 1, 0, 0.5, detail={})])
+
+
+def test_break_even_is_marked_or_said_never_to_come():
+    assert "repaid with 26 tasks" in text_of(plots.break_even(1e13, 1e10, 4e11))
+    assert "never repaid" in text_of(plots.break_even(1e13, 4e11, 4e11))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (3, 8, 8), (8, 8, 3)])
+def test_a_gallery_takes_every_usual_shape(shape):
+    image = np.random.default_rng(0).random(shape)
+    figure = plots.gallery([image, Image.fromarray(np.zeros((8, 8), np.uint8))], ncols=1)
+    assert len(figure.axes) == 2 and figure.axes[0].images[0].get_array().shape[:2] == (8, 8)
+
+
+def test_a_gallery_refuses_what_is_no_picture():
+    for images, titles in (([], []), ([np.zeros((8, 8))], ["a", "b"]), ([np.zeros((5, 8, 8))], [])):
+        with pytest.raises(UserError):
+            plots.gallery(images, titles)
+
+
+def test_zero_is_mid_grey_in_filters():
+    shown = plots.filters(np.array([[[[0.0, 2.0], [-2.0, 1.0]]]])).axes[0].images[0].get_array()
+    assert shown.tolist() == [[0.5, 1.0], [0.0, 0.75]]
+    with pytest.raises(UserError, match="first convolution"):
+        plots.filters(np.zeros((4, 24, 3, 3)))

@@ -1,0 +1,75 @@
+"""One look for every figure: a colour, a marker and a line for each plan, the same everywhere.
+
+Colours are those of Okabe and Ito (2008, Color Universal Design); markers and lines tell plans apart in grey.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY, PALE, INK = "#767676", "#E8E8E8", "#222222"
+
+_PLANS = {
+    "pixels": (BLACK, "s", ":"),
+    "scratch": (VERMILION, "X", (0, (5, 2))),
+    "frozen": (BLUE, "o", "-"),
+    "last-1": (SKY, "^", "-."),
+    "full": (GREEN, "D", "-"),
+    "lp-ft": (PURPLE, "P", (0, (3, 1, 1, 1, 1, 1))),
+}
+_KINDS = {"last": (SKY, "v", (0, (1, 1))), "block": (ORANGE, "h", "-.")}
+_OTHER = (ORANGE, "*", "--")
+TEXT = MappingProxyType({"font.size": 10, "axes.titlesize": 11, "axes.labelsize": 10, "legend.fontsize": 9})
+
+
+def look(plan: str) -> dict[str, Any]:
+    """Colour, marker and line of a plan, as keywords for `Axes.plot`; a modifier opens the marker."""
+    name, _, modifier = plan.partition("@")
+    kind = name.replace(":", "-").partition("-")[0]
+    colour, marker, line = _PLANS.get(name) or _KINDS.get(kind, _OTHER)
+    face = "white" if modifier else colour
+    return {"color": colour, "marker": marker, "linestyle": line, "markerfacecolor": face, "label": plan}
+
+
+def canvas(ax: Axes | None, width: float = 6.0, height: float = 3.6) -> Axes:
+    """The given axes, or those of a new figure (inches), without the two spines that carry nothing."""
+    if ax is None:
+        with plt.rc_context(dict(TEXT)):
+            _, ax = plt.subplots(figsize=(width, height), layout="constrained")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def grid_of(n: int, ncols: int, cell: float, titled: bool) -> tuple[Figure, list[Axes]]:
+    """A figure of `n` small frameless pictures, `cell` inches a side."""
+    ncols = max(1, min(n, ncols))
+    nrows = -(-n // ncols)
+    size = (ncols * cell, nrows * (cell + (0.28 if titled else 0)))
+    figure, axes = plt.subplots(nrows, ncols, figsize=size, layout="constrained", squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return figure, list(axes.flat)[:n]
+
+
+def budgets_axis(ax: Axes, labels: list[int]) -> None:
+    """A log axis of label budgets, with a tick at each and none between."""
+    ax.set_xscale("log")
+    ax.set_xticks(labels, [str(n) for n in labels])
+    ax.minorticks_off()
+    ax.set_xlabel("labels per class")
+
+
+def legend(ax: Axes, **options: Any) -> None:
+    """A legend whose handles are long enough to show the line style."""
+    ax.legend(frameon=False, handlelength=3, **options)
+
+
+def named(values: Mapping[str, Any] | Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """`values` by name: a mapping as it is, a sequence under `names`."""
+    return dict(values) if isinstance(values, Mapping) else dict(zip(names, values, strict=True))
