@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy.interpolate import CubicSpline
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
 from tlkit.errors import UserError, unknown
@@ -23,7 +22,7 @@ from tlkit.errors import UserError, unknown
 BITMAP, SIDE = 32, 8  # side of the drawn bitmap and of the averaged image, in points
 FIELD, INK = 80, 56  # side of a stored distance field and of the ink within it, in points
 DIRECTIONS = 24  # directions in which a character's extreme points are kept, for its bounding box
-BEND_KNOTS = 4  # the elastic bending is a cubic spline through this many random displacements a side
+BEND_KNOTS = 4  # the elastic bending is a cubic through this many random displacements a side
 CHUNK = 2048  # glyphs drawn at once, which bounds the memory at about 200 MB
 
 LOOKALIKES = "OoDQIilZzEASsbGTBgq"  # letters that can be read as a digit
@@ -191,8 +190,9 @@ def _deformations(n: int, rng: np.random.Generator, strength: float) -> np.ndarr
 def _bending(n: int, rng: np.random.Generator, strength: float) -> np.ndarray:
     """A smooth random displacement per point, Nx2x32x32, deviation about 1.3 bitmap points."""
     knots = rng.normal(0, 1.6 * strength, (n, 2, BEND_KNOTS, BEND_KNOTS))
-    spline = CubicSpline(np.linspace(0, BITMAP - 1, BEND_KNOTS), np.eye(BEND_KNOTS))(np.arange(BITMAP))
-    return np.einsum("yk,ndkl,xl->ndyx", spline, knots, spline, optimize=True)
+    at_knots, at_points = (np.vander(np.linspace(-1, 1, side), BEND_KNOTS) for side in (BEND_KNOTS, BITMAP))
+    cubic = at_points @ np.linalg.inv(at_knots)
+    return np.einsum("yk,ndkl,xl->ndyx", cubic, knots, cubic, optimize=True)
 
 
 def _thickening(stroke: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
