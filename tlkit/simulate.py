@@ -188,7 +188,7 @@ def _deformations(n: int, rng: np.random.Generator, strength: float) -> np.ndarr
 
 
 def _bending(n: int, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A smooth random displacement per point, Nx2x32x32, deviation about 1.3 bitmap points."""
+    """A smooth random displacement per point, Nx2x32x32, deviation about 1.5 bitmap points."""
     knots = rng.normal(0, 1.6 * strength, (n, 2, BEND_KNOTS, BEND_KNOTS))
     at_knots, at_points = (np.vander(np.linspace(-1, 1, side), BEND_KNOTS) for side in (BEND_KNOTS, BITMAP))
     cubic = at_points @ np.linalg.inv(at_knots)
