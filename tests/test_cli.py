@@ -1,0 +1,218 @@
+"""The command line as a user meets it: what it prints, how it ends, and every kind of bad input."""
+
+import json
+import pickle
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tlkit.cli import app
+
+SMALL = ("--steps", "2", "--seeds", "1", "--labels", "1")
+
+
+@pytest.fixture
+def tlkit(monkeypatch, capsys, tmp_path):
+    """Run `tlkit ...` in this process, in an empty folder: (exit code, what it printed, on one line)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["tlkit", *map(str, words)])
+        code = 0
+        try:
+            app()
+        except SystemExit as end:
+            code = end.code or 0
+        out = capsys.readouterr()
+        return code, " ".join((out.out + out.err).split())
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two classes of 16 small pictures: bright and dark noise."""
+    rng = np.random.default_rng(0)
+    for level, name in ((40, "dark"), (200, "bright")):
+        folder = tmp_path / "photos" / name
+        folder.mkdir(parents=True)
+        for i in range(16):
+            pixels = rng.integers(level - 30, level + 30, (24, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path / "photos"
+
+
+def refused(result, *words):
+    """One sentence on what was wrong and what to do, and exit 2."""
+    code, text = result
+    assert code == 2, text
+    assert text.count("error:") == 1 and "Traceback" not in text
+    for word in words:
+        assert word in text, text
+
+
+def test_compare_then_the_same_again_runs_nothing(tlkit, tmp_path):
+    words = (
+        "compare",
+        "--task",
+        "digits",
+        "--plans",
+        "pixels,frozen",
+        "--labels",
+        "1",
+        "--seeds",
+        "5",
+        "--out",
+        "d.jsonl",
+    )
+    code, first = tlkit(*words)
+    assert code == 0 and "10 fits run, 0 found finished" in first
+    rows = [json.loads(line) for line in (tmp_path / "d.jsonl").read_text().splitlines()]
+    assert {"task", "backbone", "plan", "labels", "seed", "split", "metric", "value", "status"} <= rows[
+        0
+    ].keys()
+    assert sum(row["split"] == "test" for row in rows) == 10
+    code, second = tlkit(*words)
+    assert code == 0 and "0 fits run, 10 found finished" in second
+    table = [text.split("fits run")[0].rsplit(" ", 1)[0] for text in (first, second)]
+    assert table[0] == table[1]
+    assert (tmp_path / "d.html").exists() and (tmp_path / "d.model" / "model.safetensors").exists()
+
+
+def test_compare_on_a_folder_then_predict(tlkit, photos, tmp_path):
+    broken = photos / "dark" / "broken.png"
+    broken.write_bytes((photos / "dark" / "0.png").read_bytes()[:60])
+    code, text = tlkit("compare", "--folder", photos, "--plans", "pixels,frozen", *SMALL, "--out", "p.jsonl")
+    assert code == 0 and "1 files do not open" in text and "broken.png" in text
+    code, text = tlkit("predict", "p.model", photos / "dark" / "1.png", photos / "bright" / "1.png")
+    assert code == 0 and "dark" in text and "bright" in text
+    refused(tlkit("predict", "p.model", broken, photos / "dark" / "1.png"), "1 of 2 files", "not read")
+    refused(tlkit("predict", "nowhere", broken), "holds no saved model")
+
+
+def test_dry_run_writes_nothing(tlkit, tmp_path):
+    code, text = tlkit("compare", "--task", "digits", "--plans", "scratch,frozen", *SMALL, "--dry-run")
+    assert code == 0 and "2 fits to run" in text
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--task", "digitz"), ("unknown task", "did you mean 'digits'")),
+        (("--task", "digits", "--plans", "frozn"), ("unknown plan", "did you mean 'frozen'")),
+        (("--task", "digits", "--plans", "last-9"), ("last-9", "stem")),
+        (("--task", "digits", "--plans", "block:blok1"), ("unknown stage", "block1")),
+        (("--task", "digits", "--backbone", "leters"), ("unknown backbone", "did you mean 'letters'")),
+        (
+            ("--task", "digits", "--backbone", "timm:resnet_18"),
+            ("unknown timm model", "did you mean 'resnet18'"),
+        ),
+        (("--task", "digits", "--backbone", "timm:resnet18,size"), ("key=value",)),
+        (("--task", "digits", "--labels", "0"), ("--labels 0", "1 or more")),
+        (("--task", "digits", "--labels", "five"), ("--labels 'five'", "1,5,10")),
+        (("--task", "digits", "--labels", "1000"), ("class '", "1000", "ask for")),
+        (("--task", "digits", "--seeds", "0"), ("--seeds 0",)),
+        (("--task", "digits", "--rates", "0.1"), ("equally long",)),
+        ((), ("--task NAME", "--folder PATH")),
+        (("--folder", "nowhere"), ("no folder nowhere",)),
+        (("--task", "digits", "--weights", "x.pt"), ("--weights goes with timm",)),
+        (
+            ("--task", "digits", "--backbone", "timm:resnet18", "--weights", "x.pt"),
+            ("no weights file", "x.pt"),
+        ),
+    ],
+)
+def test_compare_refuses(tlkit, tmp_path, words, says):
+    refused(tlkit("compare", *words), *says)
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_an_empty_folder_and_a_single_class(tlkit, tmp_path, photos):
+    (tmp_path / "empty").mkdir()
+    refused(tlkit("compare", "--folder", "empty"), "holds no pictures")
+    for file in (photos / "bright").iterdir():
+        file.unlink()
+    refused(tlkit("compare", "--folder", photos), "one class", "dark")
+
+
+def test_too_few_pictures_and_one_picture_under_two_classes(tlkit, photos):
+    refused(tlkit("compare", "--folder", photos, "--labels", "40"), "--labels 40", "or fewer")
+    (photos / "bright" / "copy.png").write_bytes((photos / "dark" / "3.png").read_bytes())
+    refused(tlkit("compare", "--folder", photos, *SMALL), "one picture under two classes", "copy.png")
+
+
+def test_a_picture_on_both_sides_of_a_given_split(tlkit, photos, tmp_path):
+    given = tmp_path / "given"
+    for side in ("train", "test"):
+        for name in ("dark", "bright"):
+            (given / side / name).mkdir(parents=True)
+    for name in ("dark", "bright"):
+        for i in range(8):
+            side = "train" if i < 5 else "test"
+            (given / side / name / f"{i}.png").write_bytes((photos / name / f"{i}.png").read_bytes())
+    (given / "test" / "dark" / "leak.png").write_bytes((photos / "dark" / "0.png").read_bytes())
+    refused(tlkit("compare", "--folder", given, *SMALL), "leak.png", "remove one")
+
+
+class _Bomb:
+    def __reduce__(self):
+        return (open, ("exploded", "w"))
+
+
+def test_weights_that_are_code_or_of_another_architecture(tlkit, tmp_path):
+    (tmp_path / "bomb.pt").write_bytes(pickle.dumps(_Bomb()))
+    source = ("compare", "--task", "digits", "--backbone", "timm:resnet18,size=32", *SMALL, "--weights")
+    refused(tlkit(*source, "bomb.pt"), "bomb.pt", "not opened", "safetensors")
+    assert not (tmp_path / "exploded").exists()
+    torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "other.pt")
+    refused(tlkit(*source, "other.pt"), "another architecture", "resnet18")
+
+
+def test_no_network_for_hub_weights(tlkit, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    words = ("--backbone", "timm:mobilenetv3_small_050", *SMALL)
+    refused(tlkit("compare", "--task", "digits", *words), "no pretrained weights", "--weights")
+
+
+def test_a_rate_that_explodes_is_recorded_and_the_others_go_on(tlkit, tmp_path):
+    words = (
+        "--plans",
+        "full,frozen",
+        "--rates",
+        "1e30,1e30,1e30",
+        "--steps",
+        "4",
+        "--labels",
+        "1",
+        "--seeds",
+        "1",
+    )
+    code, text = tlkit("compare", "--task", "digits", *words, "--out", "d.jsonl")
+    assert code == 1 and "diverged" in text and "smaller --rates" in text
+    rows = [json.loads(line) for line in (tmp_path / "d.jsonl").read_text().splitlines()]
+    assert {(r["plan"], r["status"]) for r in rows if r["split"] == "test"} == {
+        ("full", "diverged"),
+        ("frozen", "ok"),
+    }
+
+
+def test_run_refuses_unknown_notebooks_and_parameters(tlkit):
+    refused(tlkit("run", "99"), "99")
+    refused(tlkit("run", "16", "-p", "sede=3"), "sede")
+
+
+def test_data_list_and_an_unknown_set(tlkit, monkeypatch, tmp_path):
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
+    code, text = tlkit("data", "list")
+    assert code == 0 and "hymenoptera" in text and "absent" in text
+    refused(tlkit("data", "get", "hymenoptra"), "did you mean 'hymenoptera'")
+
+
+def test_doctor_and_claims_print_tables(tlkit):
+    assert tlkit("doctor")[0] == 0
+    code, text = tlkit("claims")
+    assert code == 0 and "verdict" in text

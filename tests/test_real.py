@@ -1,0 +1,77 @@
+"""Real photographs and real pretrained weights, where they are."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tlkit import backbones, env, features, recipe
+from tlkit.fit import fit
+from tlkit.plans import Plan
+from tlkit.tasks import catalogue
+
+WEIGHTS = "mobilenetv1_100_224.pt"
+
+
+def _source(size: int) -> backbones.Backbone:
+    return backbones.load(
+        f"timm:mobilenetv1_100,size={size}", str(env.cache_dir() / "weights_vision" / WEIGHTS)
+    )
+
+
+@pytest.mark.real("weights_vision", "imagenet_probe")
+def test_the_chain_still_knows_imagenet():
+    """Through our chain and our picture transform the published network scores what its card says."""
+    backbone = _source(224)
+    folder = env.cache_dir() / "imagenet_probe"
+    with open(folder / "labels.csv", newline="") as file:
+        rows = [list(row.values()) for row in csv.DictReader(file)]
+    names = {path.name: path for path in folder.glob("*.JPEG")}
+    pairs = [
+        (names[next(v for v in row if v in names)], next(int(v) for v in row if v.isdigit())) for row in rows
+    ]
+    right = 0
+    with torch.inference_mode():
+        for first in range(0, len(pairs), 20):
+            part = pairs[first : first + 20]
+            batch = torch.stack([backbone.transform(Image.open(path)) for path, _ in part])
+            right += int(
+                (backbone.pretrained()(batch).argmax(-1) == torch.tensor([n for _, n in part])).sum()
+            )
+    promised = backbone.card["top1_1000samples"]
+    four_errors = 4 * np.sqrt(promised * (1 - promised) / len(pairs))
+    assert right / len(pairs) > promised - four_errors
+
+
+@pytest.mark.real("weights_vision", "hymenoptera")
+@pytest.mark.parametrize("plan", ["pixels", "scratch", "frozen", "last-1", "full"])
+def test_every_plan_on_photographs(plan):
+    """A small picture and two steps: the path, not the number."""
+    task, backbone = catalogue.load("hymenoptera"), _source(64)
+    quick = recipe.Recipe(steps=2, epochs=1, batch=8)
+    done = fit(task, backbone, Plan.parse(plan), labels=2, seed=0, recipe=quick)
+    assert len(done.test.predicted) == len(task.test)
+    assert done.audit is None or done.audit.ok
+    assert len(task.reads) >= 1
+
+
+@pytest.mark.real("weights_vision", "caltech_wildlife")
+def test_frozen_features_of_photographs_beat_pixels():
+    """The claim everybody makes, in its weakest form: not a threshold, an order."""
+    task, backbone, photos = catalogue.load("caltech_wildlife"), _source(64), recipe.default(photos=True)
+    scores = [
+        fit(task, backbone, Plan.parse(plan), 5, 0, photos).test.metrics["accuracy"]
+        for plan in ("frozen", "pixels")
+    ]
+    assert scores[0] > scores[1]
+
+
+@pytest.mark.real("hymenoptera", "caltech_wildlife", "neu_steel")
+@pytest.mark.parametrize("name", ["hymenoptera", "caltech_wildlife", "neu_steel"])
+def test_registered_sets_load_whole(name):
+    task = catalogue.load(name)
+    assert not task.set_aside
+    assert len(task.train) + len(task.test) > 100
+    assert features.pixels(task.train, np.arange(2)).shape == (2, 3 * features.PIXEL_SIDE**2)
