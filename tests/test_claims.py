@@ -339,7 +339,7 @@ def test_writing_verdicts_leaves_no_half_file(rows, tmp_path):
     assert json.loads(path.read_text())["3"]["at"]["1 against scratch"] == "better"
     assert [p.name for p in tmp_path.iterdir()] == ["verdicts.json"]
     with pytest.raises(UserError, match="cannot be written"):
-        claims.write_verdicts(tmp_path / "absent" / "verdicts.json", rows.values())
+        claims.write_verdicts(path / "verdicts.json", rows.values())
 
 
 def test_a_missing_table_says_how_to_write_it(tmp_path):
