@@ -138,9 +138,9 @@ def alternative(page):
 def test_the_label_slider_heads_each_budget_with_its_verdict(store):
     frames = widgets.label_slider(store.read(), claims.pairs(store), list(CURVES))
     heads = [alternative(page) for page in frames.stack.children]
-    assert heads[0].startswith("1 label per class: frozen is better than scratch by 0.4")
-    assert heads[1].startswith("2 labels per class: frozen is better than scratch by 0.1")
-    assert heads[2].startswith("5 labels per class: frozen equals scratch within 0.02")
+    assert heads[0].startswith("1 label per class\nfrozen is better than scratch by 0.4")
+    assert heads[1].startswith("2 labels per class\nfrozen is better than scratch by 0.1")
+    assert heads[2].startswith("5 labels per class\nfrozen equals scratch within 0.02")
     assert all(len(picture(page)) < 100_000 for page in frames.stack.children)
 
 
@@ -149,7 +149,7 @@ def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
     monkeypatch.setattr(widgets, "drag", lambda draw, over, name, still: drawn.extend(map(draw, over)))
     widgets.label_slider(store.read(), claims.pairs(store), list(CURVES))
     marks = [[t.get_text() for t in figure.axes[1].texts] for figure in drawn]
-    assert marks == [[], [], ["here it stops paying"]]
+    assert marks == [[], [], ["frozen: no gain\nshown from here on"]]
     widgets.label_slider(store.read(), claims.pairs(store), list(CURVES), against="pixels")
     assert [t.get_text() for figure in drawn[3:] for t in figure.axes[1].texts] == []
     dots = [len(line.get_xdata()) for line in drawn[0].axes[0].lines]
@@ -167,4 +167,4 @@ def test_axes_stand_still_while_the_labels_move(store, monkeypatch):
 
 def test_a_comparison_that_is_not_in_the_records_is_refused(store):
     with pytest.raises(UserError, match="full and scratch share 0 budgets"):
-        widgets.label_slider(store.read(), claims.pairs(store), list(CURVES), plan="full")
+        widgets.label_slider(store.read(), claims.pairs(store), ["scratch", "full"])

@@ -16,14 +16,16 @@ import matplotlib.pyplot as plt
 from ipywidgets import HTML, FloatSlider, IntSlider, SelectionSlider, Stack, VBox, jslink
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from tlkit import plots
-from tlkit.claims import Pair
+from tlkit.claims import BASELINES, Pair
 from tlkit.errors import UserError
 from tlkit.records import Record
 from tlkit.stats import Verdict
 
 DPI = 100
+COLOURS = 96
 _WIDE = {"description_width": "initial"}
 
 
@@ -101,53 +103,59 @@ def drag(draw: Callable[[Any], Any], over: Sequence[Any], name: str, still: Figu
 
 
 def label_slider(
-    records: Iterable[Record],
-    pairs: Iterable[Pair],
-    plans: Sequence[str],
-    plan: str = "frozen",
-    against: str = "scratch",
+    records: Iterable[Record], pairs: Iterable[Pair], plans: Sequence[str], against: str = "scratch"
 ) -> Frames:
-    """Drag the labels: the seeds of `plans` as dots, and the gain of `plan` over `against` up to there.
+    """Drag the labels: the seeds of `plans` as dots, and what transferred plans gain over `against` so far.
 
-    pairs: those of `claims.pairs`; their verdicts head the frames, and a mark stands where the gain ends for
-    good. Raises UserError where they hold fewer than two budgets of this comparison.
+    pairs: those of `claims.pairs`; their verdicts head the frames, and a mark stands where the gain of a plan
+    ends for good. Raises UserError where they hold fewer than two budgets of these comparisons.
     """
     records, pairs = list(records), list(pairs)
-    judged = {p.labels: p.verdict for p in pairs if (p.plan, p.against) == (plan, against)}
-    if len(judged) < 2:
+    transferred = [plan for plan in plans if plan not in BASELINES]
+    judged = {(p.plan, p.labels): p.verdict for p in pairs if p.against == against and p.plan in transferred}
+    budgets = sorted({n for _, n in judged})
+    if len(budgets) < 2:
         raise UserError(
-            f"{plan} and {against} share {len(judged)} budgets in these records: run both at two or more."
+            f"{', '.join(transferred)} and {against} share {len(budgets)} budgets: run them at two or more."
         )
-    stop = plots.stops_paying(records, [plan], pairs, against)
-    draw = partial(_frame, records=records, plans=plans, names=(plan, against), judged=judged, stop=stop)
-    still = plots.accuracy_by_labels(records, plans, pairs=pairs).figure
-    return drag(draw, sorted(judged), "labels per class", still)
+    stops = {plan: plots.stops_paying(records, [plan], pairs, against) for plan in transferred}
+    draw = partial(_frame, records=records, plans=plans, against=against, judged=judged, stops=stops)
+    return drag(
+        draw, budgets, "labels per class", plots.accuracy_by_labels(records, plans, pairs=pairs).figure
+    )
+
+
+Judged = Mapping[tuple[str, int], Verdict]  # by plan and labels
 
 
 def _frame(
     labels: int,
     records: list[Record],
     plans: Sequence[str],
-    names: tuple[str, str],
-    judged: Mapping[int, Verdict],
-    stop: int | None,
+    against: str,
+    judged: Judged,
+    stops: Mapping[str, int | None],
 ) -> Figure:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.5), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.7), layout="constrained")
     for x, plan in enumerate(plans):
         _dots(left, x, plan, plots.by_labels(records, plan).get(labels, {}))
     left.set_xticks(range(len(plans)), plans)
     left.set(xlim=(-0.6, len(plans) - 0.4), ylim=(0, 1.02), ylabel="test accuracy, a dot per seed")
-    _gains(right, labels, judged, plots.look(names[0]))
-    right.set_ylabel(f"{names[0]} minus {names[1]}")
-    if stop is not None and labels >= stop:
-        right.axvline(stop, color="0.5", linestyle=":", zorder=0)
-        right.text(stop / 1.05, right.get_ylim()[1], "here it stops paying", ha="right", va="top")
+    _gains(right, labels, judged)
+    right.set_ylabel(f"gain over {against}")
+    _marks(right, {plan: stop for plan, stop in stops.items() if stop is not None and stop <= labels})
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(
-        f"{labels} label{'s' * (labels != 1)} per class: {judged[labels].sentence(*names)}", fontsize=11
-    )
+    heading = [v.sentence(plan, against) for (plan, n), v in judged.items() if n == labels]
+    figure.suptitle("\n".join([f"{labels} label{'s' * (labels != 1)} per class", *heading]), fontsize=10)
     return figure
+
+
+def _marks(ax: Axes, stops: Mapping[str, int]) -> None:
+    for k, (plan, stop) in enumerate(stops.items()):
+        ax.axvline(stop, color=plots.look(plan)["color"], linestyle=":", zorder=0)
+        text = f"{plan}: no gain\nshown from here on"
+        ax.text(stop * 1.05, 0.72 - 0.17 * k, text, transform=ax.get_xaxis_transform(), va="top", fontsize=9)
 
 
 def _dots(ax: Axes, x: float, plan: str, seeds: Mapping[int, float]) -> None:
@@ -159,23 +167,28 @@ def _dots(ax: Axes, x: float, plan: str, seeds: Mapping[int, float]) -> None:
         ax.hlines(sum(values) / len(values), x - 0.36, x + 0.36, color="black", linewidth=1.2)
 
 
-def _gains(ax: Axes, labels: int, judged: Mapping[int, Verdict], style: Mapping[str, Any]) -> None:
+def _gains(ax: Axes, labels: int, judged: Judged) -> None:
     """The gains up to `labels`, on axes that stay the same in every frame; an open marker: not better."""
-    budgets = sorted(judged)
-    shown = [n for n in budgets if n <= labels]
+    budgets = sorted({n for _, n in judged})
     ax.axhline(0, color="black", linewidth=1)
-    ax.plot(shown, [judged[n].mean for n in shown], color=style["color"])
-    for n in shown:
-        v, face = judged[n], style["color"] if judged[n].word == "better" else "white"
-        ax.vlines(n, v.low, v.high, color=style["color"], linewidth=1.6)
-        ax.plot(n, v.mean, **style | {"markerfacecolor": face}, markersize=11 if n == labels else 6)
+    for k, plan in enumerate(dict.fromkeys(plan for plan, _ in judged)):
+        style, shown = plots.look(plan), [n for n in budgets if n <= labels and (plan, n) in judged]
+        places = [n * 1.05**k for n in shown]  # side by side, so that intervals can be told apart
+        means = [judged[plan, n].mean for n in shown]
+        ax.plot(places, means, **style | {"marker": "", "label": None})
+        ax.plot([], [], **style)
+        for n, x in zip(shown, places, strict=True):
+            v, size = judged[plan, n], 10 if n == labels else 6
+            face = style["color"] if v.word == "better" else "white"
+            ax.vlines(x, v.low, v.high, color=style["color"], linewidth=1.6)
+            ax.plot(x, v.mean, **style | {"markerfacecolor": face, "label": None}, markersize=size)
     low, high = min(0, *(v.low for v in judged.values())), max(v.high for v in judged.values())
     ax.set_xscale("log")
     ax.set_xticks(budgets, [str(n) for n in budgets])
     ax.minorticks_off()
-    ax.set(
-        xlim=(budgets[0] / 1.3, budgets[-1] * 1.3), ylim=(low - 0.03, high + 0.02), xlabel="labels per class"
-    )
+    ax.set(xlim=(budgets[0] / 1.3, budgets[-1] * 1.4), ylim=(low - 0.03, high + 0.04))
+    ax.set_xlabel("labels per class (open: not better)")
+    ax.legend(frameon=False, handlelength=3, fontsize=9, loc="upper right")
 
 
 def _drawn(result: Any, what: str) -> tuple[bytes, str]:
@@ -186,7 +199,9 @@ def _drawn(result: Any, what: str) -> tuple[bytes, str]:
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     plt.close(figure)
-    return buffer.getvalue(), figure.get_suptitle() or next(
+    small = BytesIO()  # few colours, a third of the bytes
+    Image.open(buffer).convert("RGB").quantize(COLOURS).save(small, format="png", optimize=True)
+    return small.getvalue(), figure.get_suptitle() or next(
         (t for ax in figure.axes if (t := ax.get_title())), ""
     )
 
