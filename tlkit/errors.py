@@ -8,9 +8,16 @@ class UserError(ValueError):
     """One sentence: what was wrong, where, and what to do. The command line prints it and exits 2."""
 
 
+SHOWN = 40  # names listed in an error; of more, only those that look alike
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not in a list: the nearest match first, then the list."""
+    """The error for a name that is not in a list: the nearest match first, then the list, if it is short."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    spelt = {n.lower(): n for n in reversed(known)}
+    near = [spelt[n] for n in get_close_matches(name.lower(), spelt, n=5, cutoff=0.5)]
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return UserError(f"unknown {kind} {name!r}: {hint}Known: {', '.join(known)}.")
+    if len(known) <= SHOWN:
+        return UserError(f"unknown {kind} {name!r}: {hint}Known: {', '.join(known)}.")
+    like = f"Like it: {', '.join(near)}" if near else f"Known: {', '.join(known[:3])}"
+    return UserError(f"unknown {kind} {name!r}: {hint}{like}, ... ({len(known)} in all).")

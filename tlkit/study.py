@@ -101,8 +101,9 @@ def run(
 ) -> Outcome:
     """Run what is not finished; each fit is written the moment it ends, so a killed run resumes where it was.
 
-    jobs: processes (joblib's loky), one torch thread each. progress(done, total) is called after every fit. A fit that
-    diverges is recorded as such and the others go on. Raises UserError for what cannot run at all.
+    jobs: processes (joblib's loky), one torch thread each. progress(done, total) is called after every fit.
+    A fit that diverges is recorded as such and the others go on. Raises UserError for what cannot run at
+    all.
     """
     cells = todo(grid, store)
     total = sum(1 for _ in grid.cells())

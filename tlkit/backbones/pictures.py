@@ -23,7 +23,7 @@ class View:
 
     @classmethod
     def from_card(cls, card: dict, size: int | None, library: str, name: str) -> "View":
-        """The view of a card, else the library's; an explicit `size` wins. Raises UserError for a bad size."""
+        """The view of a card, else the library's; an explicit `size` wins. Raises UserError if it is bad."""
         mean, std, native = *IMAGENET, 224
         if card:
             mean, std, native = card.get("mean", mean), card.get("std", std), card.get("input", native)

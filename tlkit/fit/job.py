@@ -35,6 +35,7 @@ class Job:
     draw: Draw
     show: bool = False
     before: dict[str, torch.Tensor] = field(default_factory=dict)
+    _chain: Chain | None = None
 
     def trial(self, setting: str) -> float:
         """Score on the selection split of a fit without it; NaN when it diverged."""
@@ -65,14 +66,17 @@ class Job:
     def _start(self) -> Chain:
         """The chain a training starts from; every plan gets the same head, whatever else drew numbers."""
         features_seen = features.example(self._end, self.task.train)
+        if (
+            self.plan.where != "head" or self._chain is None
+        ):  # under a probe nothing else moves: one copy will do
+            env.seed_everything(self.seed)
+            self._chain = self.backbone.fresh("random" if self.plan.start == "random" else "pretrained")
         env.seed_everything(self.seed)
-        chain = self.backbone.fresh("random" if self.plan.start == "random" else "pretrained")
-        env.seed_everything(self.seed)
-        chain.head = self.task.objective.head(features_seen, copy.deepcopy(self.backbone.pool))
-        return chain
+        self._chain.head = self.task.objective.head(features_seen, copy.deepcopy(self.backbone.pool))
+        return self._chain
 
     def _head_alone(self, chain: Chain, rows: np.ndarray, targets: np.ndarray, setting: float) -> list[float]:
-        """A solved probe (setting: its strength) or, with no convex problem, the head's descent (its rate)."""
+        """A solved probe (setting: its strength) or, where none can be, the head's descent (its rate)."""
         solver = self.task.objective.solver
         if solver is None:
             return self._descend(chain, Plan("head"), rows, targets, setting)

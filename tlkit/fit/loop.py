@@ -96,21 +96,11 @@ def descend(
     """
     env.seed_everything(seed)
     plans.freeze(chain, plan)
-    groups, rates = plans.groups(chain, plan, rate)
     epochs, size = recipe.schedule(len(targets))
-    rows = _Rows(inputs, targets)
-    load = DataLoader(rows, bs=size, shuffle=True, num_workers=0, create_batch=collate)
+    load = DataLoader(_Rows(inputs, targets), bs=size, shuffle=True, num_workers=0, create_batch=collate)
+    groups, rates = plans.groups(chain, plan, rate)
     guard = _Guard(f"plan {plan}, rate {rate:g}")
-    learn = Learner(
-        DataLoaders(load, DataLoader(rows, bs=size, num_workers=0), device=torch.device("cpu")),
-        Suffix(chain, plan.cut(chain.names)),
-        loss_func=loss,
-        opt_func=Adam,
-        splitter=lambda _: groups,
-        train_bn=False,
-        wd=recipe.weight_decay,
-        cbs=[_Modes(chain, plan), guard],
-    )
+    learn = _learner(chain, plan, load, groups, [_Modes(chain, plan), guard], loss, recipe.weight_decay)
     try:
         with ExitStack() as quiet:
             if not show:
@@ -120,3 +110,19 @@ def descend(
     finally:
         chain.eval()
     return guard.losses
+
+
+def _learner(
+    chain: Chain, plan: Plan, load: DataLoader, groups: list, callbacks: list, loss: Callable, decay: float
+) -> Learner:
+    """fastai's Learner on the suffix; its validation, which `_Modes` cancels, is given the same batches."""
+    return Learner(
+        DataLoaders(load, load, device=torch.device("cpu")),
+        Suffix(chain, plan.cut(chain.names)),
+        loss_func=loss,
+        opt_func=Adam,
+        splitter=lambda _: groups,
+        train_bn=False,
+        wd=decay,
+        cbs=callbacks,
+    )

@@ -16,8 +16,11 @@ FAMILY_SIZE = 80  # images a class and side of the split in a family of printed 
 def digits(split: str = "writer") -> Task:
     """1,797 handwritten digits, 1 x 8 x 8 in [0, 1] (scikit-learn's; Alpaydin & Kaynak 1998).
 
-    split: "writer" tests on six people who wrote no training image; "random" mixes all writers, which flatters.
+    split: "writer" tests on six people who wrote no training image; "random" mixes all writers, which
+    flatters. Raises UserError for another.
     """
+    if split not in ("writer", "random"):
+        raise unknown("split of the digits", split, ("writer", "random"))
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -39,7 +42,7 @@ def digits(split: str = "writer") -> Task:
 
 
 def family(alphabet: str, seed: int = 0) -> Task:
-    """Printed characters of one alphabet, distorted like handwriting; the test fonts are never seen in training."""
+    """Printed characters of one alphabet, distorted like handwriting; no test font is seen in training."""
     drawn = simulate.glyphs(alphabet, 2 * FAMILY_SIZE, seed)
     fonts = np.asarray(drawn.fonts)
     order = np.unique(fonts)

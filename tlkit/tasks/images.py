@@ -1,62 +1,29 @@
 """Pictures on disk as a task: a folder per class, and the image sets of the registry."""
 
 import csv
-import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tlkit import cache
 from tlkit.errors import UserError
 from tlkit.tasks import Items, Task, classification
+from tlkit.tasks.files import Found, Pictures, class_files, read_picture, scan
+
+__all__ = ["NAMED", "from_folder", "load", "read_picture"]
 
 TEST_FOLDERS = ("test", "valid", "val")
-TEST_FIFTHS = 2  # of five folds: 40 % of the pictures are the test split where the folder brings none
-_READ_ERRORS = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)
-
-
-class Pictures(Sequence):
-    """Files read when asked for, upright, as PIL images."""
-
-    def __init__(self, paths: Sequence[Path]):
-        self.paths = list(paths)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, i: int) -> Image.Image:
-        return read_picture(self.paths[i])
-
-
-def read_picture(path: Path) -> Image.Image:
-    """One picture, turned upright by its EXIF tag. Raises UserError naming the file when it does not decode."""
-    try:
-        with Image.open(path) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB")
-    except _READ_ERRORS as error:
-        raise UserError(
-            f"{path} does not open as a picture ({type(error).__name__}): remove it or save it again."
-        ) from error
-
-
-@dataclass(frozen=True)
-class _Found:
-    path: Path
-    label: str
-    digest: str
+FOLDS, TEST_FOLDS = 5, 2  # 40 % of the pictures are the test split where the folder brings none
 
 
 def from_folder(folder: Path | str, name: str | None = None, groups: Path | str | None = None) -> Task:
-    """A task from `folder/CLASS/*`, or from `folder/train/CLASS/*` and `folder/test/CLASS/*` (also valid, val).
+    """A task from `folder/CLASS/*`, or `folder/train/CLASS/*` and `folder/test/CLASS/*` (or valid, or val).
 
     groups: a CSV of `file,group` (default `folder/groups.csv` if there): pictures of one group (a patient, a
-    board, a day) stay on one side of the split; copies of a picture count as one group by themselves. Files
-    that do not open are set aside, named in `task.set_aside`, and not used. Raises UserError for an empty
-    folder, a single class, one picture under two classes, or a leak in a split the folder brings.
+    board, a day) stay on one side of the split, and so do copies of a picture. Files that do not open are set
+    aside, named in `task.set_aside`, and not used. Raises UserError for an empty folder, a class of which no
+    file opens, a single class, one picture under two classes, too few pictures to split, or a leak in a
+    given split.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -66,61 +33,32 @@ def from_folder(folder: Path | str, name: str | None = None, groups: Path | str 
     test_root = next((root / t for t in TEST_FOLDERS if (root / t).is_dir()), None)
     split_given = test_root is not None and (root / "train").is_dir()
     sources = [root / "train", test_root] if split_given else [root]
-    found, aside = [], []
-    for source in sources:
-        good, bad = _scan(_class_files(source))
-        found.append(good)
-        aside += bad
-    everything = [f for part in found for f in part]
-    if not everything:
-        raise UserError(
-            f"{root} holds no pictures in class folders: put them into {root.name}/CLASS/ and run again."
-        )
-    _refuse_two_labels(everything)
+    found, aside = zip(*(scan(class_files(source)) for source in sources), strict=True)
+    everything, unread = [f for part in found for f in part], tuple(f for part in aside for f in part)
+    _refuse_unusable(root, everything, unread)
     csv_path = Path(groups) if groups else root / "groups.csv"
     named = _read_groups(csv_path, everything, root) if groups or csv_path.exists() else {}
-    if split_given:
-        train, test = found
-    else:
-        train, test = _split(everything, named, root)
-    return _task(
-        name or f"folder:{root.resolve().name}",
-        train,
-        test,
-        named,
-        tuple(aside),
-        {"split": "given" if split_given else "by group"},
-    )
+    train, test = found if split_given else _split(everything, named, root)
+    card = {"split": "given" if split_given else "by group" if named else "by picture"}
+    return _task(name or f"folder:{root.resolve().name}", train, test, named, unread, card)
 
 
-def _class_files(root: Path) -> list[tuple[Path, str]]:
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return [
-        (f, d.name)
-        for d in folders
-        for f in sorted(d.iterdir())
-        if f.is_file() and not f.name.startswith(".")
-    ]
+def _refuse_unusable(root: Path, found: list[Found], unread: tuple[str, ...]) -> None:
+    if not found:
+        many = f"; {len(unread)} files there do not open, the first is {unread[0]}" if unread else ""
+        raise UserError(
+            f"{root} holds no pictures in class folders: put them into {root.name}/CLASS/ first{many}."
+        )
+    lost = sorted({Path(file).parent.name for file in unread} - {f.label for f in found})
+    if lost:
+        raise UserError(
+            f"no file in class folder {lost[0]!r} of {root} opens as a picture: mend the files or remove it."
+        )
+    _refuse_two_labels(found)
 
 
-def _scan(files: list[tuple[Path, str]]) -> tuple[list[_Found], list[str]]:
-    """Decode every file once: its content hash, or its name among those set aside."""
-
-    def look(file: tuple[Path, str]) -> _Found | str:
-        try:
-            picture = read_picture(file[0])
-        except UserError:
-            return str(file[0])
-        content = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()[:16]
-        return _Found(*file, content)
-
-    with ThreadPoolExecutor(2) as pool:
-        looked = list(pool.map(look, files))
-    return [f for f in looked if isinstance(f, _Found)], [f for f in looked if isinstance(f, str)]
-
-
-def _refuse_two_labels(found: list[_Found]) -> None:
-    seen: dict[str, _Found] = {}
+def _refuse_two_labels(found: list[Found]) -> None:
+    seen: dict[str, Found] = {}
     for item in found:
         first = seen.setdefault(item.digest, item)
         if first.label != item.label:
@@ -129,55 +67,71 @@ def _refuse_two_labels(found: list[_Found]) -> None:
             )
 
 
-def _read_groups(path: Path, found: list[_Found], root: Path) -> dict[Path, str]:
+def _read_groups(path: Path, found: list[Found], root: Path) -> dict[Path, str]:
+    """Picture -> group. Spreadsheets put a byte-order mark in front and Windows writes backslashes."""
     if not path.is_file():
         raise UserError(f"there is no group file {path}: give a CSV with the columns file,group.")
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is no CSV in UTF-8 ({error}): save it again as one.") from error
     if not rows or not {"file", "group"} <= rows[0].keys():
         raise UserError(f"{path} needs the columns file,group and a row for each picture.")
-    named = {(root / row["file"]).resolve(): row["group"] for row in rows}
+    filled = [row for row in rows if row["file"] and row["group"]]
+    named = {(root / row["file"].replace("\\", "/")).resolve(): row["group"].strip() for row in filled}
     missing = [f.path for f in found if f.path.resolve() not in named]
     if missing:
-        raise UserError(
-            f"{path} has no row for {missing[0].relative_to(root)} (and {len(missing) - 1} more): add it."
-        )
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise UserError(f"{path} has no group for {missing[0].relative_to(root)}{more}: add a row for it.")
     return named
 
 
-def _split(found: list[_Found], named: dict[Path, str], root: Path) -> tuple[list[_Found], list[_Found]]:
+def _split(found: list[Found], named: dict[Path, str], root: Path) -> tuple[list[Found], list[Found]]:
     """Two fifths of the groups, balanced by class, are the test split; the same on every machine."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    labels = [f.label for f in found]
-    owners = [_group(f, named) for f in found]
-    smallest, size = min(
-        ((c, len({o for o, x in zip(owners, labels, strict=True) if x == c})) for c in set(labels)),
-        key=lambda pair: pair[1],
-    )
-    if size < 5:
+    labels, owners = [f.label for f in found], _owners(found, named)
+    sizes = {c: len({o for o, x in zip(owners, labels, strict=True) if x == c}) for c in sorted(set(labels))}
+    smallest = min(sizes, key=sizes.__getitem__)
+    if sizes[smallest] < FOLDS:
         raise UserError(
-            f"{root}: class {smallest!r} has {size} separate pictures or groups, a split needs 5: "
-            "add some, or bring your own split as train/ and test/."
+            f"{root}: class {smallest!r} has {sizes[smallest]} separate pictures or groups, a split needs "
+            f"{FOLDS}: add some, or bring your own split as train/ and test/."
         )
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(labels, labels, owners)
-    test = np.concatenate([rows for _, rows in list(folds)[:TEST_FIFTHS]])
-    held = set(test.tolist())
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(labels, labels, owners)
+    held = {int(row) for _, rows in list(folds)[:TEST_FOLDS] for row in rows}
     return [f for i, f in enumerate(found) if i not in held], [found[i] for i in sorted(held)]
 
 
-def _group(item: _Found, named: dict[Path, str]) -> str:
-    return named.get(item.path.resolve(), item.digest)
+def _owners(found: list[Found], named: dict[Path, str]) -> list[str]:
+    """What must not be parted, a name a picture: its content, or its group and all groups with a copy."""
+    if not named:
+        return [f.digest for f in found]
+    above: dict[str, str] = {}
+
+    def top(group: str) -> str:
+        while group in above:
+            group = above[group]
+        return group
+
+    first: dict[str, str] = {}
+    for item in found:
+        mine = named[item.path.resolve()]
+        one, other = top(mine), top(first.setdefault(item.digest, mine))
+        if one != other:
+            above[max(one, other)] = min(one, other)
+    return [top(named[f.path.resolve()]) for f in found]
 
 
 def _task(
-    name: str, train: list[_Found], test: list[_Found], named: dict, aside: tuple[str, ...], card: dict
+    name: str, train: list[Found], test: list[Found], named: dict, aside: tuple[str, ...], card: dict
 ) -> Task:
     classes = sorted({f.label for f in train} | {f.label for f in test})
     number = {c: i for i, c in enumerate(classes)}
 
-    def items(part: list[_Found]) -> Items:
-        owners = tuple(_group(f, named) for f in part) if named else ()
+    def items(part: list[Found]) -> Items:
+        owners = tuple(named[f.path.resolve()] for f in part) if named else ()
         return Items(
             Pictures([f.path for f in part]),
             [str(f.path) for f in part],
@@ -185,7 +139,7 @@ def _task(
             owners,
         )
 
-    def targets(part: list[_Found]) -> np.ndarray:
+    def targets(part: list[Found]) -> np.ndarray:
         return np.array([number[f.label] for f in part], dtype=np.int64)
 
     objective = classification(len(classes))
@@ -197,7 +151,7 @@ def _task(
 def _by_prefix(root: Path, name: str) -> Task:
     """Class in the file name: `images/CLASS_17.jpg`."""
     files = [(f, f.stem.rsplit("_", 1)[0]) for f in sorted((root / "images").iterdir()) if f.is_file()]
-    found, aside = _scan(files)
+    found, aside = scan(files)
     train, test = _split(found, {}, root)
     return _task(name, train, test, {}, tuple(aside), {"split": "by picture"})
 

@@ -15,10 +15,12 @@ from torch.utils.data import default_collate
 class Objective:
     """Everything about a task that is not data; the first metric is the one verdicts are about.
 
-    head(features, pool): a new head for an example of the last stage's output and the backbone's pooling.
-    loss(output, target): a scalar tensor. decode(output): one prediction an item, as a numpy array.
-    metrics: name -> f(predictions, targets) -> float. solver: how `frozen` finds its head ("logistic", "ridge"), or None to
-    descend. by_class: whether a label budget is counted per class.
+    head(features, pool): a new head for an example of the last stage's output and the backbone's pooling;
+    with a solver, `pool` first and one linear layer behind it, as `pooled_linear` makes it. loss(output,
+    target): a scalar tensor. decode(output): one prediction an item, as a numpy array.
+    collate: a list of (input, target) to a batch.
+    metrics: name -> f(predictions, targets) -> float. solver: how `frozen` finds its head ("logistic",
+    "ridge"), or None to descend. by_class: whether a label budget is counted per class.
     """
 
     name: str
@@ -50,7 +52,13 @@ def accuracy(predicted: np.ndarray, targets: Any) -> float:
 
 def rmse(predicted: np.ndarray, targets: Any) -> float:
     """Root mean squared error, in the target's unit."""
-    return float(np.sqrt(((predicted - np.asarray(targets)) ** 2).mean()))
+    targets = np.asarray(targets)
+    return float(np.sqrt(((predicted.reshape(targets.shape) - targets) ** 2).mean()))
+
+
+def squared_error(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean squared error; targets N or N x D, outputs N x D."""
+    return F.mse_loss(output, target.reshape(output.shape).to(output.dtype))
 
 
 def classification(n_classes: int) -> Objective:
@@ -67,11 +75,14 @@ def classification(n_classes: int) -> Objective:
 
 
 def regression(outputs: int = 1) -> Objective:
-    """`outputs` numbers an item: pooled linear head, squared error, root mean squared error (lower is better)."""
+    """`outputs` numbers an item: pooled linear head, squared error, its root as metric (lower is better).
+
+    Targets are N (for one output) or N x `outputs`.
+    """
     return Objective(
         name="regression",
         head=lambda features, pool: pooled_linear(features, pool, outputs),
-        loss=F.mse_loss,
+        loss=squared_error,
         decode=lambda output: output.numpy(),
         metrics={"rmse": rmse},
         solver="ridge",

@@ -1,0 +1,107 @@
+"""The frozen prefix: run once, kept on disk, and probed by a solver."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._pytree import tree_map
+from torch.utils.data import default_collate
+
+from tlkit import cache
+from tlkit.backbones import Backbone
+from tlkit.features.kept import Kept
+from tlkit.features.probes import Probe, last_linear, probe
+from tlkit.tasks import Items
+
+__all__ = ["Cut", "Probe", "activations", "example", "last_linear", "pixels", "probe", "raw_example"]
+
+BATCH = 32  # items a forward pass where no gradient is wanted
+_LAYOUT = 2  # raise it when what is kept comes to mean something else: old entries are then left alone
+PIXEL_SIDE = 32  # pictures are shrunk to this for the pixel baseline
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A place in a backbone's chain: behind `cut` stages; `pooled` adds the pooling behind the last."""
+
+    backbone: Backbone
+    cut: int
+    pooled: bool = False
+
+    @property
+    def key(self) -> str:
+        """Names weights, transform and place: what the activations depend on besides the items.
+
+        With no stage run the weights do not matter, so all backbones of one transform share the entry.
+        """
+        b = self.backbone
+        weights = b.digest + b.name if self.cut else ""
+        parts = (str(_LAYOUT), weights, b.transform_key, str(self.cut), str(self.pooled))
+        return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+    @torch.inference_mode()
+    def run(self, inputs: Sequence[Any]) -> Any:
+        """Raw items -> activations (a pytree of N x ... float32 tensors), in eval mode."""
+        chain, parts = self.backbone.pretrained(), []
+        for first in range(0, len(inputs), BATCH):
+            batch = default_collate([self.backbone.transform(raw) for raw in inputs[first : first + BATCH]])
+            out = chain.run(batch, 0, self.cut) if self.cut else batch
+            parts.append(self.backbone.pool(out) if self.pooled else out)
+        return tree_map(lambda *leaves: torch.cat(leaves), *parts)
+
+
+def activations(at: Cut, items: Items, indices: np.ndarray) -> Any:
+    """Activations of `items[indices]` at a cut: N x ..., computed at most once per item, weights and cut.
+
+    Kept in `cache.computed()`, shared by processes and runs. Raises UserError when that cannot be written.
+    """
+    folder = _root(os.environ.get("TLKIT_COMPUTED")) / f"{items.digest}-{at.key}"
+    if folder not in _KEPT:
+        while len(_KEPT) >= 16:  # open files, not memory, is what this bounds
+            _KEPT.pop(next(iter(_KEPT)))
+        run = lambda rows: at.run([items.inputs[i] for i in rows])  # noqa: E731
+        _KEPT[folder] = Kept(folder, len(items), example(at, items), run)
+    return _KEPT[folder].take(np.asarray(indices))
+
+
+_KEPT: dict[Path, Kept] = {}
+
+
+@lru_cache(maxsize=2)
+def _root(named: str | None) -> Path:
+    """Looked up once for each value of TLKIT_COMPUTED: a fit asks for activations dozens of times."""
+    return cache.computed() / "features"
+
+
+def example(at: Cut, items: Items) -> Any:
+    """Activations of the first item at a cut, a batch of one: for shapes, not kept on disk."""
+    key = f"{items.digest}-{at.key}"
+    if key not in _EXAMPLES:
+        _EXAMPLES[key] = tree_map(torch.clone, at.run([items.inputs[0]]))
+    return _EXAMPLES[key]
+
+
+def raw_example(at: Cut, items: Items) -> Any:
+    """The first item as the first stage sees it, a batch of one."""
+    return example(Cut(at.backbone, 0), items)
+
+
+_EXAMPLES: dict[str, Any] = {}
+
+
+def pixels(items: Items, indices: np.ndarray) -> np.ndarray:
+    """Raw inputs as vectors, N x D in [0, 1]: the straw man. Pictures are shrunk to 32 x 32 RGB first."""
+    rows = []
+    for i in indices:
+        raw = items.inputs[int(i)]
+        if not torch.is_tensor(raw):
+            small = raw.convert("RGB").resize((PIXEL_SIDE, PIXEL_SIDE))
+            raw = torch.from_numpy(np.array(small, dtype=np.float32)) / 255
+        rows.append(raw.flatten().numpy())
+    return np.stack(rows)
