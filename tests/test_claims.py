@@ -235,6 +235,16 @@ def test_slower_pretraining_is_called_worse(tmp_path):
     assert claims.row(claim, claims.shelf(tmp_path)).verdict == "does not hold"
 
 
+def test_a_plan_that_misses_the_threshold_is_not_flattered():
+    steps, rising = np.array([5.0, 50.0]), np.array([[0.2] * 6, [0.8] * 6])
+    base = effort.Course(steps, tuple(range(6)), rising, rising * 100)
+    never = effort.to_threshold(base, effort.Course(steps, base.seeds, rising / 2, rising), 0.02)
+    assert never.steps.word == never.flops.word == "worse" and "every seed" in str(never.steps)
+    mixed = np.where(np.arange(6) == 0, rising / 2, rising + 0.1)
+    some = effort.to_threshold(base, effort.Course(steps, base.seeds, mixed, rising), 0.02)
+    assert some.steps.word == "cannot tell" and not np.isfinite(some.saved).all()
+
+
 def test_break_even_is_pretraining_over_what_a_task_saves(rows):
     tasks = int(rows["1-tasks"].verdict.split()[-1])
     per_step = 32 * 4 * 53e6

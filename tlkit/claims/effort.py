@@ -35,8 +35,8 @@ class Ratio:
         return "better" if self.low > 1 else "worse" if self.high < 1 else "cannot tell"
 
     def __str__(self) -> str:
-        if not math.isfinite(self.factor):
-            return "never reached in some seed"
+        if not self.factor > 0:
+            return f"never reached in {'every' if self.factor == 0 else 'some'} seed: no"
         head = f"{'at least ' * self.bound}{times(self.factor)}"
         return head if self.low == self.high else f"{head} [{times(self.low)}, {times(self.high)}]"
 
@@ -47,11 +47,12 @@ def times(x: float) -> str:
 
 
 def ratio(baseline: Sequence[float], plan: Sequence[float], bound: bool) -> Ratio:
-    """Costs (n_seeds,) of both, paired; a plan that never arrives costs infinity and makes the ratio NaN."""
+    """Costs (n_seeds,) of both, paired; a plan that never arrives costs infinity: ratio 0 in all seeds, else NaN."""
     a, b = np.asarray(baseline, float), np.asarray(plan, float)
     wins = int((a > b).sum())
     if not np.isfinite(b).all():
-        return Ratio(math.nan, math.nan, math.nan, a.size, wins, bound)
+        lost = 0.0 if np.isinf(b).all() else math.nan
+        return Ratio(lost, lost, lost, a.size, wins, bound)
     logs = np.log(a / b)
     found = interval(logs)
     # Operations are counted, not sampled: when all seeds give one ratio, that is the ratio.
