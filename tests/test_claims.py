@@ -101,6 +101,12 @@ def test_a_claim_that_fails_is_reported_as_failing(where):
     assert claims.row(claim, where).verdict == "does not hold"
 
 
+@pytest.mark.parametrize("name", ["2", "3", "20"])
+def test_four_seeds_never_tell(tmp_path, name):
+    made.digits(tmp_path / "16_digits.jsonl", ("pixels", "scratch", "frozen"), seeds=4, items=0)
+    assert claims.row(one(name), claims.shelf(tmp_path)).verdict == "cannot tell"
+
+
 def test_both_baselines_must_be_beaten(where):
     claim = replace(one("3"), plan="pixels", against=("scratch", "frozen"), labels=(1, 2))
     found = claims.row(claim, where)

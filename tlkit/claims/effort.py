@@ -47,7 +47,7 @@ def times(x: float) -> str:
 
 
 def ratio(baseline: Sequence[float], plan: Sequence[float], bound: bool) -> Ratio:
-    """Costs (n_seeds,) of both, paired; a plan that never arrives costs infinity: ratio 0 in all seeds, else NaN."""
+    """Costs (n_seeds,) of both, paired; never to arrive costs infinity: in all seeds ratio 0, in some NaN."""
     a, b = np.asarray(baseline, float), np.asarray(plan, float)
     wins = int((a > b).sum())
     if not np.isfinite(b).all():

@@ -13,7 +13,7 @@ from tlkit.claims.compared import compare, sample
 from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
 from tlkit.errors import UserError, unknown
 from tlkit.records import Store
-from tlkit.stats import Saving, Verdict, interval, label_saving
+from tlkit.stats import FEWEST_SEEDS, Saving, Verdict, interval, label_saving
 
 ABSENT = "no records yet"
 
@@ -84,7 +84,9 @@ def _saving(claim: Claim, store: Store, base: Store) -> Row | None:
     found = {n: saving(store, claim.plan, claim.against[0], n, base) for n in claim.labels}
     if any(s is None for s in found.values()):
         return None
-    words = {n: _side(s.low, s.high) for n, s in found.items()}
+    few = min(len(sample(side, p, n).rows) for side, p in ((store, claim.plan), (base, claim.against[0]))
+              for n in claim.labels) < FEWEST_SEEDS  # fmt: skip
+    words = {n: "cannot tell" if few else _side(s.low, s.high) for n, s in found.items()}
     effect = "; ".join(f"{_labels(n)}: {s}" for n, s in found.items())
     return Row(claim, effect, over_budgets(words), {str(n): word for n, word in words.items()})
 
@@ -143,7 +145,7 @@ def _break_even(claim: Claim, store: Store, base: Store) -> Row | None:
         )
     mean = interval(found.saved)
     low, high = (mean.mean, mean.mean) if np.ptp(found.saved) == 0 else (mean.low, mean.high)
-    word = "cannot tell" if mean.n < 5 else _side(low, high, 0)
+    word = "cannot tell" if mean.n < FEWEST_SEEDS else _side(low, high, 0)
     if word != "better":
         verdict = "does not hold" if word == "worse" else "cannot tell"
         return Row(
