@@ -183,7 +183,7 @@ def _finish(grid: "Grid", records: "list[Record]", out: Path, report: Path, ran:
     if ran or not report.exists():
         from tlkit.report import compare_html
 
-        compare_html(out, report, title=grid.parts[0].name)
+        compare_html(out, report, title=grid.parts[0].name, records=records)
     if ran or not folder.exists():
         _save_best(grid, records, folder)
     console.print(f"report: {report}", soft_wrap=True)
