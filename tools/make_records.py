@@ -14,7 +14,7 @@ from tlkit.study import Grid
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
-STEPS = (5, 10, 20, 40, 80, 160)
+STEPS = (4, 10, 20, 40, 80, 160)  # even: 50 items make two batches, so that whole epochs give exactly these
 
 
 def grids() -> dict[str, list[Grid]]:
