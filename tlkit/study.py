@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tlkit.errors import UserError
 from tlkit.records import FitKey, Record, Store
+
+if TYPE_CHECKING:
+    from tlkit.fit import Fit
 
 SPLITS = ("train", "select", "test")
 
@@ -69,16 +72,22 @@ class Grid:
         return task.name, task.digest, backbone.name, weights, cell.plan, cell.labels, cell.seed, version
 
     def check(self) -> None:
-        """Refuse what cannot run before anything runs: too few items, a stage that is not there. Raises UserError."""
+        """Raise UserError, before anything runs, for what cannot: too few items, a stage that is not there."""
         from tlkit.plans import Plan
 
         task, backbone = self.parts
         if not self.seeds or not self.labels or not self.plans:
             raise UserError("a comparison needs at least one plan, one label budget and one seed.")
         for labels in self.labels:
-            task.draw(labels, self.seeds[0])
-        for plan in self.plans:
-            Plan.parse(plan).tuned(backbone.stages)
+            for seed in self.seeds:
+                task.draw(labels, seed)
+        for plan in map(Plan.parse, self.plans):
+            if plan.where == "nothing" and task.objective.solver is None:
+                raise UserError(
+                    f"plan {plan} has no baseline for a {task.objective.name} task: leave it out."
+                )
+            if plan.where != "nothing":
+                plan.tuned(backbone.stages)
 
 
 @dataclass(frozen=True)
@@ -102,27 +111,30 @@ def run(
     """Run what is not finished; each fit is written the moment it ends, so a killed run resumes where it was.
 
     jobs: processes (joblib's loky), one torch thread each. progress(done, total) is called after every fit.
-    A fit that diverges is recorded as such and the others go on. Raises UserError for what cannot run at
-    all.
+    A fit that diverges is recorded as such and the others go on. Raises UserError for what cannot run at all,
+    and when the task's files change meanwhile.
     """
+    if jobs < 1:
+        raise UserError(f"--jobs {jobs}: give 1 or more processes.")
     cells = todo(grid, store)
     total = sum(1 for _ in grid.cells())
     if not cells:
         return Outcome(0, total, ())
     grid.check()
     failed = []
-    for done, (cell, result) in enumerate(_results(cells, jobs), 1):
-        rows, predicted, targets, reason = result
+    for done, (cell, finished) in enumerate(_results(cells, jobs), 1):
         key = grid.key(cell)
-        store.append([Record(*key, **row) for row in rows], predicted, targets)
-        if reason:
-            failed.append(reason)
+        if finished.data != key[1]:
+            raise UserError(f"the files of task {key[0]!r} changed while it ran: run it again.")
+        store.append([Record(*key, **row) for row in finished.rows], finished.predicted, finished.targets)
+        if finished.failure:
+            failed.append(finished.failure)
         if progress:
             progress(total - len(cells) + done, total)
     return Outcome(len(cells), total - len(cells), tuple(failed))
 
 
-def _results(cells: list[Cell], jobs: int) -> Iterator[tuple[Cell, tuple]]:
+def _results(cells: list[Cell], jobs: int) -> Iterator[tuple[Cell, "Finished"]]:
     if jobs == 1 or len(cells) == 1:
         yield from map(_work, cells)
         return
@@ -134,8 +146,19 @@ def _results(cells: list[Cell], jobs: int) -> Iterator[tuple[Cell, tuple]]:
         )
 
 
-def _work(cell: Cell) -> tuple[Cell, tuple]:
-    """Run in a worker: the fit's rows (test last), its predictions, the test targets, and why it failed if it did."""
+@dataclass(frozen=True)
+class Finished:
+    """What a worker sends back: rows of records (test last), predictions, test targets, or what failed."""
+
+    data: str
+    rows: list[dict]
+    predicted: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    failure: str | None = None
+
+
+def _work(cell: Cell) -> tuple[Cell, Finished]:
+    """One fit, in a worker or here: one torch thread, everything loaded by name."""
     from tlkit import backbones, env
     from tlkit.fit import Diverged, fit
     from tlkit.plans import Plan
@@ -147,25 +170,22 @@ def _work(cell: Cell) -> tuple[Cell, tuple]:
     try:
         done = fit(task, backbone, Plan.parse(cell.plan), cell.labels, cell.seed, cell.recipe)
     except Diverged as error:
-        row = {
-            "split": "test",
-            "metric": metric,
-            "value": None,
-            "status": "diverged",
-            "detail": {"why": str(error)},
-        }
-        return cell, ([row], None, None, str(error))
+        row = {"split": "test", "metric": metric, "value": None, "status": "diverged"}
+        return cell, Finished(task.digest, [row | {"detail": {"why": str(error)}}], failure=str(error))
+    predicted, targets = _small(done.test.predicted), _small(done.test.targets)
+    return cell, Finished(task.digest, rows(done, metric), predicted, targets)
+
+
+def rows(done: "Fit", metric: str) -> list[dict]:
+    """The rows of a finished fit: split, metric, value; cost and detail stand in the test row, the last."""
     values = dict(zip(SPLITS, (done.train, done.select, done.test.metrics[metric]), strict=True))
-    rows = [{"split": s, "metric": metric, "value": v} for s, v in values.items() if v is not None]
-    rows[-1] |= {"measured": done.measured, "detail": {**done.detail, "tried": done.tried}}
-    return cell, (rows, _small(done.test.predicted), _small(done.test.targets), None)
+    found = [{"split": s, "metric": metric, "value": v} for s, v in values.items() if v is not None]
+    found[-1] |= {"measured": done.measured, "detail": {**done.detail, "tried": done.tried}}
+    return found
 
 
 def _small(array: np.ndarray) -> np.ndarray:
     """Class numbers in the fewest bytes that hold them."""
     array = np.asarray(array)
-    return (
-        array.astype(np.min_scalar_type(int(array.max())))
-        if array.dtype == np.int64 and array.min() >= 0
-        else array
-    )
+    whole = array.dtype == np.int64 and array.size and array.min() >= 0
+    return array.astype(np.min_scalar_type(int(array.max()))) if whole else array

@@ -1,25 +1,33 @@
 """Pretrained networks by name: our own, or any of timm or torchvision, weights from the hub or a file."""
 
 import copy
-import hashlib
 import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from tlkit.backbones import own, pictures
 from tlkit.backbones.chain import Chain
 from tlkit.backbones.split import split
+from tlkit.backbones.weights import (
+    file_digest,
+    hub_digest,
+    load_weights,
+    read_card,
+    read_tensors,
+    refuse_offline,
+    stamp,
+)
 from tlkit.env import data_dir
 from tlkit.errors import UserError, unknown
+
+__all__ = ["Backbone", "from_blueprint", "load", "load_weights", "names", "read_tensors"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,6 @@ def names() -> list[str]:
     return sorted(path.stem for path in (data_dir() / "backbones").glob("*.json"))
 
 
-@lru_cache(maxsize=4)
 def load(spec: str, weights: str | None = None) -> Backbone:
     """The backbone called `spec`: `letters`, `timm:NAME[,key=value]`, `torchvision:NAME[,key=value]`.
 
@@ -90,17 +97,23 @@ def load(spec: str, weights: str | None = None) -> Backbone:
     false) are ours, the rest goes to the model's constructor. Nothing large is read before a chain is asked
     for. Raises UserError for an unknown name, unreadable weights, or weights of another architecture.
     """
+    return _load(spec, None if weights is None else str(weights), stamp(weights))
+
+
+@lru_cache(maxsize=4)
+def _load(spec: str, weights: str | None, _stamp: tuple[int, int] | None) -> Backbone:
     library, _, rest = spec.partition(":")
     if library not in ("timm", "torchvision") or not rest:
         return _own(spec, weights)
     name, *pairs = rest.split(",")
     options = dict(_option(pair, spec) for pair in pairs)
-    card = _read_card(weights)
-    for key, value in re.findall(r"(\w+)=(\w+)", str(card.get("arch", ""))):
+    card = read_card(weights)
+    for pair in re.findall(r"\b[a-z]\w*=\w+", str(card.get("arch", ""))):
+        key, value = _option(pair, spec)
         options.setdefault(key, value)
     view = pictures.View.from_card(card, options.pop("size", None), library, name)
     from_hub = bool(options.pop("pretrained", True)) and not weights
-    digest = _file_digest(weights) if weights else (f"hub-{name}" if from_hub else "untrained")
+    digest = file_digest(weights) if weights else hub_digest(library, name) if from_hub else "untrained"
     build = partial(_build, library, name, options, weights, from_hub, view.size)
     label = f"{spec}~{Path(weights).stem}" if weights else spec
     blueprint = {"library": library, "name": name, "options": options, "view": asdict(view)}
@@ -135,7 +148,7 @@ def _own(name: str, weights: str | None) -> Backbone:
         return chain, pool
 
     card = json.loads(path.with_suffix(".json").read_text())
-    return Backbone(name, _file_digest(path), build, own.glyph_input, "glyph16", card, {"own": name})
+    return Backbone(name, file_digest(path), build, own.glyph_input, "glyph16", card, {"own": name})
 
 
 def _build(
@@ -152,19 +165,20 @@ def _create(library: str, name: str, options: dict, pretrained: bool) -> nn.Modu
     if library == "timm":
         import timm
 
-        if name.split(".")[0] not in timm.list_models():
-            raise unknown("timm model", name, timm.list_models())
-        make = partial(timm.create_model, name, pretrained=pretrained, **options)
+        known, make = timm.list_models(), partial(timm.create_model, name, pretrained=pretrained, **options)
     else:
-        from torchvision.models import get_model, list_models
+        from torchvision import models
 
-        if name not in list_models():
-            raise unknown("torchvision model", name, list_models())
-        make = partial(get_model, name, weights="DEFAULT" if pretrained else None, **options)
+        known = models.list_models(module=models)  # classifiers of pictures
+        make = partial(models.get_model, name, weights="DEFAULT" if pretrained else None, **options)
+    if (name.split(".")[0] if library == "timm" else name) not in known:
+        raise unknown(f"{library} model", name, known)
     try:
+        if pretrained:
+            refuse_offline(library, name)
         return make()
-    except TypeError as error:
-        raise UserError(f"{library}:{name} does not take the option {options}: {error}.") from error
+    except (TypeError, ValueError, AssertionError) as error:
+        raise UserError(f"{library}:{name} does not take the options {options}: {error}.") from error
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise
@@ -172,48 +186,6 @@ def _create(library: str, name: str, options: dict, pretrained: bool) -> nn.Modu
             f"no pretrained weights for {library}:{name} could be fetched ({type(error).__name__}): "
             "go online, unset HF_HUB_OFFLINE, or give a file with --weights."
         ) from error
-
-
-def load_weights(model: nn.Module, path: Path, name: str) -> None:
-    """Copy tensors from `path` into `model`; a pickle that would run code is refused, never opened.
-
-    Raises UserError when the file is absent, is no tensor file, or is of another architecture.
-    """
-    state = read_tensors(path)
-    have = model.state_dict()
-    odd = sorted(
-        k
-        for k in have.keys() | state.keys()
-        if k not in state or k not in have or state[k].shape != have[k].shape
-    )
-    if odd:
-        raise UserError(
-            f"{path} holds weights of another architecture than {name}: {len(odd)} tensors differ, "
-            f"the first is {odd[0]}; name the architecture the file was saved from."
-        )
-    model.load_state_dict(state)
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict in a .safetensors or .pt file, tensors only (`weights_only=True`). Raises UserError."""
-    if not path.is_file():
-        raise UserError(f"there is no weights file at {path}: check the path.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, UnpicklingError, SafetensorError) as error:
-        kind = type(error).__name__
-        raise UserError(
-            f"{path} is not a file of plain tensors ({kind}), or is a pickle that would run code: "
-            "it was not opened; save the weights as safetensors."
-        ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise UserError(f"{path} holds no state dict of tensors: save model.state_dict() as safetensors.")
-    return state
 
 
 def _option(pair: str, spec: str) -> tuple[str, Any]:
@@ -224,16 +196,3 @@ def _option(pair: str, spec: str) -> tuple[str, Any]:
         return key, json.loads(value.lower())
     except json.JSONDecodeError:
         return key, value
-
-
-def _read_card(weights: str | None) -> dict:
-    path = Path(weights).with_suffix(".json") if weights else None
-    return json.loads(path.read_text()) if path and path.is_file() else {}
-
-
-@lru_cache(maxsize=16)
-def _file_digest(path: str | Path) -> str:
-    if not Path(path).is_file():
-        raise UserError(f"there is no weights file at {path}: check the path.")
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

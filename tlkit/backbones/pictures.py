@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from tlkit.backbones.weights import timm_settings
 from tlkit.errors import UserError
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and sd of RGB in [0, 1], torchvision's
@@ -28,9 +29,7 @@ class View:
         if card:
             mean, std, native = card.get("mean", mean), card.get("std", std), card.get("input", native)
         elif library == "timm":
-            from timm.models import get_pretrained_cfg
-
-            known = get_pretrained_cfg(name, allow_unregistered=True)
+            known = timm_settings(name)
             if known:
                 mean, std, native = known.mean, known.std, known.input_size[-1]
         size = native if size is None else size

@@ -11,18 +11,8 @@ from tlkit.backbones.chain import Chain, TokenPool
 from tlkit.errors import UserError
 
 _CONTAINERS = {"blocks": "block", "stages": "stage", "layers": "layer", "features": "block"}
-_JOINS = (
-    "bn",
-    "norm",
-    "act",
-    "relu",
-    "maxpool",
-    "pos_drop",
-    "patch_drop",
-    "norm_pre",
-    "final_conv",
-    "layernorm",
-)
+_EMBED = ("patch_embed", "pos_drop", "patch_drop", "norm_pre")
+_JOINS = ("bn", "norm", "act", "relu", "maxpool", "pos_drop", "patch_drop", "final_conv", "layernorm")
 
 
 class _Embed(nn.Module):
@@ -31,11 +21,7 @@ class _Embed(nn.Module):
     def __init__(self, vit: nn.Module):
         super().__init__()
         shell = copy.copy(vit)  # shares the tensors; the parts that become other stages are taken out
-        shell._modules = {
-            k: m
-            for k, m in vit._modules.items()
-            if k in ("patch_embed", "pos_drop", "patch_drop", "norm_pre")
-        }
+        shell._modules = {k: m for k, m in vit._modules.items() if k in _EMBED}
         self.vit = shell
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -57,7 +43,7 @@ def split(model: nn.Module, example: torch.Tensor) -> tuple[Chain, nn.Module]:
     model.eval()
     pieces = list(_pieces(model))
     with torch.inference_mode():
-        want = model(example)
+        want = _output(model, example)
         for tail in _tails(model):
             chain, pool = _assemble(pieces, tail)
             if _agrees(chain, example, want):
@@ -69,16 +55,26 @@ def split(model: nn.Module, example: torch.Tensor) -> tuple[Chain, nn.Module]:
     )
 
 
+def _output(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
+    kind, size = type(model).__name__, tuple(example.shape[-2:])
+    try:
+        output = model(example)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise UserError(
+            f"{kind} takes no pictures of {size} pixels ({error}): leave size out, or give img_size as well."
+        ) from error
+    if not torch.is_tensor(output):
+        raise UserError(
+            f"{kind} gives no tensor but {type(output).__name__}: choose a classifier of pictures."
+        )
+    return output
+
+
 def _agrees(chain: Chain, example: torch.Tensor, want: torch.Tensor) -> bool:
     try:
         got = chain.eval()(example)
-    except (
-        RuntimeError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-    ):  # shapes of this guess do not fit: it is not the model
-        return False
+    except (RuntimeError, TypeError, AttributeError, AssertionError):
+        return False  # shapes of this guess do not fit: it is not the model
     return got.shape == want.shape and bool((got - want).abs().max() <= 1e-5 * want.abs().max().clamp(min=1))
 
 
@@ -87,7 +83,7 @@ def _pieces(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     if hasattr(model, "_pos_embed"):
         yield "embed", _Embed(model)
     for name, child in model.named_children():
-        if hasattr(model, "_pos_embed") and name in ("patch_embed", "pos_drop", "patch_drop", "norm_pre"):
+        if hasattr(model, "_pos_embed") and name in _EMBED:
             continue
         if isinstance(child, nn.Linear):
             yield "fc", child
