@@ -72,7 +72,7 @@ class Grid:
         return task.name, task.digest, backbone.name, weights, cell.plan, cell.labels, cell.seed, version
 
     def check(self) -> None:
-        """Raise UserError, before anything runs, for what cannot: too few items, a stage that is not there."""
+        """Raise UserError, before anything runs, for what cannot: too few items, a stage not there."""
         from tlkit.plans import Plan
 
         task, backbone = self.parts

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map
 from torch.utils.data import default_collate
 
@@ -99,6 +100,12 @@ def descend(
     epochs, size = recipe.schedule(len(targets))
     load = DataLoader(_Rows(inputs, targets), bs=size, shuffle=True, num_workers=0, create_batch=collate)
     groups, rates = plans.groups(chain, plan, rate)
+    if size == 1 and any(
+        isinstance(m, _BatchNorm) for n in plan.tuned(chain.names) for m in chain.stages[n].modules()
+    ):
+        raise UserError(
+            f"plan {plan} has batch norm to train, which one item cannot teach: give more --labels."
+        )
     guard = _Guard(f"plan {plan}, rate {rate:g}")
     learn = _learner(chain, plan, load, groups, [_Modes(chain, plan), guard], loss, recipe.weight_decay)
     try:

@@ -1,0 +1,277 @@
+"""The vocabulary of plans, and that the audit sees what moved."""
+
+import copy
+
+import pytest
+import tiny
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from tlkit import plans
+from tlkit.backbones.chain import Chain
+from tlkit.errors import UserError
+from tlkit.fit import descend, fit
+from tlkit.plans import NotFrozen, Plan, audit
+
+NAMES = ["pixels", "scratch", "frozen", "last-1", "last-3", "full", "lp-ft", "block:mid", "block:layer_2"]
+STAGES = ["stem", "a", "b", "c"]
+
+
+@pytest.fixture
+def chain():
+    torch.manual_seed(0)
+    return Chain(tiny.conv_stages(), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)))
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_a_plan_is_its_string(text):
+    assert str(Plan.parse(text)) == text
+    assert Plan.parse(f"  {text}\n") == Plan.parse(text)
+
+
+wheres = st.one_of(
+    st.sampled_from([("all", "random"), ("all", "pretrained"), ("all", "probe")]),
+    st.integers(1, 10**6).map(lambda k: (f"last-{k}", "pretrained")),
+    st.from_regex(r"\A\w+\Z").map(lambda name: (f"block:{name}", "pretrained")),
+)
+decays = st.floats(0, 1, exclude_min=True)
+
+
+@given(wheres, decays)
+def test_every_plan_survives_its_string(where, decay):
+    plan = Plan(*where, decay=decay)
+    assert Plan.parse(str(plan)) == plan
+
+
+@given(st.text())
+def test_any_text_is_a_plan_or_refused(text):
+    try:
+        plan = Plan.parse(text)
+    except UserError:
+        return
+    assert Plan.parse(str(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("frozn", "frozen"),
+        ("ful", "full"),
+        ("FULL", "full"),
+        ("lpft", "lp-ft"),
+        ("last-0", "last-K"),
+        ("last-", "last-K"),
+        ("last-1.5", "last-K"),
+        ("block:", "block:NAME"),
+        ("scrach", "scratch"),
+    ],
+)
+def test_an_unknown_plan_is_refused_with_the_list_and_the_nearest(text, near):
+    with pytest.raises(UserError) as caught:
+        Plan.parse(text)
+    assert repr(text) in str(caught.value) and f"did you mean {near!r}?" in str(caught.value)
+    assert "pixels, scratch" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["full@", "full@decay", "full@decay=", "full@decay=0", "full@decay=1.1", "full@decay=nan", "full@x=0.5",
+     "full@decay=0.5@decay=0.5", "full@decay=-0.5", "pixels@decay=0.5", "frozen@decay=0.5"],
+)  # fmt: skip
+def test_a_modifier_that_says_nothing_is_refused(text):
+    with pytest.raises(UserError, match="decay"):
+        Plan.parse(text)
+
+
+@pytest.mark.parametrize(
+    "parts", [("all", "none"), ("head", "random"), ("last-1", "probe"), ("block:a", "random")]
+)
+def test_a_plan_without_a_name_cannot_be_made(parts):
+    with pytest.raises(UserError, match="unknown plan"):
+        Plan(*parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "tuned", "cut"),
+    [
+        ("pixels", [], 4),
+        ("frozen", [], 4),
+        ("last-1", ["c"], 3),
+        ("last-3", ["a", "b", "c"], 1),
+        ("last-4", STAGES, 0),
+        ("full", STAGES, 0),
+        ("scratch", STAGES, 0),
+        ("lp-ft", STAGES, 0),
+        ("block:stem", ["stem"], 0),
+        ("block:b", ["b"], 2),
+    ],
+)
+def test_which_stages_move_and_where_the_cut_is(text, tuned, cut):
+    assert Plan.parse(text).tuned(STAGES) == tuned
+    assert Plan.parse(text).cut(STAGES) == cut
+
+
+def test_stages_that_are_not_there_are_refused():
+    with pytest.raises(UserError, match=r"last-9 asks for more stages than there are.*4 stages"):
+        Plan.parse("last-9").tuned(STAGES)
+    with pytest.raises(UserError, match=r"unknown stage 'stam': did you mean 'stem'"):
+        Plan.parse("block:stam").tuned(STAGES)
+
+
+@pytest.mark.parametrize("text", [*tiny.PLANS, "last-2@decay=0.5"])
+def test_gradients_modes_and_groups_say_the_same(chain, text):
+    plan = Plan.parse(text)
+    plans.set_modes(plans.freeze(chain, plan), plan)
+    free = {*plan.tuned(chain.names), "head"}
+    modules = {**chain.stages, "head": chain.head}
+    for name, module in modules.items():
+        assert all(p.requires_grad == (name in free) for p in module.parameters())
+        assert all(m.training == (name in free) for m in module.modules())
+    groups, rates = plans.groups(chain, plan, 0.1)
+    grouped = {id(p) for group in groups for p in group}
+    assert grouped == {id(p) for p in chain.parameters() if p.requires_grad}
+    assert sum(len(group) for group in groups) == len(grouped), "no tensor is in two groups"
+    assert rates[-1] == 0.1 and rates == sorted(rates)
+
+
+def test_rates_fall_by_the_decay_from_the_head_to_the_stem(chain):
+    _, rates = plans.groups(chain, Plan.parse("full@decay=0.5"), 0.8)
+    assert rates == pytest.approx([0.1, 0.2, 0.4, 0.8])
+    _, rates = plans.groups(chain, Plan.parse("block:mid@decay=0.5"), 0.8)
+    assert rates == pytest.approx([0.2, 0.8])
+
+
+def moved(chain, change):
+    before = copy.deepcopy(chain.state_dict())
+    with torch.no_grad():
+        change(chain)
+    return before, chain.state_dict()
+
+
+def test_the_audit_names_a_weight_that_moved(chain):
+    states = moved(chain, lambda c: c.stages["mid"][0].weight[0, 0, 0, 0].add_(1e-6))
+    with pytest.raises(NotFrozen, match=r"last-1: 1 tensors moved that are frozen: stages\.mid\.0\.weight"):
+        audit(*states, Plan.parse("last-1"))
+    assert audit(*states, Plan.parse("last-2")).ok and audit(*states, Plan.parse("block:mid")).ok
+    found = audit(*states, Plan.parse("block:top"), strict=False)
+    assert not found.ok and found.guilty == ("stages.mid.0.weight",)
+    assert found.moved["stages.mid.0.weight"] == pytest.approx(1e-6, rel=0.2)
+    assert len(found.still) == len(states[0]) - 1
+
+
+@pytest.mark.parametrize("buffer", ["running_mean", "running_var", "num_batches_tracked"])
+def test_the_audit_names_a_buffer_that_moved(chain, buffer):
+    states = moved(chain, lambda c: getattr(c.stages["stem"][1], buffer).add_(1))
+    with pytest.raises(NotFrozen, match=f"stages.stem.1.{buffer}"):
+        audit(*states, Plan.parse("frozen"))
+
+
+def test_the_head_may_always_move(chain):
+    states = moved(chain, lambda c: c.head[2].weight.mul_(2))
+    assert list(audit(*states, Plan.parse("frozen")).moved) == ["head.2.weight"]
+
+
+def test_nothing_moved_is_no_offence_and_nan_stands_still(chain):
+    states = moved(chain, lambda c: None)
+    assert audit(*states, Plan.parse("full")).moved == {}
+    chain.stages["stem"][1].running_mean.fill_(float("nan"))
+    states = moved(chain, lambda c: None)
+    assert audit(*states, Plan.parse("frozen")).moved == {}
+    states = moved(chain, lambda c: c.stages["stem"][1].running_mean[0].fill_(0))
+    with pytest.raises(NotFrozen, match="running_mean"):
+        audit(*states, Plan.parse("frozen"))
+
+
+def test_a_tensor_of_another_shape_moved(chain):
+    before, after = moved(chain, lambda c: None)
+    after["stages.top.0.bias"] = torch.zeros(3)
+    with pytest.raises(NotFrozen, match=r"stages\.top\.0\.bias"):
+        audit(before, after, Plan.parse("frozen"))
+
+
+def test_states_of_two_models_are_not_compared(chain):
+    before, after = moved(chain, lambda c: None)
+    del after["stages.top.0.bias"]
+    with pytest.raises(UserError, match=r"two different models \(stages\.top\.0\.bias\)"):
+        audit(before, after, Plan.parse("full"))
+
+
+def test_a_stage_without_tensors_counts_where_it_is_named():
+    chain = Chain(
+        {"stem": nn.Conv2d(1, 2, 1), "mid": nn.Conv2d(2, 2, 1), "flat": nn.Flatten()}, nn.Linear(8, 2)
+    )
+    states = moved(chain, lambda c: c.stages["stem"].weight.add_(1))
+    with pytest.raises(NotFrozen, match=r"stages\.stem\.weight"):
+        audit(*states, Plan.parse("last-2"), stages=chain.names)
+    assert audit(*states, Plan.parse("last-2")).ok, "without the names the chain seems to be two stages long"
+
+
+def test_batch_norm_left_in_train_mode_is_caught(monkeypatch):
+    """What the house guarantees: a frozen stage whose statistics move stops the fit, and is named."""
+    monkeypatch.setattr(plans, "set_modes", lambda model, plan: model.train())
+    task, backbone = tiny.classifier()
+    with pytest.raises(NotFrozen, match=r"block:mid: 3 tensors moved.*stages\.top\.1\.running_mean"):
+        fit(task, backbone, Plan.parse("block:mid"), 2, 0, tiny.QUICK)
+    assert task.reads == [], "a fit that breaks its plan is never scored"
+
+
+def test_batch_norm_in_train_mode_by_hand(chain):
+    """Every gradient off, no optimiser, one batch in train mode: the statistics move, and the audit says so."""
+    plan = Plan.parse("frozen")
+    plans.freeze(chain, plan)
+    states = moved(chain.train(), lambda c: c(torch.rand(4, 1, 8, 8)))
+    found = audit(*states, plan, strict=False)
+    kinds = {"running_mean", "running_var", "num_batches_tracked"}
+    assert {name.rsplit(".", 1)[1] for name in found.guilty} == kinds
+    assert len(found.guilty) == 9
+    plans.set_modes(chain, plan)
+    assert audit(*moved(chain, lambda c: c(torch.rand(4, 1, 8, 8))), plan).moved == {}
+
+
+def test_a_frozen_tensor_in_the_optimiser_is_caught(monkeypatch, chain):
+    """Weight decay would move it without a gradient; the loop refuses before the first step."""
+    monkeypatch.setattr(plans, "groups", lambda model, plan, rate: ([list(model.parameters())], [rate]))
+    with pytest.raises(NotFrozen, match=r"the optimiser holds 8 frozen tensors: stages\.stem\.0\.weight"):
+        run(chain, "last-1")
+
+
+def run(chain, text):
+    task, backbone = tiny.classifier()
+    plan = Plan.parse(text)
+    inputs = torch.stack([backbone.transform(raw) for raw in task.train.inputs])
+    with torch.no_grad():
+        inputs = chain.eval().run(inputs, 0, plan.cut(chain.names))
+    targets = torch.as_tensor(task.targets)
+    return descend(chain, plan, inputs, targets, task.objective.loss, 1e-2, tiny.QUICK, seed=0)
+
+
+def test_dropout_and_batch_norm_of_frozen_stages_stand_still_while_others_train(chain):
+    seen = {"mid": [], "top": []}
+
+    def watch(name):
+        def note(module, args, out):
+            seen[name].append(torch.equal(args[0], out))
+
+        return note
+
+    for name in seen:
+        chain.stages[name][3].register_forward_hook(watch(name))
+    run(chain, "block:mid")
+    assert all(seen["top"]), "dropout of a frozen stage passes everything on"
+    assert not any(seen["mid"]), "and that of a stage in training does not"
+
+
+def test_the_middle_may_move_alone(chain):
+    states = moved(chain, lambda c: torch.enable_grad()(run)(c, "block:mid"))
+    found = audit(*states, Plan.parse("block:mid"))
+    assert {name.split(".")[1] for name in found.moved if name.startswith("stages")} == {"mid"}
+    assert all(name in found.still for name in states[0] if ".top." in name)
+
+
+def test_a_chain_is_left_in_eval_mode_even_when_it_diverges(chain):
+    chain.stages["mid"][0].weight.data.fill_(float("nan"))
+    with pytest.raises(UserError, match="NaN"):
+        run(chain, "full")
+    assert not chain.training and not any(m.training for m in chain.modules())
