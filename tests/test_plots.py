@@ -110,6 +110,24 @@ def test_a_plan_looks_the_same_everywhere_and_plans_differ_in_grey():
     assert plots.look("full@decay=0.5")["markerfacecolor"] == "white"
 
 
+def test_the_first_figure_leaves_a_notebook_interactive(monkeypatch):
+    """A notebook's backend starts with the first figure and turns interactive mode on: later ones need it."""
+    begin = plt.figure
+
+    def first(*args, **kwargs):
+        plt.ion()
+        return begin(*args, **kwargs)
+
+    monkeypatch.setattr(plt, "figure", first)
+    plt.ioff()
+    try:
+        plots.chain(["stem"], "frozen")
+        assert plt.isinteractive()
+    finally:
+        plt.ioff()
+        plt.close("all")
+
+
 def test_drawing_into_given_axes_makes_no_new_figure(store):
     _, (upper, lower) = plt.subplots(2)
     assert plots.accuracy_by_labels(store.read(), ["frozen"], ax=upper) is upper
