@@ -218,7 +218,7 @@ def test_batch_norm_left_in_train_mode_is_caught(monkeypatch):
 
 
 def test_batch_norm_in_train_mode_by_hand(chain):
-    """Every gradient off, no optimiser, one batch in train mode: the statistics move, and the audit says so."""
+    """Every gradient off, no optimiser, one batch in train mode: the statistics move; the audit says so."""
     plan = Plan.parse("frozen")
     plans.freeze(chain, plan)
     states = moved(chain.train(), lambda c: c(torch.rand(4, 1, 8, 8)))
