@@ -40,8 +40,8 @@ def look(plan: str) -> dict[str, Any]:
 def canvas(ax: Axes | None, width: float = 6.0, height: float = 3.6) -> Axes:
     """The given axes, or those of a new figure (inches), without the two spines that carry nothing."""
     if ax is None:
-        # the figure first: with it a notebook's backend starts and turns interactive mode on; inside rc_context
-        # that would be undone at the end, and no later figure of the notebook shown
+        # the figure first: with it a notebook's backend starts and turns interactive mode on; the end of
+        # rc_context would undo that, and no later figure would be shown
         figure = plt.figure(figsize=(width, height), layout="constrained")
         with plt.rc_context(dict(TEXT)):
             ax = figure.add_subplot()
