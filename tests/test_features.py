@@ -281,7 +281,7 @@ def test_room_is_taken_only_for_what_is_computed(computed, monkeypatch):
 
 
 def test_a_digest_is_taken_once(world, monkeypatch):
-    """It is asked for with every batch; hashing ten thousand names each time would cost more than the batch."""
+    """It is asked for with every batch: hashing ten thousand names each time would cost more."""
     task, _ = world
     known = task.train.digest, task.digest
     monkeypatch.setattr(hashlib, "sha256", None)
