@@ -11,7 +11,7 @@ from tlkit.errors import UserError
 from tlkit.plans import Plan
 from tlkit.tasks import SELECT_FROM
 
-VERSION = 2  # raise it when the meaning of a fit changes: finished fits of another version are run again
+VERSION = 3  # raise it when the meaning of a fit changes: finished fits of another version are run again
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,12 @@ class Recipe:
 
         solved: whether the task's probe is a convex problem; if not, `frozen` descends and tries rates.
         """
+        return self.grid(plan, solved) if labels >= SELECT_FROM else [self.usual(plan, solved)]
+
+    def usual(self, plan: Plan, solved: bool = True) -> str:
+        """The setting where labels cannot decide: too few of them, or a tie on the selection split."""
         grid = self.grid(plan, solved)
-        if labels >= SELECT_FROM:
-            return grid
-        return [dict(self.fixed).get(str(plan).partition("@")[0], grid[len(grid) // 2])]
+        return dict(self.fixed).get(str(plan).partition("@")[0], grid[len(grid) // 2])
 
     def grid(self, plan: Plan, solved: bool = True) -> list[str]:
         """All settings of a plan, as text: baselines, strengths or rates."""

@@ -62,7 +62,8 @@ def fit(
     job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed), show)
     settings = recipe.tries(plan, labels, solved=task.objective.solver is not None)
     tried = {setting: job.trial(setting) for setting in settings} if len(settings) > 1 else {}
-    best = _best(tried, task.objective.higher_is_better) if tried else settings[0]
+    usual = recipe.usual(plan, solved=task.objective.solver is not None)
+    best = _best(tried, task.objective.higher_is_better, usual) if tried else settings[0]
     model, predict, losses = job.train(best, job.draw.all)
     audit = None if model is None else plans.audit(job.before, model.state_dict(), plan, stages=model.names)
     metric = task.objective.metrics[task.objective.metric]
@@ -76,7 +77,7 @@ def fit(
     return Fit(model, audit, best, tried, train, tried.get(best), evaluation, measured, detail, losses)
 
 
-def _best(tried: dict[str, float], higher_is_better: bool) -> str:
-    """The setting with the best score; of equals the first, and one that diverged only if all did."""
+def _best(tried: dict[str, float], higher_is_better: bool, usual: str) -> str:
+    """The setting with the best score; of equals the usual one, and one that diverged only if all did."""
     sign = 1 if higher_is_better else -1
-    return max(tried, key=lambda s: sign * tried[s] if math.isfinite(tried[s]) else -math.inf)
+    return max(tried, key=lambda s: (sign * tried[s] if math.isfinite(tried[s]) else -math.inf, s == usual))

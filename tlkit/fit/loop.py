@@ -15,6 +15,7 @@ from torch.utils.data import default_collate
 from tlkit import env, plans
 from tlkit.backbones.chain import Chain, Suffix
 from tlkit.errors import UserError
+from tlkit.fit.settle import settle
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
 
@@ -91,9 +92,9 @@ def descend(
     """Train `chain` in place by one one-cycle descent of Adam (Smith 2018); returns the loss of every step.
 
     inputs: activations at `plan.cut` (a pytree of N x ...); only the suffix behind the cut is run. Frozen
-    tensors are in no optimiser group and their stages stay in eval mode. collate: a list of (input, target)
-    to a batch. Raises Diverged when the loss is no longer finite, NotFrozen when the optimiser holds a
-    frozen tensor.
+    tensors are in no optimiser group and their stages stay in eval mode; batch-norm averages that moved are
+    settled at the end. collate: a list of (input, target) to a batch. Raises Diverged when the loss is no
+    longer finite, NotFrozen when the optimiser holds a frozen tensor.
     """
     env.seed_everything(seed)
     plans.freeze(chain, plan)
@@ -116,6 +117,7 @@ def descend(
             learn.fit_one_cycle(epochs, lr_max=np.array(rates))
     finally:
         chain.eval()
+    settle(chain, plan, inputs, size, seed)
     return guard.losses
 
 
