@@ -29,6 +29,8 @@ from tlkit.errors import UserError, unknown
 
 __all__ = ["Backbone", "from_blueprint", "load", "load_weights", "names", "read_tensors"]
 
+_UNTRAINED = 1_000_003  # seed of a source without weights; no seed that a study counts up to
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -52,7 +54,7 @@ class Backbone:
     def _pristine(self) -> tuple[Chain, nn.Module]:
         # an untrained source is the same in every process, and building one disturbs nobody's random numbers
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(_UNTRAINED)
             chain, pool = self.build(True)
         return chain.eval(), pool.eval()
 

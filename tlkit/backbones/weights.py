@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import struct
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +14,12 @@ from safetensors import SafetensorError
 from torch import nn
 
 from tlkit.errors import UserError, unknown
+
+# what the readers raise for damaged files; UnpicklingError also for a pickle that would run code
+_READ_ERRORS = (
+    OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError, AssertionError,
+    struct.error, UnpicklingError, SafetensorError,
+)  # fmt: skip
 
 
 def load_weights(model: nn.Module, path: Path, name: str) -> None:
@@ -45,7 +52,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, UnpicklingError, SafetensorError) as error:
+    except _READ_ERRORS as error:
         kind = type(error).__name__
         raise UserError(
             f"{path} is not a file of plain tensors ({kind}), or is a pickle that would run code: "

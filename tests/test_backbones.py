@@ -1,0 +1,332 @@
+"""Backbones by name; weights from files, hub or nowhere; what is refused and in which words."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import timm
+import tiny
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from tlkit import backbones
+from tlkit.backbones import own, pictures
+from tlkit.env import data_dir
+from tlkit.errors import UserError
+
+SMALL = "timm:resnet10t,size=32"
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    torch.manual_seed(5)
+    return {k: t.clone() for k, t in timm.create_model("resnet10t").state_dict().items()}
+
+
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(t, other[k]) for k, t in one.items())
+
+
+def weight_of(spec: str, path) -> torch.Tensor:
+    return backbones.load(spec, str(path)).pretrained().stages["layer1"][0].conv1.weight
+
+
+# ---- our own
+
+
+def test_our_own_backbone_is_a_chain_of_its_stages():
+    source = backbones.load("letters")
+    net, classes = own.load_glyph_net(data_dir() / "backbones" / "letters.safetensors")
+    x = torch.rand(3, 1, 16, 16)
+    with torch.inference_mode():
+        assert torch.equal(source.pretrained()(x), net(x))
+        assert torch.allclose(source.pool(source.pretrained().run(x)), net.features(x), atol=1e-6)
+        assert source.source_head()(source.pretrained().run(x)).shape == (3, len(classes))
+    assert source.stages == ["stem", "block1", "block2", "block3"]
+    assert source.card["name"] == "letters" and source.digest in source.card.get("sha256", source.digest)
+    assert "letters" in backbones.names() and "letters-early" in backbones.names()
+
+
+def test_the_card_holds_the_checksum_that_the_digest_begins():
+    for name in backbones.names():
+        source = backbones.load(name)
+        assert source.card["sha256"].startswith(source.digest), name
+
+
+def test_an_unknown_backbone_is_refused_with_the_nearest():
+    with pytest.raises(UserError, match=r"unknown backbone 'leters': did you mean 'letters'\?.*timm:NAME"):
+        backbones.load("leters")
+    with pytest.raises(UserError, match="has weights of its own"):
+        backbones.load("letters", "x.pt")
+
+
+def test_loading_twice_reads_once():
+    assert backbones.load("letters") is backbones.load("letters")
+
+
+# ---- fresh chains
+
+
+def test_a_fresh_chain_is_a_copy_without_a_head():
+    source = tiny.backbone()
+    chain = source.fresh()
+    assert isinstance(chain.head, torch.nn.Identity)
+    pristine = source.pretrained().state_dict()
+    assert all(torch.equal(t, pristine[k]) for k, t in chain.state_dict().items())
+    with torch.no_grad():
+        for p in chain.parameters():
+            p.add_(1)
+    assert not torch.equal(chain.stages["stem"][0].bias, source.pretrained().stages["stem"][0].bias)
+
+
+@pytest.mark.parametrize("spec", ["letters", "timm:resnet10t,size=32,pretrained=false"])
+def test_random_weights_come_from_the_generator(spec):
+    def drawn(seed):
+        torch.manual_seed(seed)
+        return backbones.load(spec).fresh("random").state_dict()
+
+    assert same(drawn(1), drawn(1)) and not same(drawn(1), drawn(2))
+    assert not same(drawn(0), backbones.load(spec).fresh().state_dict()), "nor the source's own"
+
+
+def test_building_the_source_leaves_the_generator_alone():
+    """Else the first fit of a process would draw another head than the tenth."""
+    backbones._load.cache_clear()
+    torch.manual_seed(0)
+    want = torch.rand(3)
+    torch.manual_seed(0)
+    backbones.load("timm:resnet10t,size=32,pretrained=false").pretrained()
+    assert torch.equal(torch.rand(3), want)
+
+
+def test_an_untrained_source_is_the_same_in_every_process():
+    """Its features are kept on disk under one name."""
+    spec = "timm:resnet10t,size=32,pretrained=false"
+    backbones._load.cache_clear()
+    torch.manual_seed(1)
+    one = backbones.load(spec).pretrained().state_dict()
+    backbones._load.cache_clear()
+    torch.manual_seed(2)
+    assert same(one, backbones.load(spec).pretrained().state_dict())
+    assert backbones.load(spec).digest == "untrained"
+
+
+# ---- weights
+
+
+def test_weights_from_safetensors_and_pt_are_the_same(state, tmp_path):
+    save_file(state, tmp_path / "a.safetensors")
+    torch.save(state, tmp_path / "b.pt")
+    torch.save({"state_dict": state, "epoch": torch.tensor(3)}, tmp_path / "c.pth")
+    for name in ("a.safetensors", "b.pt", "c.pth"):
+        assert torch.equal(weight_of(SMALL, tmp_path / name), state["layer1.0.conv1.weight"]), name
+    source = backbones.load(SMALL, str(tmp_path / "b.pt"))
+    assert source.name == f"{SMALL}~b" and len(source.digest) == 12
+
+
+def test_a_file_written_again_is_read_again(state, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file(state, path)
+    first = backbones.load(SMALL, str(path))
+    save_file({k: t * 2 for k, t in state.items()}, path)
+    os.utime(path, ns=(0, 12345))
+    second = backbones.load(SMALL, str(path))
+    assert second.digest != first.digest
+    assert torch.equal(weight_of(SMALL, path), 2 * state["layer1.0.conv1.weight"])
+
+
+def test_weights_of_another_architecture_are_named(tmp_path):
+    other = timm.create_model("resnet18").state_dict()
+    save_file(other, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match=r"another architecture than resnet10t: \d+ tensors.*first is \w+\."):
+        backbones.load(SMALL, str(tmp_path / "other.safetensors")).pretrained()
+
+
+def test_weights_with_another_head_are_named(state, tmp_path):
+    torch.save({**state, "fc.weight": torch.zeros(3, 512), "fc.bias": torch.zeros(3)}, tmp_path / "w.pt")
+    with pytest.raises(UserError, match=r"2 tensors differ, the first is fc\.bias"):
+        backbones.load(SMALL, str(tmp_path / "w.pt")).pretrained()
+    source = backbones.load(SMALL + ",num_classes=3", str(tmp_path / "w.pt"))
+    assert source.source_head()[-1].out_features == 3
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("save", ["pickle", "torch"])
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin"])
+def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, save, suffix):
+    path, trace = tmp_path / f"evil{suffix}", tmp_path / "was-here"
+    content = {"fc.weight": Evil(trace)}
+    path.write_bytes(pickle.dumps(content)) if save == "pickle" else torch.save(content, path)
+    with pytest.raises(UserError, match="would run code: it was not opened; save the weights as safetensors"):
+        backbones.load(SMALL, str(path)).pretrained()
+    assert not trace.exists()
+    torch.load(path, weights_only=False) if save == "torch" else pickle.loads(path.read_bytes())
+    assert trace.exists(), "the trap works"
+
+
+def test_a_missing_file_is_named_before_anything_is_built():
+    with pytest.raises(UserError, match=r"no weights file at nowhere/w\.pt"):
+        backbones.load(SMALL, "nowhere/w.pt")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_no_file_of_weights_breaks_the_reader(tmp_path, suffix):
+    """Cut anywhere, changed anywhere: tensors or one sentence."""
+    good, rng = tmp_path / f"good{suffix}", np.random.default_rng(0)
+    tensors = {"a.weight": torch.rand(5, 4), "a.bias": torch.rand(5)}
+    save_file(tensors, good) if suffix == ".safetensors" else torch.save(tensors, good)
+    data, bad = good.read_bytes(), tmp_path / f"bad{suffix}"
+    for trial in range(150):
+        damaged = bytearray(data[: rng.integers(len(data))] if trial % 3 == 0 else data)
+        for place in rng.integers(0, max(len(damaged), 1), 3)[: len(damaged)]:
+            damaged[place] = rng.integers(256)
+        bad.write_bytes(damaged)
+        try:
+            assert all(torch.is_tensor(t) for t in backbones.read_tensors(bad).values())
+        except UserError as error:
+            assert str(bad) in str(error)
+    for content in (b"", b"hello", b"\x80\x04."):
+        bad.write_bytes(content)
+        with pytest.raises(UserError, match="not a file of plain tensors"):
+            backbones.read_tensors(bad)
+
+
+@pytest.mark.parametrize("content", [torch.zeros(3), {"a": 1}, [torch.zeros(2)], {"state_dict": {"a": "b"}}])
+def test_a_file_that_holds_no_state_dict(tmp_path, content):
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(UserError, match="no state dict of tensors"):
+        backbones.read_tensors(tmp_path / "x.pt")
+
+
+# ---- hub and names
+
+
+def test_the_hub_out_of_reach_is_one_sentence_and_fast(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for spec in ("timm:resnet18,size=32", "torchvision:resnet18,size=32"):
+        began = time.perf_counter()
+        with pytest.raises(UserError, match=r"no pretrained weights for \w+:resnet18 could.*--weights"):
+            backbones.load(spec).pretrained()
+        assert time.perf_counter() - began < 5
+
+
+def test_weights_of_the_hub_are_told_apart_without_fetching_them():
+    digests = [
+        backbones.load(s).digest
+        for s in ("timm:resnet18", "timm:resnet18.tv_in1k", "torchvision:resnet18", "torchvision:resnet34")
+    ]
+    assert len(set(digests)) == 4 and all(d.startswith("hub-") for d in digests)
+    assert backbones.load("timm:resnet18.a1_in1k").digest == digests[0], "the default, by its whole name"
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("timm:resnt18", "unknown timm model 'resnt18': did you mean 'resnet18'"),
+        ("torchvision:resnt18", "unknown torchvision model 'resnt18': did you mean 'resnet18'"),
+        ("torchvision:fasterrcnn_resnet50_fpn", "unknown torchvision model"),
+        ("timm:resnet18.nope", "unknown tag of timm weights 'resnet18.nope'.*resnet18.a1_in1k"),
+        ("timm:", "unknown backbone 'timm:'"),
+        ("tim:resnet18", "unknown backbone 'tim:resnet18'"),
+        ("timm:resnet18,size", "'size' does not read key=value"),
+        ("timm:resnet18,size=2", "size=2 is no picture size"),
+        ("timm:resnet18,size=big", "size=big is no picture size"),
+        ("timm:resnet18,size=true", "size=True is no picture size"),
+        ("timm:resnet10t,colour=red,pretrained=false", r"does not take the options \{'colour': 'red'\}"),
+        ("torchvision:resnet18,colour=red,pretrained=false", "does not take the options"),
+    ],
+)
+def test_names_that_do_not_do(spec, says):
+    with pytest.raises(UserError, match=says) as caught:
+        backbones.load(spec).pretrained()
+    assert len(str(caught.value)) < 600, "a sentence, not a catalogue"
+
+
+def test_importing_and_naming_a_backbone_reads_no_hub_library():
+    code = (
+        "import sys; from tlkit import backbones; backbones.load('letters').stages;"
+        "sys.exit(bool({'timm', 'fastai', 'torchvision'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# ---- cards and views
+
+
+def test_the_card_beside_the_weights_says_how_to_look(state, tmp_path):
+    save_file(state, tmp_path / "w.safetensors")
+    card = {"arch": "timm resnet10t, num_classes=1000", "input": 40, "mean": [0.5] * 3, "std": [0.25] * 3}
+    (tmp_path / "w.json").write_text(json.dumps(card))
+    source = backbones.load("timm:resnet10t", str(tmp_path / "w.safetensors"))
+    assert source.transform == pictures.View(40, (0.5,) * 3, (0.25,) * 3)
+    assert source.transform(Image.new("RGB", (50, 60), "white")).unique().tolist() == [2.0]
+    assert backbones.load(SMALL, str(tmp_path / "w.safetensors")).transform.size == 32
+    assert source.pretrained().stages["layer1"][0].conv1.weight.shape[0] == 64
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_damaged_card_is_named(state, tmp_path, text):
+    save_file(state, tmp_path / "w.safetensors")
+    (tmp_path / "w.json").write_text(text)
+    with pytest.raises(UserError, match=r"the card .*w\.json"):
+        backbones.load("timm:resnet10t", str(tmp_path / "w.safetensors"))
+
+
+def test_a_view_takes_the_middle_square():
+    image = Image.new("RGB", (30, 10), "black")
+    image.paste((255, 0, 0), (10, 0, 20, 10))
+    seen = pictures.View(10, (0, 0, 0), (1, 1, 1))(image)
+    assert seen.shape == (3, 10, 10) and seen.dtype == torch.float32
+    assert torch.equal(seen[0], torch.ones(10, 10)) and seen[1:].max() == 0
+
+
+@pytest.mark.parametrize("raw", [torch.rand(1, 8, 8), torch.rand(3, 20, 20)])
+def test_a_view_takes_tensors(raw):
+    seen = pictures.View(16, (0.5,) * 3, (0.5,) * 3)(raw)
+    assert seen.shape == (3, 16, 16) and seen.min() >= -1 and seen.max() <= 1
+
+
+def test_views_differ_in_their_keys():
+    view = pictures.View(96, (0.5,) * 3, (0.5,) * 3)
+    assert (
+        len(
+            {
+                str(view),
+                str(pictures.View(97, (0.5,) * 3, (0.5,) * 3)),
+                str(pictures.View(96, (0.4,) * 3, (0.5,) * 3)),
+            }
+        )
+        == 3
+    )
+
+
+def test_a_blueprint_builds_the_architecture_again():
+    source = backbones.load("timm:resnet10t,size=32,pretrained=false")
+    again = backbones.from_blueprint(json.loads(json.dumps(source.blueprint)))
+    assert again.stages == source.stages
+    x = Image.effect_noise((40, 40), 60)
+    assert torch.equal(again.transform(x), source.transform(x))
+    assert backbones.from_blueprint(backbones.load("letters").blueprint).name == "letters"
+
+
+@pytest.mark.real("weights_vision")
+def test_real_weights_fit_their_architecture():
+    from tlkit.env import cache_dir
+
+    path = cache_dir() / "weights_vision" / "mobilenetv1_100_224.pt"
+    source = backbones.load("timm:mobilenetv1_100,size=96,pad_type=same", str(path))
+    assert source.card["input"] == 224 and source.transform.size == 96
+    assert source.pretrained()(torch.zeros(1, 3, 96, 96)).shape == (1, source.card["classes"])
