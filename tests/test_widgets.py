@@ -149,7 +149,7 @@ def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
     monkeypatch.setattr(widgets, "drag", lambda draw, over, name, still: drawn.extend(map(draw, over)))
     widgets.label_slider(store.read(), claims.pairs(store), list(CURVES))
     marks = [[t.get_text() for t in figure.axes[1].texts] for figure in drawn]
-    assert marks == [[], [], ["frozen: no gain\nshown from here on"]]
+    assert marks == [[], [], ["from here on no\ngain is shown: frozen"]]
     widgets.label_slider(store.read(), claims.pairs(store), list(CURVES), against="pixels")
     assert [t.get_text() for figure in drawn[3:] for t in figure.axes[1].texts] == []
     dots = [len(line.get_xdata()) for line in drawn[0].axes[0].lines]

@@ -154,8 +154,10 @@ def _frame(
 def _marks(ax: Axes, stops: Mapping[str, int]) -> None:
     for k, (plan, stop) in enumerate(stops.items()):
         ax.axvline(stop, color=plots.look(plan)["color"], linestyle=":", zorder=0)
-        text = f"{plan}: no gain\nshown from here on"
-        ax.text(stop * 1.05, 0.72 - 0.17 * k, text, transform=ax.get_xaxis_transform(), va="top", fontsize=9)
+        place, text = ax.get_xaxis_transform(), f"from here on no\ngain is shown: {plan}"
+        note = ax.text(stop / 1.05, 0.99 - 0.16 * k, text, transform=place, ha="right", va="top", fontsize=9)
+        note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
+        note.set_in_layout(False)
 
 
 def _dots(ax: Axes, x: float, plan: str, seeds: Mapping[int, float]) -> None:
@@ -188,7 +190,7 @@ def _gains(ax: Axes, labels: int, judged: Judged) -> None:
     ax.minorticks_off()
     ax.set(xlim=(budgets[0] / 1.3, budgets[-1] * 1.4), ylim=(low - 0.03, high + 0.04))
     ax.set_xlabel("labels per class (open: not better)")
-    ax.legend(frameon=False, handlelength=3, fontsize=9, loc="upper right")
+    ax.legend(handlelength=3, fontsize=9, loc="center right", framealpha=1, edgecolor="white")
 
 
 def _drawn(result: Any, what: str) -> tuple[bytes, str]:
