@@ -20,7 +20,18 @@ from tools.notebooks.layout import Layout, read_built, read_source
 LAYOUT = Layout()
 NAMES = LAYOUT.names()
 SECONDS_EACH, SECONDS_ALL = 60, 600
-OTHER = {"16": {"seed": 1}}  # other parameters than the defaults, that must work too
+OTHER = {  # other parameters than the defaults, that must work too
+    "00": {"task_name": "glyphs:cyrillic-b", "labels": 1, "seeds": 6},
+    "16": {
+        "seed": 4,
+        "seeds": 1,
+        "labels": 2,
+        "plan": "full",
+        "against": "pixels",
+        "close_call": 10,
+        "guess": 5,
+    },
+}
 COINS = Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py"
 
 each = pytest.mark.parametrize("name", NAMES)
