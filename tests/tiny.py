@@ -128,7 +128,7 @@ def perplexity(log_odds: np.ndarray, targets: np.ndarray) -> float:
     return float(np.exp(-np.take_along_axis(log_odds, np.asarray(targets)[..., None], -1).mean()))
 
 
-def language(n: int = 40, test: int = 16) -> tuple[Task, Backbone]:
+def language(n: int = 150, test: int = 16) -> tuple[Task, Backbone]:
     """Sentences in which each word but one in ten follows from the one before."""
     rng = np.random.default_rng(0)
     words = rng.integers(0, WORDS, (n + test, LENGTH + 1))
