@@ -13,7 +13,7 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-saniti
 PYTEST := pytest -n 2 --dist loadfile $(NBVAL) --ignore notebooks/exercises tests notebooks
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lab notebooks claims bench student clean
+.PHONY: help install run test test-all lab notebooks records claims bench student clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -c constraints.txt -e '.[dev]'
 	@touch $@
 
-run test test-all notebooks bench: export HF_HUB_OFFLINE = 1
+run test test-all notebooks records bench: export HF_HUB_OFFLINE = 1
 
 run: $(STAMP) ## run the first part of the workbook: the report in build/, the verdicts here
 	tlkit run core --report build/report.html
@@ -59,6 +59,10 @@ lab: $(STAMP) ## open the notebooks in JupyterLab
 
 notebooks: $(STAMP) ## build and execute the notebooks from notebooks/source; NUMBERS="11 12" for some
 	python tools/build_notebooks.py $(NUMBERS)
+	python tools/fill_readme.py
+
+records: $(STAMP) ## run the full grids that are not finished; then `tlkit claims --write` and `make notebooks`
+	python tools/make_records.py
 
 claims: $(STAMP) ## the verdict on every claim, from the committed records
 	tlkit claims
