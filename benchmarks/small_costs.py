@@ -1,4 +1,4 @@
-"""What the everyday calls cost: importing tlkit, a first frozen fit, and one more on the kept activations.
+"""What the everyday calls cost: importing tlkit, a first frozen fit, and another on the kept activations.
 
 Ratios within one run; seconds are those of this machine at this moment.
 """
@@ -40,9 +40,9 @@ def main() -> None:
     scratch = seconds(lambda: fit(task, backbone, Plan.parse("scratch"), 5, 0, settings), 1)
     print(f"import tlkit, beyond Python        {light - bare:8.3f} s")
     print(f"first frozen fit (runs the prefix) {first:8.3f} s")
-    print(f"one more frozen fit                {again:8.3f} s, {first / again:.0f} times less")
+    print(f"another frozen fit                 {again:8.3f} s, {first / again:.0f} times less")
     print(
-        f"one fit from scratch               {scratch:8.3f} s, {scratch / again:.0f} times one more frozen fit"
+        f"one fit from scratch               {scratch:8.3f} s, {scratch / again:.0f} times another frozen fit"
     )
 
 
