@@ -105,6 +105,17 @@ def test_building_the_source_leaves_the_generator_alone():
     assert torch.equal(torch.rand(3), want)
 
 
+def test_a_source_built_while_features_are_read_can_be_trained():
+    """Tensors made in inference mode would never take a gradient."""
+    backbones._load.cache_clear()
+    with torch.inference_mode():
+        source = backbones.load("letters")
+        source.pretrained()
+    chain = source.fresh()
+    chain(torch.rand(2, 1, 16, 16)).sum().backward()
+    assert all(p.grad is not None for p in chain.parameters())
+
+
 def test_an_untrained_source_is_the_same_in_every_process():
     """Its features are kept on disk under one name."""
     spec = "timm:resnet10t,size=32,pretrained=false"

@@ -81,6 +81,13 @@ def test_pooled_is_the_pool_of_the_last_stage(world):
     assert pooled.shape == (36, tiny.WIDTH) and torch.allclose(pooled, backbone.pool(last), atol=1e-6)
 
 
+def test_an_example_takes_gradients_whoever_asked_first(world):
+    task, backbone = world
+    with torch.inference_mode():
+        seen = features.example(Cut(backbone, 2), task.train)
+    assert not seen.is_inference() and features.example(Cut(backbone, 2), task.train) is seen
+
+
 def test_a_pytree_keeps_its_shape():
     task, backbone = tiny.language()
     found = activations(Cut(backbone, 2), task.train, np.array([1, 4]))

@@ -76,8 +76,6 @@ class Grid:
         from tlkit.plans import Plan
 
         task, backbone = self.parts
-        if not self.seeds or not self.labels or not self.plans:
-            raise UserError("a comparison needs at least one plan, one label budget and one seed.")
         for labels in self.labels:
             for seed in self.seeds:
                 task.draw(labels, seed)
@@ -116,8 +114,10 @@ def run(
     """
     if jobs < 1:
         raise UserError(f"--jobs {jobs}: give 1 or more processes.")
-    cells = todo(grid, store)
     total = sum(1 for _ in grid.cells())
+    if not total:
+        raise UserError("a comparison needs at least one plan, one label budget and one seed.")
+    cells = todo(grid, store)
     if not cells:
         return Outcome(0, total, ())
     grid.check()

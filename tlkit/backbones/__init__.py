@@ -52,8 +52,9 @@ class Backbone:
 
     @cached_property
     def _pristine(self) -> tuple[Chain, nn.Module]:
-        # an untrained source is the same in every process, and building one disturbs nobody's random numbers
-        with torch.random.fork_rng(devices=[]):
+        # An untrained source is the same in every process, building one disturbs nobody's random numbers, and
+        # what is built while features are read must be fit for training too.
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
             torch.manual_seed(_UNTRAINED)
             chain, pool = self.build(True)
         return chain.eval(), pool.eval()

@@ -83,7 +83,8 @@ def example(at: Cut, items: Items) -> Any:
     """Activations of the first item at a cut, a batch of one: for shapes, not kept on disk."""
     key = f"{items.digest}-{at.key}"
     if key not in _EXAMPLES:
-        _EXAMPLES[key] = tree_map(torch.clone, at.run([items.inputs[0]]))
+        with torch.inference_mode(False):  # whoever asks first, others will want gradients through it
+            _EXAMPLES[key] = tree_map(torch.clone, at.run([items.inputs[0]]))
     return _EXAMPLES[key]
 
 

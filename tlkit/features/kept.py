@@ -37,7 +37,7 @@ class Kept:
         blocks = np.unique(indices // BLOCK)
         if self.maps is None or not self.maps[-1][blocks].all():
             self._fill(blocks)
-        rows = [torch.from_numpy(np.array(leaf[indices])) for leaf in self.maps[:-1]]
+        rows = [torch.from_numpy(np.ascontiguousarray(leaf[indices])) for leaf in self.maps[:-1]]
         return tree_unflatten(rows, self.tree)
 
     def _open(self) -> list[np.memmap] | None:
