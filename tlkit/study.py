@@ -1,5 +1,6 @@
 """A grid of fits: in parallel, resumable, each fit run once."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,7 +141,9 @@ def _results(cells: list[Cell], jobs: int) -> Iterator[tuple[Cell, "Finished"]]:
         return
     from joblib import Parallel, delayed, parallel_config
 
-    with parallel_config("loky", inner_max_num_threads=1):
+    with warnings.catch_warnings(), parallel_config("loky", inner_max_num_threads=1):
+        # loky replaces a worker whose memory has grown, and warns although no job is lost
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
         yield from Parallel(min(jobs, len(cells)), return_as="generator_unordered")(
             delayed(_work)(c) for c in cells
         )
