@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import struct
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
@@ -51,7 +52,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a remark on the pickle's age, before it is refused
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except _READ_ERRORS as error:
         kind = type(error).__name__
         raise UserError(
