@@ -101,12 +101,7 @@ def descend(
     epochs, size = recipe.schedule(len(targets))
     load = DataLoader(_Rows(inputs, targets), bs=size, shuffle=True, num_workers=0, create_batch=collate)
     groups, rates = plans.groups(chain, plan, rate)
-    if size == 1 and any(
-        isinstance(m, _BatchNorm) for n in plan.tuned(chain.names) for m in chain.stages[n].modules()
-    ):
-        raise UserError(
-            f"plan {plan} has batch norm to train, which one item cannot teach: give more --labels."
-        )
+    _refuse_single(chain, plan, size)
     guard = _Guard(f"plan {plan}, rate {rate:g}")
     learn = _learner(chain, plan, load, groups, [_Modes(chain, plan), guard], loss, recipe.weight_decay)
     try:
@@ -119,6 +114,14 @@ def descend(
         chain.eval()
     settle(chain, plan, inputs, size, seed)
     return guard.losses
+
+
+def _refuse_single(chain: Chain, plan: Plan, size: int) -> None:
+    modules = (m for name in plan.tuned(chain.names) for m in chain.stages[name].modules())
+    if size == 1 and any(isinstance(m, _BatchNorm) for m in modules):
+        raise UserError(
+            f"plan {plan} has batch norm to train, which one item cannot teach: give more --labels."
+        )
 
 
 def _learner(
