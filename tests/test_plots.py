@@ -255,6 +255,14 @@ def test_the_arrow_of_label_saving_is_the_factor(store):
     assert ax.lines[2].get_xdata()[0] == pytest.approx(2 * found.factor)
 
 
+def test_where_scratch_never_gets_there_the_arrow_leaves_the_picture(store):
+    low = curves(store, "scratch") * 0.5
+    ax = plots.label_saving(made.BUDGETS, low, curves(store, "frozen"), 2, ("frozen", "pixels"))
+    [arrow] = [note for note in ax.texts if note.arrow_patch is not None]
+    assert arrow.xy[0] == ax.get_xlim()[1] > made.BUDGETS[-1] and arrow.arrow_patch.get_linestyle() == "--"
+    assert "> " in text_of(ax) and "pixels" in text_of(ax) and "scratch" not in text_of(ax)
+
+
 # --- costs and pictures
 
 

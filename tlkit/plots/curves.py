@@ -156,25 +156,33 @@ def label_saving(
     scratch: ArrayLike,
     transfer: ArrayLike,
     n: int,
-    plan: str = "frozen",
+    names: tuple[str, str] = ("frozen", "scratch"),
     ax: Axes | None = None,
 ) -> Axes:
     """Both mean curves, and an arrow from n labels to as many as scratch needs for the same accuracy.
 
-    labels (k,); scratch, transfer (k, n_seeds). Raises UserError as `stats.label_saving` does.
+    labels (k,); scratch, transfer (k, n_seeds); names: those of transfer and of what stands for scratch. The
+    arrow is dashed and leaves the picture where scratch never gets there. Raises UserError as
+    `stats.label_saving` does.
     """
     x, s, t = (np.asarray(v, float) for v in (labels, scratch, transfer))
     found: Saving = saving_of(x, s, t, n)
     ax = canvas(ax, 6.0, 3.6)
-    for plan_, y in ((plan, t), ("scratch", s)):
-        ax.plot(x, y.mean(axis=1), **look(plan_), linewidth=1.8)
-    reached, there = float(t[x == n].mean()), n * found.factor
-    ax.annotate(
-        "", (there, reached), (n, reached), arrowprops={"arrowstyle": "->", "color": INK, "linewidth": 1.6}
-    )
-    ax.plot([there, there], [ax.get_ylim()[0], reached], color=GREY, linestyle=":", linewidth=1.2)
-    ax.annotate(f"{found}", (n, reached), (8, -5), textcoords="offset points", va="top", fontsize=9)
+    for name, y in zip(names, (t, s), strict=True):
+        ax.plot(x, y.mean(axis=1), **look(name), linewidth=1.8)
     budgets_axis(ax, [int(v) for v in x])
+    reached, there = float(t[x == n].mean()), n * found.factor
+    arrow = {"arrowstyle": "->", "color": INK, "linewidth": 1.6}
+    if found.censored == "right":
+        there *= 1.6
+        ax.set_xlim(right=there)
+        arrow["linestyle"] = "--"
+        place = {"xytext": (0, 5), "ha": "right", "va": "bottom"}
+    else:
+        ax.plot([there, there], [ax.get_ylim()[0], reached], color=GREY, linestyle=":", linewidth=1.2)
+        place = {"xytext": (8, -5), "ha": "left", "va": "top"}
+    ax.annotate("", (there, reached), (n, reached), arrowprops=arrow)
+    ax.annotate(f"{found}", (there, reached), textcoords="offset points", fontsize=9, **place)
     ax.set_ylabel("test accuracy")
     legend(ax, loc="lower right")
     return ax
