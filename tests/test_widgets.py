@@ -8,7 +8,7 @@ import pytest
 from ipywidgets.embed import dependency_state
 from PIL import Image
 
-from tlkit import claims, widgets
+from tlkit import widgets
 from tlkit.errors import UserError
 from tlkit.records import Record, Store
 
@@ -136,7 +136,7 @@ def alternative(page):
 
 
 def test_the_label_slider_heads_each_budget_with_its_verdict(store):
-    frames = widgets.label_slider(store.read(), claims.pairs(store), list(CURVES))
+    frames = widgets.label_slider(store, list(CURVES))
     heads = [alternative(page) for page in frames.stack.children]
     assert heads[0].startswith("1 label per class\nfrozen is better than scratch by 0.4")
     assert heads[1].startswith("2 labels per class\nfrozen is better than scratch by 0.1")
@@ -147,10 +147,10 @@ def test_the_label_slider_heads_each_budget_with_its_verdict(store):
 def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
     drawn = []
     monkeypatch.setattr(widgets, "drag", lambda draw, over, name, still: drawn.extend(map(draw, over)))
-    widgets.label_slider(store.read(), claims.pairs(store), list(CURVES))
+    widgets.label_slider(store, list(CURVES))
     marks = [[t.get_text() for t in figure.axes[1].texts] for figure in drawn]
     assert marks == [[], [], ["from here on no\ngain is shown: frozen"]]
-    widgets.label_slider(store.read(), claims.pairs(store), list(CURVES), against="pixels")
+    widgets.label_slider(store, list(CURVES), against="pixels")
     assert [t.get_text() for figure in drawn[3:] for t in figure.axes[1].texts] == []
     dots = [len(line.get_xdata()) for line in drawn[0].axes[0].lines]
     assert dots == [6, 6, 6]
@@ -160,11 +160,11 @@ def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
 def test_axes_stand_still_while_the_labels_move(store, monkeypatch):
     drawn = []
     monkeypatch.setattr(widgets, "drag", lambda draw, over, name, still: drawn.extend(map(draw, over)))
-    widgets.label_slider(store.read(), claims.pairs(store), list(CURVES))
+    widgets.label_slider(store, list(CURVES))
     assert len({(*ax.get_xlim(), *ax.get_ylim()) for f in drawn for ax in f.axes[1:]}) == 1
     plt.close("all")
 
 
 def test_a_comparison_that_is_not_in_the_records_is_refused(store):
     with pytest.raises(UserError, match="full and scratch share 0 budgets"):
-        widgets.label_slider(store.read(), claims.pairs(store), ["scratch", "full"])
+        widgets.label_slider(store, ["scratch", "full"])

@@ -7,7 +7,7 @@ line of text.
 
 import base64
 import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -18,10 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tlkit import plots
-from tlkit.claims import BASELINES, Pair
+from tlkit import claims, plots
 from tlkit.errors import UserError
-from tlkit.records import Record
+from tlkit.records import Record, Store
 from tlkit.stats import Verdict
 
 DPI = 100
@@ -102,23 +101,23 @@ def drag(draw: Callable[[Any], Any], over: Sequence[Any], name: str, still: Figu
     return Frames(name, over, pages, last[0])
 
 
-def label_slider(
-    records: Iterable[Record], pairs: Iterable[Pair], plans: Sequence[str], against: str = "scratch"
-) -> Frames:
+def label_slider(store: Store, plans: Sequence[str], against: str = "scratch") -> Frames:
     """Drag the labels: the seeds of `plans` as dots, and what transferred plans gain over `against` so far.
 
-    pairs: those of `claims.pairs`; their verdicts head the frames, and a mark stands where the gain of a plan
-    ends for good. Raises UserError where they hold fewer than two budgets of these comparisons.
+    The verdicts that head the frames are one family: the comparisons shown, no others. A mark stands where
+    the gain of a plan ends for good. Raises UserError where the store holds fewer than two budgets of them.
     """
-    records, pairs = list(records), list(pairs)
-    transferred = [plan for plan in plans if plan not in BASELINES]
-    judged = {(p.plan, p.labels): p.verdict for p in pairs if p.against == against and p.plan in transferred}
+    transferred = [plan for plan in plans if plan not in (*claims.BASELINES, against)]
+    records = store.read()
+    shown = [r for r in records if r.plan in (*transferred, against)]
+    pairs = claims.pairs(store, shown, baselines=(against,))
+    judged = {(p.plan, p.labels): p.verdict for p in pairs}
     budgets = sorted({n for _, n in judged})
     if len(budgets) < 2:
         raise UserError(
             f"{', '.join(transferred)} and {against} share {len(budgets)} budgets: run them at two or more."
         )
-    stops = {plan: plots.stops_paying(records, [plan], pairs, against) for plan in transferred}
+    stops = {plan: plots.stops_paying(shown, [plan], pairs, against) for plan in transferred}
     draw = partial(_frame, records=records, plans=plans, against=against, judged=judged, stops=stops)
     return drag(
         draw, budgets, "labels per class", plots.accuracy_by_labels(records, plans, pairs=pairs).figure
@@ -140,7 +139,10 @@ def _frame(
     for x, plan in enumerate(plans):
         _dots(left, x, plan, plots.by_labels(records, plan).get(labels, {}))
     left.set_xticks(range(len(plans)), plans)
-    left.set(xlim=(-0.6, len(plans) - 0.4), ylim=(0, 1.02), ylabel="test accuracy, a dot per seed")
+    lowest = min(r.value for r in records if r.plan in plans and r.split == "test" and r.status == "ok")
+    left.set(
+        xlim=(-0.6, len(plans) - 0.4), ylim=(lowest - 0.03, 1.01), ylabel="test accuracy, a dot per seed"
+    )
     _gains(right, labels, judged)
     right.set_ylabel(f"gain over {against}")
     _marks(right, {plan: stop for plan, stop in stops.items() if stop is not None and stop <= labels})
@@ -188,7 +190,7 @@ def _gains(ax: Axes, labels: int, judged: Judged) -> None:
     ax.set_xscale("log")
     ax.set_xticks(budgets, [str(n) for n in budgets])
     ax.minorticks_off()
-    ax.set(xlim=(budgets[0] / 1.3, budgets[-1] * 1.4), ylim=(low - 0.03, high + 0.04))
+    ax.set(xlim=(budgets[0] / 1.3, budgets[-1] * 1.4), ylim=(low - 0.03, high + 0.35 * (high - low)))
     ax.set_xlabel("labels per class (open: not better)")
     ax.legend(handlelength=3, fontsize=9, loc="center right", framealpha=1, edgecolor="white")
 
