@@ -50,8 +50,8 @@ print(f"and {len(task.test)} digits for the test, by {len(set(task.test.groups))
 figure = plots.gallery(digits, answers, ncols=10)
 
 # %% [markdown]
-# And this is what the network was brought up on: letters from the fonts on every computer, bent, thickened and blurred
-# until they look a little written. It learnt to name all 52, capitals and small ones. No digit was among them.
+# And this is what the network was brought up on: letters from the fonts that come with matplotlib, bent, thickened and
+# blurred until they look a little written. It learnt to name all 52, capitals and small ones. No digit was among them.
 
 # %%
 backbone = backbones.load("letters")
@@ -94,7 +94,7 @@ ax = plots.chain(network.names, "frozen")
 # ten rows of noise?
 
 
-# %%
+# %% tags=["nbval-check-output"]
 def closest(new, known):
     """For every row of `new`, the position of the nearest row of `known`."""
     return torch.cdist(new, known).argmin(1).numpy()
@@ -153,7 +153,7 @@ for name, pick in after.items():
 
 # %% [markdown]
 # Pixels ask *is there ink in the same places?*, and one step aside is enough to confuse them. The letters network asks
-# *is it the same kind of shape?* To call thousands of bent and shifted letters by their names, it had to learn what does
+# *is it the same kind of shape?* To call thousands of bent and slanted letters by their names, it had to learn what does
 # **not** matter about a picture. The random network, of the same architecture, never had to. That is what was transferred,
 # and it is not about letters.
 #
@@ -273,6 +273,8 @@ for plan, curve in curves.items():
     ax.plot(live_steps, live[plan], "*", color="black", markersize=12)
     column = curve.accuracy[list(curve.steps).index(live_steps)]
     assert column.min() - 0.05 < live[plan] < column.max() + 0.05, f"{plan} learns otherwise here"
+solved = course(shelf.store("11_steps"), "frozen", labels=5).accuracy.mean()
+ax.axhline(solved, color=plots.look("frozen")["color"], linestyle=":", label="frozen, no steps")
 ax.set_xscale("log")
 ax.minorticks_off()
 ax.set(xticks=curve.steps, xticklabels=curve.steps.astype(int), xlabel="steps of training")
@@ -280,7 +282,8 @@ ax.set(ylabel="test accuracy")
 legend = ax.legend(frameon=False)
 
 # %% [markdown]
-# Thin lines are single draws, thick ones their mean. The head start is largest where the steps are fewest.
+# Thin lines are single draws, thick ones their mean. The head start is largest where the steps are fewest. The dotted line
+# is the frozen network: its head is solved without a step, and it is never trained any better.
 #
 # ## What we saw
 #
