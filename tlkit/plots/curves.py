@@ -177,12 +177,11 @@ def label_saving(
         there *= 1.6
         ax.set_xlim(right=there)
         arrow["linestyle"] = "--"
-        place = {"xytext": (0, 5), "ha": "right", "va": "bottom"}
     else:
         ax.plot([there, there], [ax.get_ylim()[0], reached], color=GREY, linestyle=":", linewidth=1.2)
-        place = {"xytext": (8, -5), "ha": "left", "va": "top"}
     ax.annotate("", (there, reached), (n, reached), arrowprops=arrow)
-    ax.annotate(f"{found}", (there, reached), textcoords="offset points", fontsize=9, **place)
+    beside = (n if found.censored else there, reached)
+    ax.annotate(f"{found}", beside, (8, -5), textcoords="offset points", va="top", fontsize=9)
     ax.set_ylabel("test accuracy")
     legend(ax, loc="lower right")
     return ax
