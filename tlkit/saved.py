@@ -52,7 +52,7 @@ class Saved:
 
 
 def save(folder: Path, model: Chain, blueprint: dict, classes: Iterable[str], about: dict) -> Path:
-    """Write the model to `folder`, replaced whole or not at all. Raises UserError where it cannot be written."""
+    """Write the model to `folder`, replaced whole or not at all. Raises UserError where it cannot."""
     folder = Path(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
