@@ -1,0 +1,258 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Start here
+#
+# **Question.** What is transfer learning, and how will this workbook let you find out when it pays?
+#
+# **You will** see the idea in three pictures, run a first comparison, read its verdict, and find your way around.
+#
+# **Needs** nothing but a little Python.
+#
+# **Time** {{time}} to run, fifteen minutes to read.
+
+# %% tags=["parameters"]
+seed = 0  # draws the examples that are shown
+task_name = "glyphs:greek-a"  # the target of the first comparison: ten Greek letters
+labels = 2  # labelled examples of each class
+seeds = 5  # repetitions; fewer than five give no verdict
+
+# %%
+from tlkit import claims, env, plots, recipe, study, workbook
+from tlkit.records import Store, values
+from tlkit.tasks import catalogue
+
+env.setup(seed)
+
+# %% [markdown]
+# ## The idea in three pictures
+#
+# A neural network is a chain of stages. The first react to simple things such as edges, later ones to parts and shapes, and
+# the *head* turns what they have found into an answer. At the start all of it is random numbers; training moves them, and
+# that takes many labelled examples. This usual way is called **scratch**:
+
+# %%
+stages = ["stem", "block1", "block2", "block3"]
+ax = plots.chain(stages, "scratch")
+
+# %% [markdown]
+# A flame marks what moves in training, a broken outline what begins at random. Now suppose that somebody has trained such a
+# chain on *another* task, with plenty of examples. Then most of the work may be done already. Keep its stages as they
+# are, and train nothing but a new head. That is **frozen**:
+
+# %%
+ax = plots.chain(stages, "frozen")
+
+# %% [markdown]
+# Or begin with what is there, and let all of it move on from there. That is **full** fine-tuning:
+
+# %%
+ax = plots.chain(stages, "full")
+
+# %% [markdown]
+# That is transfer learning; the rest is finding out when to do which. There are three choices:
+#
+# - **which source**: on what task the chain was trained before,
+# - **which stages move**: none, the last, or all of them,
+# - **how far**: for how many steps, and how fast;
+#
+# and one question: **did it pay, against not transferring, with the same labels and at the same cost?** Everything in these
+# notebooks is one of the choices, or measures the answer.
+#
+# ## A first comparison
+#
+# The source: printed Latin letters, which a small network has learnt to tell apart. The target: ten Greek ones. Here is *all*
+# that it gets to see of Greek.
+
+# %%
+task = catalogue.load(task_name)
+rows = task.draw(labels, seed).all
+figure = plots.gallery(task.train.inputs[rows], [task.classes[i] for i in task.targets[rows]], ncols=10)
+
+# %% [markdown]
+# Two contestants work with these examples: `frozen`, and `pixels`, which looks at the bare pictures and has no network at
+# all. Then both do it again with other examples, and again: once for each *seed*.
+
+# %%
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+folder = TemporaryDirectory()
+store = Store(Path(folder.name) / "first.jsonl")
+grid = study.Grid(
+    task=task_name,
+    backbone="letters",
+    plans=("pixels", "frozen"),
+    labels=(labels,),
+    seeds=tuple(range(seeds)),
+    recipe=recipe.default(),
+)
+study.run(grid, store)
+
+for pair in claims.pairs(store):
+    print(pair.verdict.sentence(pair.plan, pair.against))
+
+# %% [markdown]
+# This is a *verdict*. It says how much better, in brackets what the difference may be in truth, and in how many seeds it was
+# so. The same as a picture, with a line for each seed:
+
+# %%
+found = store.read()
+frozen, pixels = (list(values(found, plan=name, labels=labels).values()) for name in ("frozen", "pixels"))
+ax = plots.paired_dots(frozen, pixels, ("frozen", "pixels"))
+
+# %% [markdown]
+# Greek was a gift: its fonts are those of the source. Strangers' handwriting follows in [11](11_first_transfer.ipynb).
+#
+# ## How numbers are made believable
+#
+# | word | means |
+# |---|---|
+# | **better**, **worse** | the difference is larger than the doubt about it |
+# | **equal** | the difference is surely smaller than what matters: two points of accuracy, if nothing else is said |
+# | **cannot tell** | the doubt is too large, or there are fewer than five seeds: an honest answer, and a frequent one |
+#
+# - **Everybody gets the same**: labelled examples, number of settings to try, test.
+# - **Labels are counted**, also those that were used to choose a setting.
+# - **The test is sealed.** Its answers are read once a fit, and each reading is noted. It comes from other writers,
+#   patients or boards than the training examples.
+# - **Ten seeds** for a headline, and an interval that keeps what it promises.
+# - **What would count** for a claim, and against it, is written down before the first run. A claim that fails is reported
+#   as failing.
+#
+# Large comparisons are run once, and each of their numbers is kept as a *record*, with all that it takes to believe it. The
+# numbers in the text come from there. With one labelled example of each handwritten digit, for instance, the frozen letters
+# network beat scratch in {{wins 16_digits frozen scratch 1}} seeds, by {{gain 16_digits frozen scratch 1}} of accuracy.
+#
+# ## How to use a notebook
+#
+# `make lab` opens the notebooks in JupyterLab. In each of them:
+#
+# 1. **Predict.** You are asked for a guess before you see the answer. Make one; it is drawn beside the result.
+# 2. **Run** cell by cell, with shift and enter.
+# 3. **Read** the sentence under a picture after you have looked at the picture.
+# 4. **Change** a value in the *parameters* cell, second from the top, and run again.
+# 5. **Work** on the exercises at the end. In the folder `exercises` every notebook lies once more, without the
+#    solutions. A cell checks your answer, and a hint can be unfolded.
+#
+# And without opening anything: `tlkit run 16 -p seeds=5` runs notebook 16 with another parameter.
+#
+# ## The map
+
+# %%
+from IPython.display import Markdown
+
+rows = [
+    f"| [{nb.number} · {nb.title}]({nb.path.name}) | {nb.question} | {nb.seconds or '?'} s |"
+    for nb in workbook.notebooks()
+]
+Markdown("\n".join(["| notebook | question | to run |", "|:--|:--|--:|", *rows]))
+
+# %% [markdown]
+# Times are those of two processor cores, without a graphics card and without the internet. Go in order: each notebook needs
+# those before it.
+#
+# ## Your own pictures
+#
+# One folder for each class, pictures in it:
+#
+# ```
+# photos/ash/1.jpg  photos/ash/2.jpg  ...  photos/oak/1.jpg  ...
+# ```
+#
+# Then, in a terminal,
+#
+# ```
+# tlkit compare --folder photos --backbone timm:mobilenetv3_small_100 --labels 5,10 --dry-run
+# ```
+#
+# fetches the weights of a network trained on photographs, and says what would run and how long it would take. Without
+# `--dry-run` it runs, prints a verdict for every plan, writes a report, and keeps the best model for `tlkit predict`. If
+# pictures belong together (one tree, one patient, one day), say so in `photos/groups.csv`, with the columns `file,group`:
+# then they stay on one side of the split.
+#
+# ## Is everything here?
+#
+# `tlkit doctor` says in a terminal what is installed. Here is its short form, with the remedy for what is missing; photographs
+# are needed in no notebook of the first part.
+
+# %% tags=["nbval-ignore-output"]
+for check in env.doctor():
+    print(f"{'ok' if check.ok else '--'}  {check.name:20} {'' if check.ok else check.remedy}")
+
+# %% [markdown]
+# ## Glossary
+#
+# Each word is explained where it is first needed. Here they are together.
+#
+# | word | means |
+# |---|---|
+# | accuracy | the share of test items that are answered correctly |
+# | audit | the comparison of a network before and after, number by number: what moved, and whether it should have |
+# | backbone | a network cut into named stages, without its head |
+# | baseline | what a plan must beat to have been worth it: `pixels` and `scratch` |
+# | batch norm | a layer that centres and scales features by running averages; they move in train mode, without any learning |
+# | budget | the number of labels a class that a comparison allows |
+# | censored | a value known only as "more than": the measuring ended before it was reached |
+# | class | one of the possible answers |
+# | draw | the labelled items that a seed gives, the same for every plan |
+# | feature | one of the numbers that a stage makes of an item |
+# | fine-tuning | training on from pretrained weights; *full* if all stages move |
+# | frozen | what does not move: weights, running averages and dropout alike |
+# | head | the last, small part, which turns features into answers; new for each target |
+# | Holm's rule | who asks many questions must be surer of each answer, so that chance alone seldom gives even one |
+# | honest split | no test item shares its writer, patient or board with a training item |
+# | interval | the range of differences that the data leave possible; a 95 % interval misses the truth once in twenty times |
+# | label-saving factor | labels that scratch needs for the accuracy that transfer reaches, over those of transfer |
+# | labels | target labels a class, those used for choosing settings included |
+# | lp-ft | first a probe, then full fine-tuning from there |
+# | operations | multiplications and additions of floating-point numbers: what a fit costs on any machine |
+# | pixels | the baseline on bare inputs, without a network |
+# | plan | which stages move, and from which start; one word, such as `frozen` or `last-1` |
+# | pretraining | the training on the source |
+# | probe | a head on frozen features, found by a solver |
+# | recipe | all settings of a fit; part of every record |
+# | record | one measured number with all it takes to believe it |
+# | scratch | the baseline: the same network from random weights |
+# | seal | what keeps the test's answers from everything but the final marking |
+# | seed | decides the draw, the start of the head and the order of training; the test stays the same |
+# | selection split | the fifth of the labels on which settings are chosen, from five labels a class up |
+# | source, target | the task a network was trained on; the task that it is wanted for |
+# | stage | a link of the chain, such as `stem` or `block2` |
+# | transfer | using for one task what was learnt on another; *negative* if that makes it worse |
+# | verdict | *better*, *worse*, *equal* or *cannot tell*, with an interval and the number of seeds |
+#
+# ## Exercises
+#
+# ### Exercise 00.1 · Say it as a plan
+#
+# `last-1` moves the head and the last stage. Write the plan that keeps `stem` and `block1` and moves everything behind them.
+
+# %% tags=["solution"]
+plan = "last-2"
+# stub:
+# plan = "last-1"
+
+# %% tags=["check"]
+from tlkit.plans import Plan
+
+ax = plots.chain(stages, plan)
+assert Plan.parse(plan).tuned(stages) == ["block2", "block3"], "flames on block2, block3, head"
+
+# %% [markdown] tags=["hint"]
+# Count the flames from the right, without the head.
+
+# %% [markdown]
+# ## Recap
+#
+# - Transfer learning keeps a trained chain and moves part of it. What moves is the *plan*.
+# - Whether it pays is measured against not transferring, with the same labels, and answered by a verdict.
+# - "Cannot tell" is an answer.
+#
+# **Next:** [11](11_first_transfer.ipynb): ten labelled digits, and a bet.

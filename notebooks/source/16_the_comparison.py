@@ -1,0 +1,417 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 16 · The comparison
+#
+# **Question.** Did transfer pay: against not transferring, with the same labels, at the same cost?
+#
+# **You will** drag the number of labels until transfer stops paying, build one interval from ten dots, count the
+# labels and the operations that were saved, and find out when a pretraining is repaid.
+#
+# **Needs** [11](11_first_transfer.ipynb) and [12](12_feature_extraction.ipynb). Every term has a line in the
+# [glossary](00_start_here.ipynb#Glossary).
+#
+# **Time** {{time}} to run, twenty-five minutes to read.
+
+# %% tags=["parameters"]
+seed = 0  # first seed of the fits that are run here
+seeds = 3  # how many seeds are run here; the records hold ten
+labels = 1  # labels a class of the fits that are run here
+plan = "frozen"  # the plan on trial
+against = "scratch"  # what it has to beat
+rivals = ["last-1", "full"]  # two plans that the eye cannot tell apart, for the interval by hand
+guess = 10  # your guess in section 3; the slider starts here
+
+# %%
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from tlkit import claims, env, plots, recipe, stats, study, widgets
+from tlkit.records import Store
+from tlkit.tasks import catalogue
+
+env.setup(seed)
+
+# %% [markdown]
+# ## 1 · The rules of a fair match
+#
+# Six contestants read the same handwritten digits. Two transfer nothing: `pixels` has no network at all, and `scratch` is
+# the same network from random weights. Four start from the letters: `frozen` keeps them, `last-1` lets the last stage
+# move, `full` every stage, and `lp-ft` does the same from a head that has been solved beforehand.
+#
+# A match is fair when nothing differs but the contestant. So everybody gets **the same labels**: a *seed* draws the digits that
+# are labelled, and all plans work with that draw. Below the plans you see three draws, at one label a class. Look for the
+# row that you would like to learn from, and for the one that you would not.
+
+# %%
+contestants = ["pixels", "scratch", "frozen", "last-1", "full", "lp-ft"]
+stages = ["stem", "block1", "block2", "block3"]
+_, axes = plt.subplots(3, 2, figsize=(7.5, 3.6), layout="constrained")
+for name, ax in zip(contestants, axes.T.flat, strict=True):
+    plots.chain(stages, name, ax).set_title(name, loc="left")
+
+# %%
+task = catalogue.load("digits")
+draws = [task.draw(1, s).all for s in range(3)]
+figure = plots.gallery(task.train.inputs[np.concatenate(draws)], ncols=10)
+
+# %% [markdown]
+# Some draws are kind, some are not. That is why everything is done ten times. The other rules: labels that are used to choose
+# a setting are **counted** as well, every plan may try **equally many** settings, and the **test**, by six people of whose
+# writing nobody has seen a stroke, is **read once** a fit.
+#
+# Six plans, six budgets of labels, ten seeds: all of that has been run, and every fit left a line in a file of *records*.
+
+# %%
+store = claims.shelf().store("16_digits")
+records = store.read()
+finished = [r for r in records if r.split == "test"]
+print(f"{len(finished)} fits; the last of them says:")
+{name: value for name, value in vars(finished[-1]).items() if name not in ("measured", "detail")}
+
+# %% [markdown]
+# ## 2 · Do not take the file's word for it
+#
+# A file can say anything. So a slice of it is run again, here, by the same code, into a file of its own: the plan on trial and
+# its opponent, for a few seeds.
+
+# %%
+folder = TemporaryDirectory()
+here = Store(Path(folder.name) / "here.jsonl")
+grid = study.Grid(
+    task="digits",
+    backbone="letters",
+    plans=(plan, against),
+    labels=(labels,),
+    seeds=tuple(range(seed, seed + seeds)),
+    recipe=recipe.default(),
+)
+before = len(task.reads)
+outcome = study.run(grid, here)
+outcome
+
+# %% [markdown]
+# Did both follow the same rules? The *key* of a record names task, data, backbone, weights, plan, labels, seed and recipe,
+# with a checksum of whatever has content. Equal keys, equal rules. And the task remembers each reading of its test.
+#
+# Did both find the same numbers? Another processor rounds otherwise, and training amplifies that, so the last digits may
+# differ. But the means over the same seeds must agree within the doubt that the records themselves admit.
+
+# %%
+fresh = {name: claims.sample(here, name, labels).rows for name in (plan, against)}
+filed = {name: claims.sample(store, name, labels).rows for name in (plan, against)}
+for name in fresh:
+    assert fresh[name].keys() <= filed[name].keys(), "choose seeds that are in the records"
+    for s, row in fresh[name].items():
+        assert row.fit_key == filed[name][s].fit_key, "another task, data, weights, draw or recipe"
+        counts = row.detail["items"]
+        assert counts["fit"] + counts["select"] == labels * len(task.classes), "a label was not counted"
+        assert row.detail.get("moved") == filed[name][s].detail.get("moved"), "other tensors moved"
+assert len(task.reads) - before == outcome.ran, "the test was not read once a fit"
+
+# %%
+for name in fresh:
+    now = np.mean([row.value for row in fresh[name].values()])
+    then = np.mean([filed[name][s].value for s in fresh[name]])
+    whole = stats.interval([row.value for row in filed[name].values()])
+    print(f"{name}: {now:.3f} here, {then:.3f} in the file")
+    assert abs(now - then) <= (whole.high - whole.low) / 2, f"{name} does not come out as recorded"
+
+# %% [markdown] tags=["predict"]
+# ## 3 · Drag the labels
+#
+# **Predict.** With one label a class, the frozen network has seen ten handwritten digits in its life. How many labels a class
+# does the same network need *from scratch* to read as well? Put the first slider there; section 5 has the answer.
+#
+# Then drag the second one. On the left every dot is a seed, the bar their mean; on the right is what transfer was worth so
+# far. Begin at one label, go slowly, and watch `scratch`.
+
+# %% tags=["predict"]
+question = "Labels a class from scratch, to read as well as frozen with one"
+slider = widgets.guess(question, guess, low=1, high=50, step=1)
+slider
+
+# %%
+widgets.label_slider(store, ["pixels", "scratch", "frozen", "full"], against)
+
+# %% [markdown]
+# With one label a class, transfer is worth {{gain 16_digits frozen scratch 1}} of accuracy: scratch is no better there than no
+# network at all. Then labels begin to do what the letters did, and the gap closes. And then a surprise: with many labels the
+# frozen network falls *behind* scratch, by {{gain 16_digits scratch frozen 50}} at the end. Features made for letters read
+# digits well, but not perfectly, and frozen they cannot improve. `full` begins with the same letters, may improve on them,
+# and is never overtaken.
+#
+# Each frame is headed by *verdicts*. *Better* or *worse*: the difference is larger than the doubt that ten seeds leave. *Equal*:
+# it is surely smaller than two points of accuracy, which hardly anybody would notice. Else *cannot tell*. But how much doubt do ten
+# seeds leave? It is in the dots.
+#
+# ## 4 · Ten dots, one interval
+#
+# With one label a class, should only the last stage move, or all of them? `last-1` against `full`, then. The quick way is to
+# draw the mean of each, with the spread of its seeds. (Left below.)
+
+
+# %%
+def scores(store, plan, labels):
+    """Test accuracies by seed, in the order of the seeds."""
+    rows = claims.sample(store, plan, labels).rows
+    return np.array([rows[s].value for s in sorted(rows)])
+
+
+a, b = (scores(store, name, labels) for name in rivals)
+_, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharey=True)
+left.errorbar(rivals[::-1], [b.mean(), a.mean()], [b.std(ddof=1), a.std(ddof=1)], fmt="ks", capsize=8)
+left.set(title="mean and spread", ylabel="test accuracy", xlim=(-0.5, 1.5))
+ax = plots.paired_dots(a, b, rivals, right, ylabel="")
+
+# %% [markdown]
+# "The bars overlap, so there is no difference." **That was a wrong turn.** The bars show the luck of the draw; but in each seed
+# both plans had *the same* luck, for they worked with the same digits. On the right the same twenty numbers, joined seed by
+# seed: the luck that both ends of a line share drops out. So forget the two columns, and take the differences:
+
+# %%
+from scipy.stats import t as student
+
+d = a - b  # one difference a seed
+n = len(d)
+error = d.std(ddof=1) / np.sqrt(n)  # the standard error: how far off the mean of n dots is, typically
+reach = student.ppf(0.975, df=n - 1)  # a bit more than two: the spread, too, is only estimated from the dots
+low, high = d.mean() - reach * error, d.mean() + reach * error
+apart = np.sqrt(a.var(ddof=1) / n + b.var(ddof=1) / n)  # the same, had the seeds not been shared
+print(f"{d.mean():+.3f} [{low:+.3f}, {high:+.3f}]")
+print(f"give or take {reach * error:.3f}; without the pairs {reach * apart:.3f}")
+
+# %% [markdown]
+# That is a 95 % interval: of many intervals that are made in this way, nineteen in twenty hold the true difference. It lies
+# above zero; had we thrown the pairing away, it would not. In one line:
+
+# %%
+by_student = stats.interval(d, method="student")
+np.testing.assert_allclose([by_student.low, by_student.high], [low, high])
+guarded = stats.interval(d)
+ax = plots.interval_from_dots(d, guarded)
+
+# %% [markdown]
+# The picture shows the default of `stats.interval`. It moves an end further out where the dots trail off to one side, because a few
+# bad draws make a long tail, and then Student's interval misses the truth more often than it says. (How often each does, on
+# made-up data whose truth is known, is printed by `tlkit selftest`.)
+#
+# Two more grains of salt, and we have the verdicts of the slider. They allow for *other test digits* as well as for other draws.
+# And whoever asks many questions gets some wrong answers by chance alone, so in a table of comparisons each must be surer
+# (Holm's rule): an interval may lie just beside zero, and the verdict is still *cannot tell*.
+
+# %%
+[both] = claims.compare([tuple(claims.sample(store, name, labels) for name in rivals)])
+print("other draws:               ", stats.verdict(a, b).sentence(*rivals))
+print("other draws, other digits: ", both.sentence(*rivals))
+
+# %% [markdown]
+# ## 5 · What a label is worth
+#
+# Accuracy is one currency, labels are another: somebody has to sit down and write them. So turn the question on its side. Not
+# *how much better with as many labels*, but *as good with how many labels?* Start at the transferred network, walk to the right
+# until you meet the curve of scratch, and read off the labels there. By hand:
+
+# %%
+budgets = sorted({r.labels for r in finished})
+curves = {name: np.array([scores(store, name, n) for n in budgets]) for name in contestants}
+goal = curves[plan][budgets.index(labels)].mean()
+needed = np.exp(np.interp(goal, curves[against].mean(1), np.log(budgets)))
+print(f"accuracy {goal:.2f}: {labels} label a class with transfer, {needed:.1f} without")
+
+saving = stats.label_saving(budgets, curves[against], curves[plan], labels)
+np.testing.assert_allclose(needed / labels, saving.factor)
+
+# %%
+_, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharey=True)
+ax = plots.label_saving(budgets, curves[against], curves[plan], labels, (plan, against), left)
+left.axvline(slider.value, color="black", linestyle="--", label=f"your guess: {slider.value}")
+left.legend(frameon=False, loc="lower right")
+ax = plots.label_saving(budgets, curves["pixels"], curves["full"], 5, ("full", "pixels"), right)
+
+# %% [markdown]
+# Left, the arrow that we have just walked, and your guess. The ratio of its ends is the *label-saving factor*, here
+# {{saving 16_digits frozen 1}}; its interval comes from drawing the ten seeds again and again, with replacement. Is that less
+# than you thought? All those points of accuracy could have been bought with very few more labels. It depends on the label: a
+# digit takes a second, a biopsy takes a pathologist.
+#
+# Right, another pair: `full` with five labels, against `pixels`. The arrow walks past the end of the curve. Would the bare pixels
+# need a few more labels, or a hundred times as many, or is there no number that will do? Whoever has not measured it can only say
+# *more than*: the picture ends, the curve does not. Such a number is called *censored*, and to prolong the curve by eye is a
+# popular way of making transfer look good.
+#
+# ## 6 · What it costs
+#
+# The third currency is computing, counted in floating-point operations: unlike seconds, they are the same on every
+# machine. Each tick to the right is ten times as dear.
+
+# %%
+ax = plots.accuracy_against_cost(records)
+
+# %% [markdown]
+# Frozen stages are run once for each digit and kept; all that moves is run forwards and backwards in every step of every
+# try. (A head that is solved for costs next to nothing, and is not counted.) Hence the gulf between `frozen` and the rest. To reach the same *accuracy*, scratch needs more labels too, and pays for
+# them again. Frozen against scratch, seed by seed, with {{claim 20 effect}}.
+#
+# But somebody has paid for learning the letters. When is that repaid? By hand: what the pretraining took, over what a task saves
+# on its way to the accuracy of section 5.
+
+# %%
+from tlkit.claims.effort import operations
+
+
+def cost(store, plan, labels):
+    """Mean operations of a fit."""
+    return np.mean([operations(row) for row in claims.sample(store, plan, labels).rows.values()])
+
+
+without = np.interp(np.log(needed), np.log(budgets), [cost(store, against, n) for n in budgets])
+spent, each = claims.card("letters")["flops"], cost(store, plan, labels)
+print(f"{spent:.1e} once, {without - each:.1e} saved on each task")
+ax = plots.break_even(spent, each, without)
+
+# %% [markdown]
+# The number depends on what is compared; the claims below count the steps that `full` saves, and find another one. Either way
+# it takes many tasks, not one or two. But is it *your* bill? Weights that somebody else has trained cost you a download. The
+# break-even tells whether training them was a good idea for all of us together.
+#
+# ## What we saw
+#
+# The claims that tutorials repeat, each with a criterion that was written down before these fits were run:
+
+# %%
+from IPython.display import Markdown
+
+rows = [row for row in claims.table() if "16" in row.claim.where]
+lines = [f"| {row.claim.text} | **{row.verdict}** | {row.effect} |" for row in rows]
+Markdown("\n".join(["| claim | verdict | measured |", "|---|---|---|", *lines]))
+
+# %% [markdown]
+# Did transfer pay? There is no answer in one word. There is one for each plan and each number of labels, and whoever shows you a
+# single pair of bars has chosen both for you.
+#
+# ## When this fails
+#
+# - **One pair of tasks.** Letters and digits are close relatives. Part 2 turns the similarity down, until transfer hurts.
+# - **One small network.** Large ones trained on millions of photographs have more to give, and their frozen features
+#   run into a ceiling later, or not at all.
+# - **Six writers.** All test digits come from the same six people. The intervals know about other digits of theirs, and
+#   nothing about other people.
+# - **Few settings.** Every plan had the same short list of learning rates. With more tries some plan might do better,
+#   but tries need labels too.
+# - **Operations are not minutes.** A graphics card does many at once, a phone few; and neither of them counts the time of
+#   the person who labels.
+#
+# ## Exercises
+#
+# ### Exercise 16.1 · One stage more
+#
+# `last-1` moves one stage more than `frozen`. At which budgets is it better? Fill `gains` with a verdict for each budget.
+
+# %% tags=["solution"]
+gains = {n: stats.verdict(scores(store, "last-1", n), scores(store, "frozen", n)) for n in budgets}
+# stub:
+# gains = {n: ... for n in budgets}
+
+# %% tags=["check"]
+from tlkit.records import values
+
+for n in budgets:
+    one, other = (values(records, plan=name, labels=n) for name in ("last-1", "frozen"))
+    gain = np.mean([one[s] - other[s] for s in one])
+    assert np.isclose(gains[n].mean, gain), f"at {n} labels it is not last-1 minus frozen"
+    print(f"{n:2} labels: {gains[n].sentence('last-1', 'frozen')}")
+
+# %% [markdown] tags=["hint"]
+# `stats.verdict(a, b)` takes two arrays of scores, the same seeds in the same order; `scores(store, plan, n)` gives them.
+
+# %% [markdown]
+# ### Exercise 16.2 · The best of ten
+#
+# A colleague runs ten seeds and reports the best. Write `best_of(results, k)`: the mean, over many random choices of `k` of
+# the results, of the best one among them. How much does that trick add for scratch, and how much does transfer?
+
+
+# %% tags=["solution"]
+def best_of(results, k, draws=2000):
+    rng = np.random.default_rng(0)
+    return np.mean([rng.choice(results, k, replace=False).max() for _ in range(draws)])
+
+
+# stub:
+# def best_of(results, k, draws=2000):
+#     return ...
+
+# %% tags=["check"]
+mine, theirs = scores(store, "scratch", 5), scores(store, "full", 5)
+assert np.isclose(best_of(mine, 10), mine.max()), "there is only one way to choose ten of ten"
+assert abs(best_of(mine, 1) - mine.mean()) < mine.std() / 5, "one of ten is an average seed"
+print(f"the best of ten adds {best_of(mine, 10) - mine.mean():.3f}")
+print(f"the letters add      {np.mean(theirs - mine):.3f}")
+
+# %% [markdown] tags=["hint"]
+# `rng = np.random.default_rng(0)` once, then `rng.choice(results, k, replace=False)` for each draw.
+
+# %% [markdown]
+# ### Exercise 16.3 · The whole bill
+#
+# Labelling a digit takes you five seconds, and the computer does 10 billion operations a second. Write `bill(labels, operations)`:
+# the seconds that `labels` a class (of ten classes) and a fit take together. Which plan is the cheapest that gets to
+# the accuracy you need?
+
+
+# %% tags=["solution"]
+def bill(labels, operations, a_label=5, a_second=1e10):
+    return 10 * labels * a_label + operations / a_second
+
+
+# stub:
+# def bill(labels, operations, a_label=5, a_second=1e10):
+#     return ...
+
+# %% tags=["check"]
+assert bill(1, 0) == 50 and bill(0, 1e10) == 1, "ten digits are 50 seconds, 10 billion operations are one"
+needs = 0.95  # try others
+for name in ("scratch", "frozen", "last-1", "full"):
+    n = next((n for n in budgets if scores(store, name, n).mean() >= needs), None)
+    print(f"{name}:", f"{n} labels, {bill(n, cost(store, name, n)):.0f} s" if n else "does not get there")
+
+# %% [markdown] tags=["hint"]
+# Two terms: ten classes times labels times seconds a label; operations over operations a second.
+
+# %% [markdown]
+# **Think.** "At 50 labels the frozen network loses to scratch: the letters do harm." What in this notebook speaks against
+# your colleague?
+
+# %% [markdown] tags=["answer"]
+# `full` starts from the same letters and does not lose. So it is not the letters that harm, but the freezing: features that may
+# not change set a ceiling, and enough labels reach it. To see a *source* do harm, compare two sources under one plan.
+
+# %% [markdown]
+# ## Recap
+#
+# - **Did it pay?** With few labels yes, and the fewer the more. That `full` is better than both baselines {{claim 3-full}};
+#   that `frozen` is, {{claim 3}}.
+# - **Frozen or not?** Frozen is nearly free and has a ceiling. What may move goes on improving.
+# - **A fair match** has the same draws, the same labels, the same number of tries, and one look at the test.
+# - **An interval** is built on paired differences: mean, standard error, Student's t. Overlapping bars prove nothing.
+# - **What lies outside the picture** is *more than*, never a number.
+#
+# **Next:** the same comparison on pictures of your own: `tlkit compare --folder photos`, see
+# [00](00_start_here.ipynb#Your-own-pictures).
+#
+# **To read.** Student 1908, *The probable error of a mean*, Biometrika 6:1. Kornblith et al. 2019, *Do better ImageNet models
+# transfer better?*, arXiv:1805.08974. Kumar et al. 2022, *Fine-tuning can distort pretrained features and underperform
+# out-of-distribution*, arXiv:2202.10054. Bouthillier et al. 2021, *Accounting for variance in machine learning benchmarks*, arXiv:2103.03098.
+
+# %% tags=["record"]
+{"saving": saving.factor, "last": float(d.mean()), "tasks": float(spent / (without - each))}
