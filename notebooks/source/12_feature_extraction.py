@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # 12 · Frozen
+# # 12 · Feature extraction: what a frozen network gives
 #
 # **Question.** What does it mean to freeze a network, and what does a frozen network give you?
 #
@@ -23,7 +23,7 @@
 seed = 0  # decides which digits are labelled
 labels = 5  # labelled digits of each class
 guess = 0  # your guess in section 2: how many test digits will be named differently
-n_seeds = 10  # draws of labelled digits in section 5 (10 at most)
+n_seeds = 10  # draws of ten digits in section 6 (10 at most)
 
 # %%
 import matplotlib.pyplot as plt
@@ -66,8 +66,9 @@ before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 print(sum(p.requires_grad for p in model.parameters()), "tensors can learn")
 
 # %% [markdown] tags=["predict"]
-# **Predict.** Now some digits pass through the model in train mode, as in every training loop. We do not even look at
-# what comes out. How many of the test digits will the model name differently when they have passed?
+# **Predict.** Now a thousand digits pass through the model in *train mode*, the switch that every training loop sets
+# first (`model.train()`; before an answer counts, `model.eval()` sets it back). We do not even look at what comes out. How
+# many of the test digits will the model name differently when they have passed?
 
 # %%
 slider = widgets.guess("Test digits named differently afterwards", guess, low=0, high=100, step=1)
@@ -107,9 +108,10 @@ _ = right.set(xticks=range(10), ylim=(0, 1), title="probability of each answer, 
 ax = plots.moved(plans.audit(before, model.state_dict(), frozen, strict=False))
 
 # %% [markdown]
-# Not one weight: the culprits are *buffers* of *batch norm*. In train mode it measures mean and variance of every pattern
-# over the batch, and keeps running averages of them, which it uses in eval mode. They are written in the *forward* pass,
-# nine tenths old and one tenth new, so `requires_grad` has no say. By hand, for the first norm of the chain:
+# Not one weight. The culprits are the *buffers* of *batch norm*: tensors that a layer keeps without learning them. In train
+# mode batch norm measures mean and variance of every pattern over the batch, and keeps running averages of them for eval
+# mode. It writes them in the *forward* pass, nine tenths old and one tenth new, so `requires_grad` has no say. By hand,
+# for the first norm of the chain (no output is good news: `assert_close` speaks up only if the two differ):
 
 # %%
 batch_mean = network.stages["stem"][0](batches[0]).mean((0, 2, 3))
@@ -135,8 +137,8 @@ assert torch.equal(model.eval()(pictures).softmax(1), first), "frozen, but it an
 # ## 3 · What fastai freezes
 #
 # `learn.freeze()` of fastai means something else: the batch norms of the frozen part go on learning, and stay in train
-# mode. On photographs that is often the better choice; one should only know. Two switches give the strict kind. A new head
-# is trained three times, and audited three times:
+# mode. That may well be the better choice; one should only know. Two switches give the strict kind. So here is a new head,
+# trained three times and audited three times:
 
 # %%
 from fastai.basics import DataLoader, DataLoaders, Learner, params
@@ -153,9 +155,8 @@ for switches in {}, {"train_bn": False}, {"train_bn": False, "cbs": BnFreeze()}:
     chain = backbone.fresh()
     chain.head = nn.Sequential(backbone.pool, nn.Linear(128, 10))
     start = {name: tensor.clone() for name, tensor in chain.state_dict().items()}
-    net = nn.Sequential(
-        nn.Sequential(*chain.stages.values()), chain.head
-    )  # body and head, as fastai likes it
+    body = nn.Sequential(*chain.stages.values())
+    net = nn.Sequential(body, chain.head)  # two parts, as fastai likes it
     choice = {"splitter": lambda net: [params(part) for part in net], **switches}
     learn = Learner(DataLoaders(load, load, device="cpu"), net, nn.CrossEntropyLoss(), **choice)
     learn.freeze()
@@ -270,7 +271,8 @@ assert all(abs(live[s] - kept[s]) < 0.02 for s in live), "frozen scores otherwis
 # %% [markdown]
 # ## What we saw
 #
-# Count the lines that rise: so much is there to "freeze when labels are few" between these two tasks. Mean accuracy over the draws in the records, with the bare pixels, no network at all, beside it:
+# Count the lines that rise: so much is there to "freeze when labels are few" between these two tasks. The mean accuracy over
+# the draws in the records, with the bare pixels, no network at all, beside it:
 #
 # | labels a class | pixels | frozen | last-1 | full |
 # |--:|--:|--:|--:|--:|
@@ -279,7 +281,8 @@ assert all(abs(live[s] - kept[s]) < 0.02 for s in live), "frozen scores otherwis
 # | 5 | {{accuracy 16_digits letters pixels 5}} | {{accuracy 16_digits letters frozen 5}} | {{accuracy 16_digits letters last-1 5}} | {{accuracy 16_digits letters full 5}} |
 #
 # "Freeze the core, tune the top" is what many tutorials advise for few labels. (`last-1` tunes the head and the last stage.)
-# What would count for and against it was written down before anything was measured:
+# What would count for and against it was written down before anything was measured; [16](16_the_comparison.ipynb) explains
+# the brackets.
 #
 # | claim | verdict | measured |
 # |---|---|---|
