@@ -28,7 +28,7 @@ OTHER = {  # other parameters than the defaults, that must work too
         "labels": 2,
         "plan": "full",
         "against": "pixels",
-        "close_call": 10,
+        "rivals": ["lp-ft", "frozen"],
         "guess": 5,
     },
 }
