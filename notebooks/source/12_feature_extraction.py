@@ -88,7 +88,7 @@ ax.axhline(slider.value, color=plots.style.PURPLE, linestyle="--")
 _ = ax.set(xlabel="batches that have passed", ylabel="digits named differently", title="dashed: your guess")
 
 # %% [markdown]
-# Nothing has learnt, and every batch that passes changes more answers. Here is the test digit that was hit hardest. For
+# Nothing has learnt, and batch after batch the answers drift away. Here is the test digit that was hit hardest. For
 # better or for worse does not matter here: nobody has decided it, and the score you measured belongs to a network that is
 # gone.
 
