@@ -13,7 +13,7 @@ import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 from sklearn.datasets import load_digits
 
 from tlkit.errors import UserError
@@ -299,11 +299,18 @@ def test_no_damage_to_a_picture_breaks_the_reader(tmp_path, suffix):
                 assert str(path) in str(error)
 
 
-def test_postscript_is_not_run_whatever_it_is_called(tmp_path):
+def test_postscript_is_not_run_whatever_it_is_called(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(
+        EpsImagePlugin, "Ghostscript", lambda *args: ran.append(args) or Image.new("RGB", (9, 9)).im
+    )
     path = tmp_path / "x.jpg"
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n")
     with pytest.raises(UserError, match="does not open as a picture"):
         files.read_picture(path)
+    assert ran == []
+    Image.open(path).load()
+    assert ran, "Pillow by itself would have"
 
 
 def test_pictures_are_upright_and_keep_sixteen_bits_apart(tmp_path):
