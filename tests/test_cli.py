@@ -212,6 +212,13 @@ def test_data_list_and_an_unknown_set(tlkit, monkeypatch, tmp_path):
     refused(tlkit("data", "get", "hymenoptra"), "did you mean 'hymenoptera'")
 
 
+def test_several_sets_are_fetched_in_one_command(tlkit, monkeypatch):
+    """As the doctor advises."""
+    monkeypatch.setattr("tlkit.cache.get", lambda name: f"folder of {name}")
+    code, text = tlkit("data", "get", "hymenoptera", "caltech_wildlife")
+    assert code == 0 and "folder of hymenoptera" in text and "folder of caltech_wildlife" in text
+
+
 def test_doctor_and_claims_print_tables(tlkit):
     assert tlkit("doctor")[0] == 0
     code, text = tlkit("claims")

@@ -25,11 +25,12 @@ def listing() -> None:
 
 
 @cli.command()
-def get(name: Name) -> None:
-    """Fetch a set once; every file is checked against its sha256, what is here is not fetched again."""
+def get(names: Annotated[list[str], typer.Argument(help="Names of `tlkit data list`.")]) -> None:
+    """Fetch sets once; every file is checked against its sha256, what is here is not fetched again."""
     from tlkit import cache
 
-    console.print(f"{name}: {cache.get(name)}", soft_wrap=True)
+    for name in names:
+        console.print(f"{name}: {cache.get(name)}", soft_wrap=True)
 
 
 @cli.command()
