@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 16 · The comparison
 #
-# **Question.** Did transfer pay: against not transferring, with the same labels, at the same cost?
+# **Question.** Did transfer pay, against not transferring, with the same labels and at the same cost?
 #
 # **You will** drag the number of labels until transfer stops paying, build one interval from ten dots, count the
 # labels and the operations that were saved, and find out when a pretraining is repaid.
@@ -171,6 +171,7 @@ a, b = (scores(store, name, labels) for name in rivals)
 _, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharey=True)
 left.errorbar(rivals[::-1], [b.mean(), a.mean()], [b.std(ddof=1), a.std(ddof=1)], fmt="ks", capsize=8)
 left.set(title="mean and spread", ylabel="test accuracy", xlim=(-0.5, 1.5))
+left.spines[["top", "right"]].set_visible(False)
 ax = plots.paired_dots(a, b, rivals, right, ylabel="")
 
 # %% [markdown]
@@ -296,8 +297,9 @@ lines = [f"| {row.claim.text} | **{row.verdict}** | {row.effect} |" for row in r
 Markdown("\n".join(["| claim | verdict | measured |", "|---|---|---|", *lines]))
 
 # %% [markdown]
-# Did transfer pay? There is no answer in one word. There is one for each plan and each number of labels, and whoever shows you a
-# single pair of bars has chosen both for you.
+# Look at the famous advice in the middle: that a frozen core beats moving everything, one *{{claim 5}}* here; to move only the top
+# does beat it, with the very fewest labels. And did transfer pay? There is no answer in one word. There is one for each plan and
+# each number of labels, and whoever shows you a single pair of bars has chosen both for you.
 #
 # ## When this fails
 #
