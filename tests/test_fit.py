@@ -116,6 +116,14 @@ def test_dropout_in_the_pool_is_of_one_fit_only():
     assert not {id(m) for m in done.model.modules()} & {id(m) for m in source.pool.modules()}
 
 
+def test_the_accelerator_of_the_machine_is_left_alone(monkeypatch):
+    """fastai would move the model to its default device; a number must not depend on what that is."""
+    for module in ("fastai.learner", "fastai.callback.core"):
+        monkeypatch.setattr(f"{module}.default_device", lambda *args: torch.device("meta"))
+    done = fit(*tiny.classifier(), Plan.parse("full"), 2, 0, tiny.QUICK)
+    assert {t.device.type for t in done.model.state_dict().values()} == {"cpu"}
+
+
 # ---- choosing a setting
 
 
