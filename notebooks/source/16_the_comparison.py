@@ -297,9 +297,9 @@ lines = [f"| {row.claim.text} | **{row.verdict}** | {row.effect} |" for row in r
 Markdown("\n".join(["| claim | verdict | measured |", "|---|---|---|", *lines]))
 
 # %% [markdown]
-# Look at the famous advice in the middle: that a frozen core beats moving everything, one *{{claim 5}}* here; to move only the top
-# does beat it, with the very fewest labels. And did transfer pay? There is no answer in one word. There is one for each plan and
-# each number of labels, and whoever shows you a single pair of bars has chosen both for you.
+# Did transfer pay? There is no answer in one word. There is one for each plan and each number of labels, and whoever shows you a
+# single pair of bars has chosen both for you. Even the famous advice *freeze the core when labels are few*, set against moving
+# everything, gets a "{{claim 5}}"; *tune the top* {{claim 5-top}}.
 #
 # ## When this fails
 #
