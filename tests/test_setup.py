@@ -21,7 +21,8 @@ from tools import environment
 from tools.notebooks.style import TAGS
 
 TARGETS = [
-    "help", "install", "run", "test", "test-all", "lab", "notebooks", "records", "claims", "bench", "student", "clean",
+    "help", "install", "run", "test", "test-all", "lab", "notebooks", "records", "claims",
+    "bench", "student", "clean",
 ]  # fmt: skip
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make: absent on Windows")
 
