@@ -42,7 +42,7 @@ Jobs = _option(int, "Processes, one thread each.", min=1)
 Out = _option(Path | None, "Records, a JSON object a line; default build/TASK.jsonl.")
 ReportPath = _option(Path | None, "Report; default beside the records, as .html.")
 Steps = _option(int | None, "Training steps of every descent; default from the recipe.")
-Rates = _option(str | None, "Three learning rates to try, such as 1e-4,3e-4,1e-3.")
+Rates = _option(str | None, "Three learning rates, such as 1e-4,3e-4,1e-3; below 5 labels the middle one.")
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
 
 
@@ -97,7 +97,8 @@ def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, 
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     if rates is not None:
-        recipe = replace(recipe, rates=tuple(_numbers(rates, float, "--rates")))
+        probes = tuple(pair for pair in recipe.fixed if pair[0] in ("pixels", "frozen"))
+        recipe = replace(recipe, rates=tuple(_numbers(rates, float, "--rates")), fixed=probes)
     if folder is not None:
         task = f"folder:{folder.resolve()}" + (f"|{groups.resolve()}" if groups else "")
     names = tuple(name.strip() for name in plans.split(",") if name.strip())
