@@ -387,7 +387,10 @@ def test_no_batch_of_one_and_enough_steps(items, batch, steps, epochs):
     assert items - size * (batches - 1) >= 2, "batch norm cannot learn from a single item"
     assert passes >= epochs and passes * batches >= steps
     assert (passes - 1) * batches < steps or passes == epochs, "nor more than asked for"
-    assert size <= batch + 1 or items < 2 * batch
+    even = math.ceil(items / math.ceil(items / batch))
+    assert even <= batch and all(items % smaller == 1 for smaller in range(even, size)), (
+        "no larger than needed"
+    )
 
 
 def test_sizes_of_batches_are_even():
