@@ -1,5 +1,7 @@
 """Known architectures come apart into stages that compute the same, and every plan runs on them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import timm
@@ -24,6 +26,15 @@ MODELS = {
     "timm:vit_tiny_patch16_224": (224, ["embed", *(f"block{i}" for i in range(1, 13))]),
     "torchvision:resnet18": (64, ["stem", "layer1", "layer2", "layer3", "layer4"]),
     "torchvision:mobilenet_v2": (64, [f"block{i}" for i in range(1, 20)]),
+    "timm:tf_efficientnet_lite0": (64, ["stem", *(f"block{i}" for i in range(1, 8)), "conv_head"]),
+    "timm:mobilenetv3_small_100": (64, ["stem", *(f"block{i}" for i in range(1, 7)), "conv_head"]),
+    "timm:convnext_tiny": (64, ["stem", *(f"stage{i}" for i in range(1, 5))]),
+    "timm:swin_tiny_patch4_window7_224": (224, ["stem", *(f"layer{i}" for i in range(1, 5))]),
+    "torchvision:efficientnet_b0": (64, [f"block{i}" for i in range(1, 10)]),
+    "torchvision:mobilenet_v3_small": (64, [*(f"block{i}" for i in range(1, 14)), "hidden"]),
+    "torchvision:convnext_tiny": (64, [f"block{i}" for i in range(1, 6)]),
+    "torchvision:swin_t": (64, [f"block{i}" for i in range(1, 6)]),
+    "timm:densenet121": (64, [f"block{i}" for i in range(1, 6)]),
 }
 # what the plans run on: small inputs; a VGG16 of 553 MB would need four times that to be trained
 TRAINED = {
@@ -33,22 +44,30 @@ TRAINED = {
     "timm:vit_tiny_patch16_224,img_size=32": 32,
     "torchvision:resnet18": 32,
     "torchvision:mobilenet_v2": 32,
+    "timm:tf_efficientnet_lite0": 32,
+    "timm:mobilenetv3_small_050": 32,
+    "timm:convnext_atto,conv_mlp=false": 32,
+    "timm:swin_tiny_patch4_window7_224,img_size=32,embed_dim=24": 32,
+    "torchvision:mobilenet_v3_small": 32,
 }
+LARGE = ("torchvision:efficientnet_b0", "torchvision:convnext_tiny", "torchvision:swin_t")
 TWO_STEPS = Recipe(steps=2, epochs=1, batch=4, rates=(1e-3,), strengths=(1.0,), baselines=("1-nn",))
 
 
 def create(spec: str) -> nn.Module:
     """The library's model; weights cheaply drawn, and statistics as if it had been trained."""
     library, name = spec.split(":")
+    make = timm.create_model if library == "timm" else partial(torchvision.models.get_model, weights=None)
     with torch.device("meta"):
-        model = (
-            timm.create_model(name) if library == "timm" else torchvision.models.get_model(name, weights=None)
-        )
-    model.to_empty(device="cpu")
+        model = make(name)
+    learnt = {key for key, _ in model.named_parameters()}
+    tables = [k for k, _ in model.named_buffers() if not k.endswith(("_mean", "_var", "_tracked"))]
+    # what a transformer looks up (places, masks) no random number may replace
+    model = make(name) if tables else model.to_empty(device="cpu")
     numbers = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for key, tensor in model.state_dict().items():
-            if tensor.is_floating_point():
+            if key in learnt or key.endswith(("running_mean", "running_var")):
                 positive = key.endswith("running_var")
                 bound = 1.7 / max(1, tensor[0].numel()) ** 0.5 if tensor.ndim > 1 else 0.5
                 tensor.uniform_(0.5 if positive else -bound, 1.5 if positive else bound, generator=numbers)
@@ -70,7 +89,8 @@ def test_a_model_and_its_stages_compute_the_same(spec):
     assert not any(True for _ in pool.parameters()), "the pooling learns nothing"
     ours = {id(p) for p in chain.parameters()}
     assert ours == {id(p) for p in model.parameters()}, "every tensor of the model is somewhere in the chain"
-    assert all(any(True for _ in stage.parameters()) for stage in chain.stages.values())
+    layers = {name: any(p.ndim > 1 for p in stage.parameters()) for name, stage in chain.stages.items()}
+    assert all(layers.values()), "a norm alone is no stage"
     assert chain.names == names
 
 
@@ -109,10 +129,9 @@ def noise() -> Task:
     return Task("noise", classification(2), *sides, ("a", "b"))
 
 
-@pytest.fixture(scope="module", params=TRAINED)
+@pytest.fixture(scope="module", params=[*TRAINED, *(pytest.param(s, marks=pytest.mark.slow) for s in LARGE)])
 def source(request) -> Backbone:
-    spec = request.param
-    return backbones.load(f"{spec},size={TRAINED[spec]},pretrained=false")
+    return backbones.load(f"{request.param},size={TRAINED.get(request.param, 32)},pretrained=false")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tlkit.errors import UserError
 
 _CONTAINERS = {"blocks": "block", "stages": "stage", "layers": "layer", "features": "block"}
 _EMBED = ("patch_embed", "pos_drop", "patch_drop", "norm_pre")
-_JOINS = ("bn", "norm", "act", "relu", "maxpool", "pos_drop", "patch_drop", "final_conv", "layernorm")
+_JOINS = ("act", "relu", "final_conv")
 
 
 class _Embed(nn.Module):
@@ -90,16 +90,28 @@ def _pieces(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         elif name == "features" and sum(isinstance(m, nn.MaxPool2d) for m in child) > 1:
             yield from _cut_at_pools(child)
         elif name in _CONTAINERS and isinstance(child, nn.Sequential):
-            yield from ((f"{_CONTAINERS[name]}{i}", m) for i, m in enumerate(child, 1))
+            yield from _open_container(child, _CONTAINERS[name])
         elif isinstance(child, nn.Sequential) and name in ("classifier", "heads", "head"):
             yield from _open_classifier(child)
         elif isinstance(getattr(child, "fc", None), nn.Linear):
             body = copy.copy(child)
             body._modules = {**child._modules, "fc": nn.Identity()}
-            yield "pool", body
+            yield ("pool" if _bare(body) else "hidden"), body
             yield "fc", child.fc
         else:
             yield name, child
+
+
+def _open_container(container: nn.Sequential, word: str) -> Iterator[tuple[str, nn.Module]]:
+    """Its modules, numbered; a single layer between blocks goes with what it feeds: it changes resolution."""
+    modules, group, number = list(container), [], 0
+    layers = [sum(p.ndim > 1 for p in module.parameters()) for module in modules]
+    for i, module in enumerate(modules):
+        group.append(module)
+        if i == 0 or layers[i] != 1 or max(layers[i + 1 : i + 2], default=0) <= 1:
+            number += not _only_norms(module)
+            yield f"{word}{number}", group[0] if len(group) == 1 else nn.Sequential(*group)
+            group = []
 
 
 def _cut_at_pools(features: nn.Sequential) -> Iterator[tuple[str, nn.Module]]:
@@ -120,7 +132,7 @@ def _open_classifier(child: nn.Sequential) -> Iterator[tuple[str, nn.Module]]:
         yield "classifier", child
         return
     front = modules[:last]
-    yield ("hidden" if any(True for m in front for _ in m.parameters()) else "pool"), nn.Sequential(*front)
+    yield ("pool" if all(map(_bare, front)) else "hidden"), nn.Sequential(*front)
     yield "fc", modules[last]
 
 
@@ -135,32 +147,39 @@ def _tails(model: nn.Module) -> Iterator[nn.Module]:
     yield _ReluPool()
 
 
-def _stage_name(name: str, first: bool) -> str:
-    if first and name.startswith(("conv", "patch")):
-        return "stem"
-    return "norm" if name == "pool" else name
+def _bare(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is None
+
+
+def _only_norms(module: nn.Module) -> bool:
+    """Whether nothing but norms has parameters in it, or nothing at all."""
+    learning = (m for m in module.modules() if next(m.parameters(recurse=False), None) is not None)
+    return all("norm" in type(m).__name__.lower() for m in learning)
 
 
 def _assemble(pieces: list[tuple[str, nn.Module]], tail: nn.Module) -> tuple[Chain, nn.Module]:
-    """Group pieces into stages: what has no parameters, and norms, join the stage in front of them."""
+    """Group pieces into stages: what has no parameters, and norms, join the stage in front of them.
+
+    A norm behind the pooling takes the pooling with it: nothing in the pool that is returned may learn.
+    """
     stages: dict[str, list[nn.Module]] = {}
     pooling: list[nn.Module] = []
     fc: nn.Module = nn.Identity()
     for name, module in pieces:
-        bare = not any(True for _ in module.parameters())
+        bare = _bare(module)
         if name == "fc":
             fc = module
-        elif "pool" in name and name != "maxpool" and bare:
+        elif bare and (pooling or not stages or ("pool" in name and name != "maxpool")):
             pooling.append(module)
+        elif stages and (_only_norms(module) or name.startswith(_JOINS)):
+            stages[next(reversed(stages))] += [*pooling, module]
+            pooling = []
         elif name == "hidden":
             stages[name] = [*pooling, tail, module]
             pooling, tail = [], nn.Identity()
-        elif stages and not pooling and (bare or name.startswith(_JOINS)):
-            stages[next(reversed(stages))].append(module)
-        elif bare:
-            pooling.append(module)
         else:
-            stages[_stage_name(name, first=not stages)] = [*pooling, module]
+            first = not stages and name.startswith(("conv", "patch"))
+            stages["stem" if first else name] = [*pooling, module]
             pooling = []
     named = {n: m[0] if len(m) == 1 else nn.Sequential(*m) for n, m in stages.items()}
     pool = nn.Sequential(*pooling, tail)
