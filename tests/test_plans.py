@@ -1,6 +1,7 @@
 """The vocabulary of plans, and that the audit sees what moved."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import tiny
@@ -15,7 +16,10 @@ from tlkit.errors import UserError
 from tlkit.fit import descend, fit
 from tlkit.plans import NotFrozen, Plan, audit
 
-NAMES = ["pixels", "scratch", "frozen", "last-1", "last-3", "full", "lp-ft", "block:mid", "block:layer_2"]
+NAMES = [
+    "pixels", "scratch", "frozen", "select", "last-1", "last-3", "full", "lp-ft", "gradual", "block:mid",
+    "block:layer_2", "norm", "bias",
+]  # fmt: skip
 STAGES = ["stem", "a", "b", "c"]
 
 
@@ -32,7 +36,8 @@ def test_a_plan_is_its_string(text):
 
 
 wheres = st.one_of(
-    st.sampled_from([("all", "random"), ("all", "pretrained"), ("all", "probe")]),
+    st.sampled_from([("all", "random"), ("all", "pretrained"), ("all", "probe"), ("norm",), ("bias",)]),
+    st.just(("all", "pretrained", "gradual")),
     st.integers(1, 10**6).map(lambda k: (f"last-{k}", "pretrained")),
     st.from_regex(r"\A\w+\Z").map(lambda name: (f"block:{name}", "pretrained")),
 )
@@ -86,7 +91,16 @@ def test_a_modifier_that_says_nothing_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "parts", [("all", "none"), ("head", "random"), ("last-1", "probe"), ("block:a", "random")]
+    "parts",
+    [
+        ("all", "none"),
+        ("head", "random"),
+        ("last-1", "probe"),
+        ("block:a", "random"),
+        ("norm", "random"),
+        ("all", "random", "gradual"),
+        ("last-1", "pretrained", "gradual"),
+    ],
 )
 def test_a_plan_without_a_name_cannot_be_made(parts):
     with pytest.raises(UserError, match="unknown plan"):
@@ -104,6 +118,10 @@ def test_a_plan_without_a_name_cannot_be_made(parts):
         ("full", STAGES, 0),
         ("scratch", STAGES, 0),
         ("lp-ft", STAGES, 0),
+        ("select", [], 4),
+        ("gradual", STAGES, 0),
+        ("norm", STAGES, 0),
+        ("bias", STAGES, 0),
         ("block:stem", ["stem"], 0),
         ("block:b", ["b"], 2),
     ],
@@ -120,15 +138,31 @@ def test_stages_that_are_not_there_are_refused():
         Plan.parse("block:stam").tuned(STAGES)
 
 
-@pytest.mark.parametrize("text", [*tiny.PLANS, "last-2@decay=0.5"])
+def expected(chain, plan):
+    """(names of the tensors that may move, modules in train mode), told by hand."""
+    if plan.where == "norm":
+        norms = [stage[1] for stage in chain.stages.values()]
+        parts = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+        return {f"stages.{s}.1.{part}" for s in chain.names for part in parts}, norms
+    if plan.where == "bias":
+        return {f"stages.{s}.{i}.bias" for s in chain.names for i in (0, 1)}, []
+    tuned = [f"stages.{name}." for name in plan.tuned(chain.names)]
+    names = {n for n in chain.state_dict() if n.startswith(tuple(tuned))}
+    return names, [m for name in plan.tuned(chain.names) for m in chain.stages[name].modules()]
+
+
+@pytest.mark.parametrize("text", [*tiny.PLANS, "last-2@decay=0.5", "norm@decay=0.5"])
 def test_gradients_modes_and_groups_say_the_same(chain, text):
     plan = Plan.parse(text)
     plans.set_modes(plans.freeze(chain, plan), plan)
-    free = {*plan.tuned(chain.names), "head"}
-    modules = {**chain.stages, "head": chain.head}
-    for name, module in modules.items():
-        assert all(p.requires_grad == (name in free) for p in module.parameters())
-        assert all(m.training == (name in free) for m in module.modules())
+    names, training = expected(chain, plan)
+    free = names | {n for n in chain.state_dict() if n.startswith("head.")}
+    assert plans.movable(chain, plan) == free
+    assert {n for n, p in chain.named_parameters() if p.requires_grad} == free & dict(
+        chain.named_parameters()
+    ).keys()
+    assert {m for stage in chain.stages.values() for m in stage.modules() if m.training} == set(training)
+    assert all(m.training for m in chain.head.modules())
     groups, rates = plans.groups(chain, plan, 0.1)
     grouped = {id(p) for group in groups for p in group}
     assert grouped == {id(p) for p in chain.parameters() if p.requires_grad}
@@ -204,8 +238,8 @@ def test_a_stage_without_tensors_counts_where_it_is_named():
     )
     states = moved(chain, lambda c: c.stages["stem"].weight.add_(1))
     with pytest.raises(NotFrozen, match=r"stages\.stem\.weight"):
-        audit(*states, Plan.parse("last-2"), stages=chain.names)
-    assert audit(*states, Plan.parse("last-2")).ok, "without the names the chain seems to be two stages long"
+        audit(*states, Plan.parse("last-2"), free=plans.movable(chain, Plan.parse("last-2")))
+    assert audit(*states, Plan.parse("last-2")).ok, "without the model the chain seems to be two stages long"
 
 
 def test_batch_norm_left_in_train_mode_is_caught(monkeypatch):
@@ -228,6 +262,46 @@ def test_batch_norm_in_train_mode_by_hand(chain):
     assert len(found.guilty) == 9
     plans.set_modes(chain, plan)
     assert audit(*moved(chain, lambda c: c(torch.rand(4, 1, 8, 8))), plan).moved == {}
+
+
+def test_norm_and_bias_are_audited_tensor_by_tensor(chain):
+    norm, bias = Plan.parse("norm"), Plan.parse("bias")
+    states = moved(chain, lambda c: c.stages["mid"][1].weight.add_(1))
+    assert audit(*states, norm, free=plans.movable(chain, norm)).ok
+    with pytest.raises(NotFrozen, match=r"bias: 1 tensors moved.*stages\.mid\.1\.weight"):
+        audit(*states, bias, free=plans.movable(chain, bias))
+    states = moved(chain, lambda c: c.stages["mid"][1].running_mean.add_(1))
+    with pytest.raises(NotFrozen, match=r"running_mean"):
+        audit(*states, bias, free=plans.movable(chain, bias))
+    with pytest.raises(UserError, match=r"free=plans\.movable"):
+        audit(*states, norm)
+
+
+def test_a_plan_that_finds_nothing_to_move_is_refused():
+    bare = Chain({"stem": nn.Conv2d(1, 2, 1, bias=False)}, nn.Linear(2, 2))
+    for text in ("norm", "bias"):
+        with pytest.raises(UserError, match=f"plan {text}: this backbone has no {text} to move"):
+            plans.freeze(bare, Plan.parse(text))
+
+
+def test_the_phases_of_gradual_thaw_from_the_head():
+    phases = Plan.parse("gradual@decay=0.5").phases(STAGES)
+    assert [str(p) for p in phases] == [
+        "frozen",
+        *(f"last-{k}@decay=0.5" for k in (1, 2, 3)),
+        "full@decay=0.5",
+    ]
+    assert Plan.parse("full").phases(STAGES) == [Plan.parse("full")]
+
+
+def test_gradual_takes_as_many_steps_as_full_and_moves_the_stem_least():
+    task, backbone = tiny.classifier()
+    recipe = replace(tiny.QUICK, steps=32, epochs=1)
+    full, gradual = (fit(task, backbone, Plan.parse(p), 2, 0, recipe) for p in ("full", "gradual"))
+    assert len(full.losses) == len(gradual.losses) == 32
+    assert gradual.detail["flops_suffix"] < full.detail["flops_suffix"]
+    change = [max(v for n, v in f.audit.moved.items() if "stem.0" in n) for f in (full, gradual)]
+    assert change[1] < change[0]
 
 
 def test_a_frozen_tensor_in_the_optimiser_is_caught(monkeypatch, chain):

@@ -161,6 +161,13 @@ def test_flames_are_on_what_moves(plan, burning):
     assert len(ax.lines) == arms
 
 
+def test_a_stage_that_moves_in_part_has_a_small_snowflake_beside_its_flame():
+    ax = plots.chain(STAGES, "norm")
+    assert len(ax.lines) == 18 * 4, "every stage, not the head"
+    assert "every norm layer" in ax.get_title(loc="left")
+    assert "one stage after the other" in plots.chain(STAGES, "gradual").get_title(loc="left")
+
+
 def test_a_random_start_is_dashed():
     def dashed(plan):
         boxes = [p for p in plots.chain(STAGES, plan).patches if type(p).__name__ == "FancyBboxPatch"]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from tlkit.errors import UserError
-from tlkit.simulate import ALPHABETS, FONTS, LOOKALIKES, SIBLINGS, _faces, _ink, glyphs
+from tlkit.simulate import ALPHABETS, FONTS, LOOKALIKES, SIBLINGS, TEXTURES, glyphs, textures
+from tlkit.simulate.glyphs import _faces, _ink
 
 
 @pytest.mark.parametrize("name", ALPHABETS)
@@ -166,3 +167,28 @@ def test_more_glyphs_than_are_drawn_at_once():
 def test_bad_requests_are_named(arguments, says):
     with pytest.raises(UserError, match=says):
         glyphs(*arguments)
+
+
+def test_textures_are_balanced_repeatable_and_in_range():
+    images, labels = textures(6, seed=1)
+    assert images.shape == (60, 1, 8, 8) and images.dtype == np.float32
+    assert images.min() >= 0 and images.max() <= 1
+    assert np.bincount(labels).tolist() == [6] * len(TEXTURES)
+    assert np.array_equal(images, textures(6, seed=1)[0])
+    assert not np.array_equal(images, textures(6, seed=2)[0])
+    with pytest.raises(UserError, match="n_per_class=0"):
+        textures(0, seed=1)
+
+
+def test_the_class_of_a_texture_lies_in_its_grain_and_not_in_any_place():
+    images, labels = textures(200, seed=0)
+    by_class = [images[labels == k, 0] for k in range(len(TEXTURES))]
+    assert all(abs(mean - 0.5).max() < 0.09 for mean in (part.mean(0) for part in by_class))
+    across = [
+        np.abs(np.diff(part, axis=2)).mean() / np.abs(np.diff(part, axis=1)).mean() for part in by_class
+    ]
+    ratio = dict(zip(TEXTURES, across, strict=True))
+    for fineness in ("coarse", "fine"):
+        assert ratio[f"{fineness} 0°"] > 1.3 and ratio[f"{fineness} 90°"] < 1 / 1.3
+        assert 0.85 < ratio[fineness] < 1.15
+    assert np.abs(np.diff(by_class[4])).mean() > 1.3 * np.abs(np.diff(by_class[0])).mean()

@@ -539,3 +539,15 @@ def test_sets_of_the_registry():
         task = catalogue.load(name)
         assert len(task.classes) == classes and task.set_aside == ()
         assert np.bincount(task.targets).min() >= 10, "ten labels a class are there to be drawn"
+
+
+def test_shifted_digits_are_the_digits_with_other_test_pictures():
+    plain, shifted = (catalogue.load(name) for name in ("digits", "digits-shifted"))
+    assert torch.equal(plain.train.inputs, shifted.train.inputs)
+    assert np.array_equal(plain.targets, shifted.targets) and plain.digest != shifted.digest
+    was, now = plain.test.inputs, shifted.test.inputs
+    rolled = torch.stack([was.roll(by, dims=(2, 3)) for by in ((0, 1), (0, -1), (1, 0), (-1, 0))])
+    inner = (..., slice(1, 7), slice(1, 7))
+    apart = (rolled[inner] - now[inner]).abs().mean((2, 3, 4))
+    assert (apart.min(0).values < 0.15).all(), "each is a neighbour's shift away, but for noise"
+    assert (apart.argmin(0).bincount() > 100).all(), "to all four sides"

@@ -18,7 +18,7 @@ from tlkit.recipe import Recipe
 from tlkit.tasks import Items, Objective, Task, classification, regression
 
 STAGES = ("stem", "mid", "top")
-PLANS = ("scratch", "frozen", "last-1", "full", "lp-ft", "block:mid")
+PLANS = ("scratch", "frozen", "last-1", "full", "lp-ft", "gradual", "block:mid", "norm", "bias")
 QUICK = Recipe(steps=4, epochs=1, batch=8, rates=(1e-3, 3e-3, 1e-2))
 WIDTH, WORDS, LENGTH = 8, 7, 6
 

@@ -74,19 +74,14 @@ class Grid:
 
     def check(self) -> None:
         """Raise UserError, before anything runs, for what cannot: too few items, a stage not there."""
-        from tlkit.plans import Plan
+        from tlkit.plans import Plan, refuse_unfit
 
         task, backbone = self.parts
         for labels in self.labels:
             for seed in self.seeds:
                 task.draw(labels, seed)
         for plan in map(Plan.parse, self.plans):
-            if plan.where == "nothing" and task.objective.solver is None:
-                raise UserError(
-                    f"plan {plan} has no baseline for a {task.objective.name} task: leave it out."
-                )
-            if plan.where != "nothing":
-                plan.tuned(backbone.stages)
+            refuse_unfit(plan, task.objective, backbone)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tlkit.backbones import own, pictures
+from tlkit.backbones import depth, own, pictures
 from tlkit.backbones.chain import Chain
 from tlkit.backbones.split import split
 from tlkit.backbones.weights import (
@@ -82,6 +82,11 @@ class Backbone:
         chain.head = nn.Identity()
         return chain
 
+    @property
+    def reads_all(self) -> bool:
+        """Whether the pooled features are those of all stages, stem first."""
+        return "features" in self.blueprint.get("reach", {})
+
     def source_head(self) -> nn.Module:
         """The head the network was trained with, for asking what it still knows of its source task."""
         return copy.deepcopy(self._pristine[0].head)
@@ -95,6 +100,8 @@ def names() -> list[str]:
 def load(spec: str, weights: str | None = None) -> Backbone:
     """The backbone called `spec`: `letters`, `timm:NAME[,key=value]`, `torchvision:NAME[,key=value]`.
 
+    For any of them, `until=STAGE` ends the chain behind a stage, and `features=all` reads every stage, as in
+    `letters,until=block1`.
     `weights`: a .safetensors or .pt file of tensors for a timm or torchvision name; a JSON card of the same
     stem beside it may give `input`, `mean` and `std`. Keys: `size` (pixels a side) and `pretrained` (true or
     false) are ours, the rest goes to the model's constructor. Nothing large is read before a chain is asked
@@ -107,9 +114,17 @@ def load(spec: str, weights: str | None = None) -> Backbone:
 def _load(spec: str, weights: str | None, _stamp: tuple[int, int] | None) -> Backbone:
     library, _, rest = spec.partition(":")
     if library not in ("timm", "torchvision") or not rest:
-        return _own(spec, weights)
+        library, rest = "", spec
     name, *pairs = rest.split(",")
     options = dict(_option(pair, spec) for pair in pairs)
+    reach = {key: options.pop(key) for key in depth.KEYS if key in options}
+    if not library:
+        return depth.reaching(_own(name, weights, options), reach)
+    plain = ",".join([name, *(pair for pair in pairs if pair.partition("=")[0] not in reach)])
+    return depth.reaching(_library(f"{library}:{plain}", library, name, options, weights), reach)
+
+
+def _library(spec: str, library: str, name: str, options: dict, weights: str | None) -> Backbone:
     card = read_card(weights)
     for pair in re.findall(r"\b[a-z]\w*=\w+", str(card.get("arch", ""))):
         key, value = _option(pair, spec)
@@ -125,15 +140,18 @@ def _load(spec: str, weights: str | None, _stamp: tuple[int, int] | None) -> Bac
 
 def from_blueprint(blueprint: dict) -> Backbone:
     """The same architecture and input transform with untrained weights, for a saved model to be put into."""
+    reach = blueprint.get("reach", {})
     if "own" in blueprint:
-        return _own(blueprint["own"], None)
+        return depth.reaching(_own(blueprint["own"], None, {}), reach)
     library, name, options = (blueprint[key] for key in ("library", "name", "options"))
     view = pictures.View(**blueprint["view"])
     build = partial(_build, library, name, options, None, False, view.size)
-    return Backbone(name, "untrained", build, view, str(view), {}, blueprint)
+    return depth.reaching(Backbone(name, "untrained", build, view, str(view), {}, blueprint), reach)
 
 
-def _own(name: str, weights: str | None) -> Backbone:
+def _own(name: str, weights: str | None, options: dict) -> Backbone:
+    if options:
+        raise unknown(f"key of backbone {name}", next(iter(options)), depth.KEYS)
     path = data_dir() / "backbones" / f"{name}.safetensors"
     if weights:
         raise UserError(

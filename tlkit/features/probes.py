@@ -34,16 +34,31 @@ def last_linear(head: nn.Module) -> nn.Linear:
 
 
 def probe(
-    features: np.ndarray, targets: np.ndarray, strength: float, outputs: int, solver: str = "logistic"
+    features: np.ndarray,
+    targets: np.ndarray,
+    strength: float,
+    outputs: int,
+    solver: str = "logistic",
+    keep: int | None = None,
 ) -> Probe:
     """The best linear head on N x D features, found by a convex solver, not by steps.
 
     Features are centred and divided by one common scale (their root mean square), so `strength`
     (scikit-learn's C, the inverse of the L2 penalty) means the same for every backbone. "logistic":
     multinomial, `outputs` classes, a class without an example gets the lowest score; "ridge": squared error.
-    Solved in float64. Raises UserError when a logistic probe sees fewer than two classes.
+    Solved in float64. keep: solve on all, then again on so many features, those that move the outputs most by
+    weight and spread (as Head2Toe selects; Evci et al. 2022); the others weigh nothing. Raises UserError when
+    a logistic probe sees fewer than two classes.
     """
     features = np.asarray(features, dtype=np.float64)
+    if keep is not None and keep < features.shape[1]:
+        everything = probe(features, targets, strength, outputs, solver)
+        moves = np.linalg.norm(everything.weight, axis=0) * features.std(0)
+        kept = np.sort(np.argsort(-moves, kind="stable")[:keep])
+        solved = probe(features[:, kept], targets, strength, outputs, solver)
+        weight = np.zeros((len(solved.weight), features.shape[1]), dtype=np.float32)
+        weight[:, kept] = solved.weight
+        return Probe(weight, solved.bias)
     centre = features.mean(0)
     scale = float(np.sqrt(((features - centre) ** 2).mean())) or 1.0
     x = (features - centre) / scale

@@ -60,12 +60,16 @@ def fit(
     """
     began = time.perf_counter()
     job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed), show)
-    settings = recipe.tries(plan, labels, solved=task.objective.solver is not None)
+    settings = recipe.tries(plan, labels, solved=job.solver is not None)
     tried = {setting: job.trial(setting) for setting in settings} if len(settings) > 1 else {}
-    usual = recipe.usual(plan, solved=task.objective.solver is not None)
+    usual = recipe.usual(plan, solved=job.solver is not None)
     best = _best(tried, task.objective.higher_is_better, usual) if tried else settings[0]
     model, predict, losses = job.train(best, job.draw.all)
-    audit = None if model is None else plans.audit(job.before, model.state_dict(), plan, stages=model.names)
+    audit = (
+        None
+        if model is None
+        else plans.audit(job.before, model.state_dict(), plan, free=plans.movable(model, plan))
+    )
     metric = task.objective.metrics[task.objective.metric]
     train = metric(predict(task.train, job.draw.all), np.asarray(task.targets)[job.draw.all])
     evaluation = None

@@ -3,7 +3,8 @@
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from torch.utils._pytree import tree_leaves
 from tlkit import env, features, plans
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain, Suffix
-from tlkit.errors import UserError
 from tlkit.fit.cost import flops
 from tlkit.fit.loop import Diverged, descend
 from tlkit.plans import Plan
@@ -36,6 +36,9 @@ class Job:
     show: bool = False
     before: dict[str, torch.Tensor] = field(default_factory=dict)
     _chain: Chain | None = None
+
+    def __post_init__(self) -> None:
+        plans.refuse_unfit(self.plan, self.task.objective, self.backbone)
 
     def trial(self, setting: str) -> float:
         """Score on the selection split of a fit without it; NaN when it diverged."""
@@ -60,7 +63,8 @@ class Job:
         elif self.plan.start == "probe":
             losses += self._head_alone(chain, rows, targets, self._probe_setting)
         if self.plan.where != "head":
-            losses += self._descend(chain, self.plan, rows, targets, float(setting))
+            for phase in self.phases:
+                losses += self._descend(chain, phase, rows, targets, float(setting))
         return chain, self._predictor(chain), losses
 
     def _start(self) -> Chain:
@@ -68,7 +72,7 @@ class Job:
         features_seen = features.example(self._end, self.task.train)
         if (
             self.plan.where != "head" or self._chain is None
-        ):  # under a probe nothing else moves: one copy will do
+        ):  # under a probe one copy will do: none else moves
             env.seed_everything(self.seed)
             self._chain = self.backbone.fresh("random" if self.plan.start == "random" else "pretrained")
         env.seed_everything(self.seed)
@@ -77,12 +81,12 @@ class Job:
 
     def _head_alone(self, chain: Chain, rows: np.ndarray, targets: np.ndarray, setting: float) -> list[float]:
         """A solved probe (setting: its strength) or, where none can be, the head's descent (its rate)."""
-        solver = self.task.objective.solver
-        if solver is None:
+        if self.solver is None:
             return self._descend(chain, Plan("head"), rows, targets, setting)
         pooled = features.activations(self._pooled, self.task.train, rows).numpy()
         outputs = features.last_linear(chain.head).out_features
-        features.probe(pooled, targets, setting, outputs, solver).into(chain.head)
+        keep = self._last_width if self.plan.start == "selected" else None
+        features.probe(pooled, targets, setting, outputs, self.solver, keep).into(chain.head)
         plans.freeze(chain, self.plan)
         return []
 
@@ -91,15 +95,11 @@ class Job:
     ) -> list[float]:
         at, objective = features.Cut(self.backbone, plan.cut(self.backbone.stages)), self.task.objective
         inputs, wanted = features.activations(at, self.task.train, rows), torch.as_tensor(targets)
-        how = objective.loss, rate, self.recipe, self.seed, self.show, objective.collate
+        how = objective.loss, rate, self._part, self.seed, self.show, objective.collate
         return descend(chain, plan, inputs, wanted, *how)
 
     def _pixels(self, setting: str, rows: np.ndarray, targets: np.ndarray) -> Predict:
         x, objective = features.pixels(self.task.train, rows), self.task.objective
-        if objective.solver is None:
-            raise UserError(
-                f"plan pixels has no baseline for a {objective.name} task: leave it out of --plans."
-            )
         if setting.endswith("-nn"):
             from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
@@ -131,15 +131,30 @@ class Job:
 
     def _behind(self, chain: Chain) -> tuple[features.Cut, torch.nn.Module]:
         """Where kept activations are read, and what is left to run: a probe needs only the pooled vector."""
-        if self.plan.where == "head" and self.task.objective.solver:
+        if self.plan.where == "head" and self.solver:
             return self._pooled, chain.head[1:]
         return self._cut, Suffix(chain, self._cut.cut)
 
     @property
+    def solver(self) -> str | None:
+        """How the task's probe is solved; None where it descends, by nature or by the recipe."""
+        return self.task.objective.solver if self.recipe.solve else None
+
+    @property
+    def phases(self) -> list[Plan]:
+        return self.plan.phases(self.backbone.stages)
+
+    @property
+    def _part(self) -> Recipe:
+        """The recipe of one phase: all phases together take as many steps as a plan at once."""
+        n = len(self.phases)
+        steps, epochs = (math.ceil(whole / n) for whole in (self.recipe.steps, self.recipe.epochs))
+        return replace(self.recipe, steps=steps, epochs=epochs)
+
+    @property
     def _probe_setting(self) -> float:
         """Strength (or rate) of the probe that LP-FT starts from: that of `frozen` below 5 labels."""
-        solved = self.task.objective.solver is not None
-        return float(self.recipe.tries(Plan("head"), labels=1, solved=solved)[0])
+        return float(self.recipe.tries(Plan("head"), labels=1, solved=self.solver is not None)[0])
 
     @property
     def _cut(self) -> features.Cut:
@@ -148,6 +163,11 @@ class Job:
     @property
     def _end(self) -> features.Cut:
         return features.Cut(self.backbone, len(self.backbone.stages))
+
+    @property
+    def _last_width(self) -> int:
+        """How many features the last stage gives, where those of all stages are read."""
+        return tree_leaves(features.example(self._end, self.task.train))[-1].shape[1]
 
     @property
     def _pooled(self) -> features.Cut:
@@ -162,7 +182,7 @@ class Job:
         flops_prefix: the frozen stages once for every labelled item; flops_suffix: every pass of every try.
         """
         counts = {"fit": len(self.draw.fit), "select": len(self.draw.select), "test": len(self.task.test)}
-        descends = model is not None and (self.plan.where != "head" or self.task.objective.solver is None)
+        descends = model is not None and (self.plan.where != "head" or self.solver is None)
         epochs, seen = self._passes(tries) if descends else (0, 0)
         found = {
             "setting": setting,
@@ -173,10 +193,9 @@ class Job:
         }
         if model is None:
             return found | {"trained_parameters": 0, "flops_prefix": 0, "flops_suffix": 0}
-        at_cut, raw = (
-            features.example(at, self.task.train) for at in (self._cut, features.Cut(self.backbone, 0))
+        prefix, suffix = (
+            sum(parts) for parts in zip(*map(partial(self._flops, model), self.phases), strict=True)
         )
-        prefix, suffix = flops(self.backbone, model, self.plan, at_cut, raw)
         return found | {
             "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "parameters": sum(p.numel() for p in model.parameters()),
@@ -184,11 +203,16 @@ class Job:
             "moved": len(audit.moved),
             "still": len(audit.still),
             "flops_prefix": prefix * len(self.draw.all),
-            "flops_suffix": suffix * seen,
+            "flops_suffix": suffix * seen // len(self.phases),
         }
 
     def _passes(self, tries: int) -> tuple[int, int]:
         """(epochs of the final training, items through the suffix over all tries, with repetition)."""
-        epochs, _ = self.recipe.schedule(len(self.draw.all))
-        trials = tries * self.recipe.schedule(len(self.draw.fit))[0] * len(self.draw.fit) if tries > 1 else 0
-        return epochs, epochs * len(self.draw.all) + trials
+        epochs, trial = (
+            len(self.phases) * self._part.schedule(len(rows))[0] for rows in (self.draw.all, self.draw.fit)
+        )
+        return epochs, epochs * len(self.draw.all) + (tries * trial * len(self.draw.fit) if tries > 1 else 0)
+
+    def _flops(self, model: Chain, phase: Plan) -> tuple[int, int]:
+        cuts = features.Cut(self.backbone, phase.cut(self.backbone.stages)), features.Cut(self.backbone, 0)
+        return flops(self.backbone, model, phase, *(features.example(at, self.task.train) for at in cuts))

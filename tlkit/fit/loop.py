@@ -117,7 +117,7 @@ def descend(
 
 
 def _refuse_single(chain: Chain, plan: Plan, size: int) -> None:
-    modules = (m for name in plan.tuned(chain.names) for m in chain.stages[name].modules())
+    modules = (m for part in plans.learners(chain, plan) for m in part.modules())
     if size == 1 and any(isinstance(m, _BatchNorm) for m in modules):
         raise UserError(
             f"plan {plan} has batch norm to train, which one item cannot teach: give more --labels."

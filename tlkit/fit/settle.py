@@ -6,6 +6,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_leaves, tree_map
 
+from tlkit import plans
 from tlkit.backbones.chain import Chain, Suffix
 from tlkit.plans import Plan
 
@@ -20,8 +21,8 @@ def settle(chain: Chain, plan: Plan, inputs: Any, size: int, seed: int) -> None:
     inputs: activations at the plan's cut, a pytree of N x ...; size: items in a batch, as in training. The
     chain is in eval mode afterwards.
     """
-    stages = (chain.stages[name] for name in plan.tuned(chain.names))
-    norms = [m for s in stages for m in s.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    inside = (m for part in plans.learners(chain, plan) for m in part.modules())
+    norms = [m for m in inside if isinstance(m, _BatchNorm) and m.track_running_stats]
     chain.eval()
     if not norms:
         return

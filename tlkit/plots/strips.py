@@ -32,6 +32,8 @@ def chain(stages: Sequence[str], plan: Plan | str, ax: Axes | None = None) -> Ax
     for i, name in enumerate(names):
         fresh = name == "head" or plan.start == "random"
         _box(ax, i, name, name in moving, fresh, used=plan.where != "nothing")
+        if name != "head" and plan.where in ("norm", "bias"):
+            _snowflake(ax, i - 0.2, 0.82, 0.11)  # most of the stage stands still
         if i:
             ax.annotate("", (i - 0.4, 0.5), (i - 0.6, 0.5), arrowprops={"arrowstyle": "-|>", "color": INK})
     ax.set_title(f"{plan}: {_said(plan)}", loc="left")
@@ -43,12 +45,22 @@ def chain(stages: Sequence[str], plan: Plan | str, ax: Axes | None = None) -> Ax
 def _said(plan: Plan) -> str:
     if plan.where == "nothing":
         return "no network at all"
-    parts = {"head": "only the new head moves", "all": "everything moves"}
+    parts = {
+        "head": "only the new head moves",
+        "all": "everything moves",
+        "norm": "the new head moves, and every norm layer",
+        "bias": "the new head moves, and every bias",
+    }
     text = parts.get(plan.where, "the new head and the stages on fire move")
-    starts = {"random": ", from a random start", "probe": ", the head after a probe has been solved"}
+    starts = {
+        "random": ", from a random start",
+        "probe": ", the head after a probe has been solved",
+        "selected": ", on selected features",
+    }
     return (
         text
         + starts.get(plan.start, "")
+        + (", one stage after the other" if plan.schedule == "gradual" else "")
         + (f", rates fall by {plan.decay:g} a stage" if plan.decay < 1 else "")
     )
 

@@ -1,4 +1,4 @@
-"""Procedural families: glyphs, printed characters bent, thickened and blurred until they look written.
+"""Glyphs: printed characters bent, thickened and blurred until they look written.
 
 A character is kept once per font as a signed distance field (how far inside the ink a point lies), so that
 one lookup per output point gives rotation, shear, scale, elastic bending and any stroke width at once. The

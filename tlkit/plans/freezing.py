@@ -1,0 +1,90 @@
+"""Which tensors of a chain may move under a plan, and how the others are held still."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from tlkit.backbones.chain import Chain
+from tlkit.errors import UserError
+from tlkit.plans.auditing import NotFrozen
+from tlkit.plans.vocabulary import Plan
+
+NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)  # the first: batch and instance norms
+
+
+def learners(model: Chain, plan: Plan) -> list[nn.Module]:
+    """The modules a plan puts into train mode: whole stages, or their norm layers alone, and the head."""
+    tuned = [model.stages[name] for name in plan.tuned(model.names)]
+    if plan.where == "bias":
+        tuned = []  # a bias may move while its layer stays in eval mode
+    elif plan.where == "norm":
+        tuned = [m for stage in tuned for m in stage.modules() if isinstance(m, NORMS)]
+    return tuned if plan.where == "nothing" else [*tuned, model.head]
+
+
+def movable(model: Chain, plan: Plan) -> set[str]:
+    """The names of all tensors, weights and buffers, that may move. UserError where a plan finds none."""
+    inside = {id(t) for m in learners(model, plan) for t in (*m.parameters(), *m.buffers())}
+    tensors = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers()])
+    free = {name for name, tensor in tensors.items() if id(tensor) in inside}
+    if plan.where == "bias":
+        free |= {name for name, _ in model.named_parameters() if name.endswith(("bias", "_bias"))}
+    if plan.where in ("bias", "norm") and all(name.startswith("head.") for name in free):
+        raise UserError(f"plan {plan}: this backbone has no {plan.where} to move; choose another plan.")
+    return free
+
+
+def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
+    """Raise UserError where a plan cannot be run: no such stage, or no solver for what is to be solved."""
+    if plan.where == "nothing" and objective.solver is None:
+        raise UserError(f"plan {plan} has no baseline for a {objective.name} task: leave it out.")
+    if plan.start == "selected":
+        if objective.solver is None:
+            raise UserError(f"plan {plan} has no probe to solve for a {objective.name} task: leave it out.")
+        if not backbone.reads_all:
+            text = f"{backbone.name},features=all"
+            raise UserError(
+                f"plan {plan} chooses among the features of all stages: name the backbone {text}."
+            )
+    if plan.where != "nothing":
+        plan.tuned(backbone.stages)
+
+
+def freeze(model: Chain, plan: Plan) -> Chain:
+    """Let only what the plan moves, and the head, require gradients; returns the same `model`."""
+    free = movable(model, plan)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in free)
+    return model
+
+
+def set_modes(model: Chain, plan: Plan) -> None:
+    """Train mode for what moves, eval mode for what is frozen: batch-norm statistics and dropout stand still.
+
+    `requires_grad_(False)` alone does not do this: a frozen batch-norm in train mode still moves its running
+    mean.
+    """
+    model.eval()
+    for module in learners(model, plan):
+        module.train()
+
+
+def groups(model: Chain, plan: Plan, rate: float) -> tuple[list[list[nn.Parameter]], list[float]]:
+    """Optimiser groups from stem to head and the rate of each; frozen tensors are in none."""
+    free, depth = movable(model, plan), len(model.names)
+    rows = [(f"stages.{name}.", plan.decay ** (depth - i)) for i, name in enumerate(model.names)]
+    found = []
+    for prefix, factor in [*rows, ("head.", 1.0)]:
+        held = [p for name, p in model.named_parameters() if name in free and name.startswith(prefix)]
+        found += [(held, rate * factor)] if held else []
+    return [parameters for parameters, _ in found], [lr for _, lr in found]
+
+
+def refuse_frozen(model: Chain, plan: Plan, optimised: Iterable[nn.Parameter]) -> None:
+    """Raise NotFrozen if an optimiser holds a parameter that the plan freezes: its decay would move it."""
+    held, free = {id(p) for p in optimised}, movable(model, plan)
+    guilty = [n for n, p in model.named_parameters() if n not in free and id(p) in held]
+    if guilty:
+        raise NotFrozen(f"{plan}: the optimiser holds {len(guilty)} frozen tensors: {', '.join(guilty[:6])}")
