@@ -172,7 +172,7 @@ def workbook_html(run_results: Iterable[RunResult], out: str | Path) -> Path:
         f"{r.number} {_title(r)}": f"{'ran' if r.ok else 'FAILED'} in {r.seconds:.0f} s" for r in results
     }
     facts["in all"] = f"{len(results)} notebooks, {sum(r.seconds for r in results):.0f} s"
-    used = dict.fromkeys(claim.backbone for claim in claims.criteria() if claim.backbone)
+    used = dict.fromkeys(name for claim in claims.criteria() for name in claim.backbone if "," not in name)
     facts |= {f"backbone {name}": _licence(name) for name in used} | _machine()
     return _write(
         out,

@@ -1,40 +1,58 @@
 """Choose the settings used below five labels a class, on sibling tasks, never on a task that is reported.
 
-Every try is kept in data/records/siblings.jsonl; the best setting of each plan goes into data/recipes.json.
+Every try is kept in data/records/siblings*.jsonl; the best setting of each plan goes into data/recipes.json.
 """
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import typer
 from rich.progress import track
 
+from tlkit import cache, study
 from tlkit import recipe as recipes
-from tlkit import study
 from tlkit.env import data_dir
 from tlkit.plans import Plan
 from tlkit.records import Store
 
-TASKS = ("glyphs:greek-a", "glyphs:cyrillic-a", "glyphs:symbols-a")
-PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 LABELS = (1, 2)
+GLYPHS = ("glyphs:greek-a", "glyphs:cyrillic-a", "glyphs:symbols-a")
+PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
+MORE = ("last-2", "last-3", "gradual", "norm", "bias", "select")
+PHOTOS = ("hymenoptera",)
+NARROW = ("weights_vision", "mobilenetv1_025_128.pt")  # of the cache
 
 
-def main(seeds: int = 3, jobs: int = 1, backbone: str = "letters") -> None:
-    """Run every setting of every plan on the sibling tasks, then write the winners."""
-    store = Store(data_dir() / "records" / "siblings.jsonl")
-    base = replace(recipes.default(), fixed=())
-    for task, plan in track([(t, p) for t in TASKS for p in PLANS], "sibling tasks"):
+def grids(kind: str, seeds: tuple[int, ...]) -> Iterator[study.Grid]:
+    """Every setting of every plan on the sibling tasks of "glyphs" or "photos"."""
+    photos = kind == "photos"
+    base = replace(recipes.default(photos), fixed=())
+    weights = str(cache.get(NARROW[0]) / NARROW[1]) if photos else None
+    for plan in PLANS if photos else PLANS + MORE:
+        backbone = (
+            "timm:mobilenetv1_100" if photos else "letters,features=all" if plan == "select" else "letters"
+        )
         for setting in base.grid(Plan.parse(plan)):
             tried = replace(base, fixed=((plan, setting),))
-            study.run(study.Grid(task, backbone, (plan,), LABELS, tuple(range(seeds)), tried), store, jobs)
+            for task in PHOTOS if photos else GLYPHS:
+                yield study.Grid(task, backbone, (plan,), LABELS, seeds, tried, weights)
+
+
+def main(kind: str = "glyphs", seeds: int = 3, jobs: int = 1) -> None:
+    """Run every setting of every plan on the sibling tasks, then write the winners."""
+    store = Store(
+        data_dir() / "records" / ("siblings.jsonl" if kind == "glyphs" else f"siblings_{kind}.jsonl")
+    )
+    for grid in track(list(grids(kind, tuple(range(seeds)))), "sibling tasks"):
+        study.run(grid, store, jobs)
     path = data_dir() / "recipes.json"
     content = json.loads(path.read_text())
-    content["glyphs"]["fixed"] = winners(store)
+    content[kind]["fixed"] = winners(store)
     path.write_text(json.dumps(content, indent=2) + "\n")
-    print(content["glyphs"]["fixed"])
+    print(content[kind]["fixed"])
 
 
 def winners(store: Store) -> dict[str, str]:

@@ -1,14 +1,16 @@
 """Run the full grids whose records the notebooks read; what is finished is never run again."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 from rich.progress import Progress
 
+from tlkit import cache, claims, study
 from tlkit import recipe as recipes
-from tlkit import study
 from tlkit.env import data_dir
+from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
 
@@ -17,9 +19,25 @@ SEEDS = tuple(range(10))
 STEPS = (4, 10, 20, 40, 80, 160)  # even: 50 items make two batches, so that whole epochs give exactly these
 
 
-def grids() -> dict[str, list[Grid]]:
-    """Records file -> the grids in it."""
+SOURCES = ("letters", "letters-s1", "letters-s2")
+STAGES = ("stem", "block1", "block2", "block3")
+DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gradual", "norm", "bias")
+FRESH = tuple(range(10, 20))  # draws that nobody had looked at when the criteria were written
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+PHOTOS = {"16_wildlife": "caltech_wildlife", "16_steel": "neu_steel"}
+
+
+def grids(name: str) -> list[Grid]:
+    """The grids whose records lie in the file `name`."""
     recipe = recipes.default()
+    if name in PHOTOS:
+        weights = str(cache.get("weights_vision") / "mobilenetv1_025_128.pt")
+        network, few = "timm:mobilenetv1_100", (1, 2, 5, 10, 20)
+        return [Grid(PHOTOS[name], network, PLANS, few, SEEDS, recipes.default(photos=True), weights)]
+    if name.startswith("13_"):
+        return list(_places(name.removeprefix("13_"), recipe))
+    if name == "15_rates":
+        return list(_rates(recipe))
     short = [replace(recipe, steps=steps, epochs=1) for steps in STEPS]
     return {
         "16_digits": [Grid("digits", "letters", PLANS, (1, 2, 5, 10, 20, 50), SEEDS, recipe)],
@@ -31,7 +49,32 @@ def grids() -> dict[str, list[Grid]]:
         "11_steps": [
             Grid("digits", "letters", ("scratch", "frozen", "full"), (5,), SEEDS, one) for one in short
         ],
-    }
+        "14_depth": [Grid("digits", "letters", DEPTHS, (1, 5, 20), FRESH, recipe)],
+        "15_shifted": [
+            Grid(
+                "digits-shifted", "letters", ("scratch", "frozen", "full", "lp-ft"), (1, 5, 20), FRESH, recipe
+            )
+        ],
+    }[name]
+
+
+def _rates(recipe: Recipe) -> Iterator[Grid]:
+    """One rate each; the head of `frozen` descends at it too, that from which `lp-ft` starts is solved."""
+    head = tuple((plan, setting) for plan, setting in recipe.fixed if plan == "frozen")
+    for rate in RATES:
+        solved = replace(recipe, rates=(rate,), strengths=(0.1,), baselines=("1-nn",), fixed=head)
+        yield Grid("digits", "letters", ("full", "lp-ft"), (5,), FRESH, solved)
+        walked = replace(solved, solve=False, fixed=())
+        yield Grid("digits", "letters", ("frozen", "last-1", "full"), (5,), FRESH, walked)
+
+
+def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
+    """A probe on the last stage's features, on those of every stage, on all, and on a selection of all."""
+    yield Grid(task, "letters", ("pixels",), (5, 20), SEEDS, recipe)
+    for source in SOURCES:
+        for spec in (source, *(f"{source},until={stage}" for stage in STAGES)):
+            yield Grid(task, spec, ("frozen",), (5, 20), SEEDS, recipe)
+        yield Grid(task, f"{source},features=all", ("frozen", "select"), (5, 20), SEEDS, recipe)
 
 
 def main(
@@ -41,9 +84,8 @@ def main(
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
     """Make data/records/NAME.jsonl."""
-    for name, parts in grids().items():
-        if names and name not in names:
-            continue
+    for name in names or claims.shelf().names:
+        parts = grids(name)
         store = Store(data_dir() / "records" / f"{name}.jsonl")
         with Progress() as bar:
             for grid in parts:

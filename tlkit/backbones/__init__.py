@@ -103,9 +103,10 @@ def load(spec: str, weights: str | None = None) -> Backbone:
     For any of them, `until=STAGE` ends the chain behind a stage, and `features=all` reads every stage, as in
     `letters,until=block1`.
     `weights`: a .safetensors or .pt file of tensors for a timm or torchvision name; a JSON card of the same
-    stem beside it may give `input`, `mean` and `std`. Keys: `size` (pixels a side) and `pretrained` (true or
-    false) are ours, the rest goes to the model's constructor. Nothing large is read before a chain is asked
-    for. Raises UserError for an unknown name, unreadable weights, or weights of another architecture.
+    stem beside it may give `input`, `mean` and `std`. Keys: `size` (pixels a side), `pretrained` (true or
+    false) and `width` (of a MobileNetV1) are ours, the rest goes to the model's constructor. Nothing large is
+    read before a chain is asked for. Raises UserError for an unknown name, unreadable weights, or weights of
+    another architecture.
     """
     return _load(spec, None if weights is None else str(weights), stamp(weights))
 
@@ -126,9 +127,9 @@ def _load(spec: str, weights: str | None, _stamp: tuple[int, int] | None) -> Bac
 
 def _library(spec: str, library: str, name: str, options: dict, weights: str | None) -> Backbone:
     card = read_card(weights)
-    for pair in re.findall(r"\b[a-z]\w*=\w+", str(card.get("arch", ""))):
-        key, value = _option(pair, spec)
-        options.setdefault(key, value)
+    arch = re.sub(r"\bwidth (?=0)", "width=", str(card.get("arch", "")))
+    for pair in re.findall(r"\b[a-z]\w*=[\w.]+", arch):
+        options.setdefault(*_option(pair, spec))
     view = pictures.View.from_card(card, options.pop("size", None), library, name)
     from_hub = bool(options.pop("pretrained", True)) and not weights
     digest = file_digest(weights) if weights else hub_digest(library, name) if from_hub else "untrained"
@@ -187,6 +188,8 @@ def _create(library: str, name: str, options: dict, pretrained: bool) -> nn.Modu
         import timm
 
         known, make = timm.list_models(), partial(timm.create_model, name, pretrained=pretrained, **options)
+        if "width" in options:  # timm names no MobileNetV1 but the full one
+            make = partial(_narrow, name, pretrained, **options)
     else:
         from torchvision import models
 
@@ -207,6 +210,14 @@ def _create(library: str, name: str, options: dict, pretrained: bool) -> nn.Modu
             f"no pretrained weights for {library}:{name} could be fetched ({type(error).__name__}): "
             "go online, unset HF_HUB_OFFLINE, or give a file with --weights."
         ) from error
+
+
+def _narrow(name: str, pretrained: bool, width: float, **options: Any) -> nn.Module:
+    from timm.models import efficientnet
+
+    if name != "mobilenetv1_100" or pretrained:
+        raise ValueError("width goes with mobilenetv1_100 and weights from a file alone")
+    return efficientnet._gen_mobilenet_v1(name, width, **options)
 
 
 def _option(pair: str, spec: str) -> tuple[str, Any]:

@@ -9,7 +9,9 @@ from tlkit import env
 from tlkit.errors import UserError, unknown
 from tlkit.records import Store
 
-KINDS = ("difference", "saving", "cost", "steps", "break-even")
+KINDS = (
+    "difference", "saving", "cost", "steps", "break-even", "by labels", "by task", "gap", "spread",
+)  # fmt: skip
 UNITS = ("steps", "flops")
 WORDS = ("better", "equal", "worse", "cannot tell")
 
@@ -19,7 +21,8 @@ class Claim:
     """One row of `claims.toml`: what is claimed, where it is shown, and what would count for it.
 
     `records` (and `against_records`, where baselines lie elsewhere) name files in `data/records`; `labels`
-    are budgets a class; `accept` the verdict words that count for the claim at one budget.
+    are budgets a class; `accept` the verdict words that count for the claim at one budget; `backbone` (and
+    `against_backbone`, if others) those the plans start from where a file holds several: a mean over them.
     """
 
     number: int
@@ -35,7 +38,8 @@ class Claim:
     delta: float = 0.02
     accept: tuple[str, ...] = ("better",)
     unit: str = "flops"
-    backbone: str = ""
+    backbone: tuple[str, ...] = ()
+    against_backbone: tuple[str, ...] = ()
     against_records: str = ""
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tlkit import env
-from tlkit.claims import effort
+from tlkit.claims import contrasts, effort
 from tlkit.claims.compared import compare, sample
 from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
 from tlkit.errors import UserError, unknown
@@ -61,6 +61,8 @@ def row(claim: Claim, where: Shelf | None = None) -> Row:
 
 
 def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
+    if claim.backbone:
+        return _contrast(contrasts.difference)(claim, store, base)
     jobs = [(n, against, sample(store, claim.plan, n), sample(base, against, n))
             for n in claim.labels for against in claim.against]  # fmt: skip
     if not all(a.rows.keys() & b.rows.keys() for *_, a, b in jobs):
@@ -78,6 +80,18 @@ def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
     )
     named = {f"{n} against {against}": v.word for (n, against), v in keyed.items()}
     return Row(claim, effect, over_budgets(words), named)
+
+
+def _contrast(measure: Callable[..., dict[int, Verdict] | None]) -> Callable[..., Row | None]:
+    def row(claim: Claim, store: Store, base: Store) -> Row | None:
+        found = measure(claim, store, base)
+        if found is None:
+            return None
+        words = {n: _all([v.word], claim.accept) for n, v in found.items()}
+        effect = "; ".join(f"{_labels(n)}: {signed(v)}" for n, v in found.items())
+        return Row(claim, effect, over_budgets(words), {str(n): v.word for n, v in found.items()})
+
+    return row
 
 
 def _saving(claim: Claim, store: Store, base: Store) -> Row | None:
@@ -138,7 +152,7 @@ def _break_even(claim: Claim, store: Store, base: Store) -> Row | None:
     found = _reached(claim, store, base)
     if found is None:
         return None
-    spent = card(claim.backbone)["flops"]
+    spent = card(claim.backbone[0])["flops"]
     if not np.isfinite(found.saved).all():
         return Row(
             claim, "the threshold is never reached in some seed", "cannot tell", {"saved": "cannot tell"}
@@ -165,6 +179,10 @@ MEASURES: dict[str, Callable[[Claim, Store, Store], Row | None]] = {
     "cost": _cost,
     "steps": _steps,
     "break-even": _break_even,
+    "by labels": _contrast(contrasts.by_labels),
+    "by task": _contrast(contrasts.by_task),
+    "gap": _contrast(contrasts.gap),
+    "spread": _contrast(contrasts.spread),
 }
 
 
