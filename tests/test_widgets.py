@@ -168,3 +168,18 @@ def test_axes_stand_still_while_the_labels_move(store, monkeypatch):
 def test_a_comparison_that_is_not_in_the_records_is_refused(store):
     with pytest.raises(UserError, match="full and scratch share 0 budgets"):
         widgets.label_slider(store, ["scratch", "full"])
+
+
+def test_a_quiz_says_why_to_every_choice_and_needs_no_kernel():
+    quiz = widgets.quiz("2 < 3?", {"yes": "It is & was.", "no": "Count again."}, right="yes")
+    page = quiz._repr_html_()
+    assert page.count("<details") == 2 and "2 &lt; 3?" in page and "It is &amp; was." in page
+    assert page.index("Right.") < page.index("Count again") and page.count("Right.") == 1
+    assert repr(quiz).splitlines() == ["2 < 3?", "  ( ) yes", "  ( ) no"]
+
+
+def test_a_quiz_that_cannot_be_answered_is_refused():
+    with pytest.raises(UserError, match="unknown right answer 'maybe'"):
+        widgets.quiz("?", {"yes": "a", "no": "b"}, right="maybe")
+    with pytest.raises(UserError, match="a reason for each"):
+        widgets.quiz("?", {"yes": "a", "no": ""}, right="yes")

@@ -1,104 +1,17 @@
-"""Sliders that also work on a page without a kernel: a guess to store, and figures to drag through.
+"""Drag the labels: where transfer pays, and where it stops."""
 
-Everything that moves is linked in the browser, so a saved notebook or a static page slides too. Where no
-widget is drawn at all (a notebook not yet trusted, a preview on the web) the same output shows a picture or a
-line of text.
-"""
-
-import base64
-import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from io import BytesIO
-from typing import Any
 
 import matplotlib.pyplot as plt
-from ipywidgets import HTML, FloatSlider, IntSlider, SelectionSlider, Stack, VBox, jslink
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
 from tlkit import claims, plots
 from tlkit.errors import UserError
 from tlkit.records import Record, Store
 from tlkit.stats import Verdict
-
-DPI = 100
-COLOURS = 96
-_WIDE = {"description_width": "initial"}
-
-
-class Guess(VBox):
-    """A slider that keeps a guess; `value` is the number, whether or not anybody has moved it."""
-
-    def __init__(self, slider: IntSlider | FloatSlider, question: str):
-        self.slider, self.question = slider, question
-        super().__init__([HTML(f"<b>{html.escape(question)}</b>"), slider])
-
-    @property
-    def value(self) -> float:
-        """The guess as it stands."""
-        return self.slider.value
-
-    def __repr__(self) -> str:
-        return f"Guess({self.value:g})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict:
-        still = f"<b>{html.escape(self.question)}</b> {self.value:g} (a slider, once this cell has run)"
-        return super()._repr_mimebundle_(**kwargs) | {"text/html": still}
-
-
-def guess(question: str, value: float, low: float = 0, high: float = 1, step: float = 0.01) -> Guess:
-    """A slider from `low` to `high` for a guess, standing at `value`; whole numbers where all four are whole.
-
-    Draw `.value` on the figure that answers the question. Raises UserError for a value outside of the slider.
-    """
-    if not low <= value <= high:
-        raise UserError(
-            f"a guess of {value:g} lies outside of the slider: give one from {low:g} to {high:g}."
-        )
-    whole = all(isinstance(number, int) for number in (value, low, high, step))
-    slider = (IntSlider if whole else FloatSlider)(
-        value=value, min=low, max=high, step=step, layout={"width": "32em"}
-    )
-    return Guess(slider, question)
-
-
-class Frames(VBox):
-    """Pictures under a slider, one in view; `slider.index` drives `stack.selected_index` in the browser."""
-
-    def __init__(self, name: str, values: Sequence[Any], pages: Sequence[HTML], still: bytes):
-        self.still = still
-        options = [(f"{value:g}" if isinstance(value, float) else str(value), value) for value in values]
-        layout = {"width": "32em"}
-        self.slider = SelectionSlider(options=options, description=name, style=_WIDE, layout=layout)
-        self.stack = Stack(pages, selected_index=0)
-        self.link = jslink((self.slider, "index"), (self.stack, "selected_index"))
-        super().__init__([self.slider, self.stack])
-
-    def __repr__(self) -> str:
-        return f"Frames({self.slider.description}: {', '.join(label for label, _ in self.slider.options)})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict:
-        still = base64.b64encode(self.still).decode()
-        return super()._repr_mimebundle_(**kwargs) | {"image/png": still}
-
-
-def drag(draw: Callable[[Any], Any], over: Sequence[Any], name: str, still: Figure | None = None) -> Frames:
-    """A slider over the values `over`, and for each the figure (or its axes) that `draw(value)` returns.
-
-    All figures are drawn now, so dragging needs no kernel; keep them small, they travel with the notebook.
-    `still` is what a page without widgets shows instead (default: the last frame). The title of a figure
-    becomes its alternative text. Raises UserError for fewer than two values, or where `draw` gives no figure.
-    """
-    if len(over) < 2:
-        raise UserError(f"a slider over {list(over)} has nowhere to go: give at least two values.")
-    frames = [_drawn(draw(value), f"draw({value!r})") for value in over]
-    pages = [
-        _page(png, title or f"{name}: {value}") for value, (png, title) in zip(over, frames, strict=True)
-    ]
-    last = frames[-1] if still is None else _drawn(still, "still")
-    return Frames(name, over, pages, last[0])
+from tlkit.widgets.frames import Frames, drag
 
 
 def label_slider(store: Store, plans: Sequence[str], against: str = "scratch") -> Frames:
@@ -193,23 +106,3 @@ def _gains(ax: Axes, labels: int, judged: Judged) -> None:
     ax.set(xlim=(budgets[0] / 1.3, budgets[-1] * 1.4), ylim=(low - 0.03, high + 0.35 * (high - low)))
     ax.set_xlabel("labels per class (open: not better)")
     ax.legend(handlelength=3, fontsize=9, loc="center right", framealpha=1, edgecolor="white")
-
-
-def _drawn(result: Any, what: str) -> tuple[bytes, str]:
-    """A figure as PNG and its title; it is closed, so that the cell does not show it a second time."""
-    figure = getattr(result, "figure", result)
-    if not isinstance(figure, Figure):
-        raise UserError(f"{what} gave {type(result).__name__}, not a figure: return the figure or its axes.")
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    plt.close(figure)
-    small = BytesIO()  # few colours, a third of the bytes
-    Image.open(buffer).convert("RGB").quantize(COLOURS).save(small, format="png", optimize=True)
-    return small.getvalue(), figure.get_suptitle() or next(
-        (t for ax in figure.axes if (t := ax.get_title())), ""
-    )
-
-
-def _page(picture: bytes, text: str) -> HTML:
-    source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
-    return HTML(f'<img src="{source}" alt="{html.escape(text)}" style="max-width: 100%">')

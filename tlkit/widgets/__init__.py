@@ -1,0 +1,12 @@
+"""Widgets that also work on a page without a kernel.
+
+Everything that moves is linked in the browser, so a saved notebook or a static page slides too. Where no
+widget is drawn at all (a notebook not yet trusted, a preview on the web) the same output shows a picture or a
+line of text.
+"""
+
+from tlkit.widgets.frames import Frames, drag
+from tlkit.widgets.guessing import Guess, Quiz, guess, quiz
+from tlkit.widgets.labels import label_slider
+
+__all__ = ["Frames", "Guess", "Quiz", "drag", "guess", "label_slider", "quiz"]
