@@ -46,6 +46,7 @@ def count_runs(monkeypatch) -> list[int]:
     ran, run = [], Cut.run
 
     def counted(self, inputs):
+        inputs = list(inputs)
         ran.append(len(inputs))
         return run(self, inputs)
 

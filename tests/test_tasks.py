@@ -537,7 +537,7 @@ def test_a_set_of_the_registry_names_its_class_in_the_file(tmp_path):
 def test_sets_of_the_registry():
     for name, classes in (("hymenoptera", 2), ("caltech_wildlife", 12), ("neu_steel", 6)):
         task = catalogue.load(name)
-        assert len(task.classes) == classes and task.set_aside == ()
+        assert len(task.classes) == classes and task.set_aside == {}
         assert np.bincount(task.targets).min() >= 10, "ten labels a class are there to be drawn"
 
 

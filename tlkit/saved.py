@@ -16,7 +16,7 @@ from torch import nn
 from tlkit import backbones
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
-from tlkit.tasks.images import read_picture
+from tlkit.tasks.reading import Unreadable, read_picture
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Saved:
         for file in files:
             try:
                 inputs = self.transform(read_picture(Path(file)))[None]
-            except UserError as error:
+            except Unreadable as error:
                 yield Prediction(str(file), None, 0.0, str(error))
                 continue
             odds = self.model(inputs).softmax(-1)[0]

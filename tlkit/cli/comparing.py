@@ -125,8 +125,8 @@ def _tell_set_aside(grid: "Grid") -> None:
     aside = grid.parts[0].set_aside
     if aside:
         console.print(f"[yellow]{len(aside)} files do not open as pictures and are set aside:[/]")
-        for name in aside:
-            console.print(f"  {name}", highlight=False, soft_wrap=True)
+        for name, reason in aside.items():
+            console.print(f"  {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _forecast(grid: "Grid", store: "Store", jobs: int) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tlkit.errors import UserError
@@ -22,14 +23,16 @@ def predict(
     env.set_threads(1)
     kept = saved.load(model)
     table = Table("file", "class", "probability", caption=f"{kept.about['plan']} on {kept.about['task']}")
-    failed = 0
+    reasons = []
     for guess in kept.predict(files):
-        failed += guess.error is not None
-        table.add_row(
-            guess.file, guess.label or "not read", f"{guess.probability:.2f}" if guess.label else ""
-        )
+        if guess.error:
+            reasons.append(guess.error)
+        odds = f"{guess.probability:.2f}" if guess.label else ""
+        table.add_row(escape(guess.file), escape(guess.label or "not read"), odds)
     console.print(table)
-    if failed:
+    for reason in reasons:
+        console.print(reason, highlight=False, markup=False, soft_wrap=True)
+    if reasons:
         raise UserError(
-            f"{failed} of {len(files)} files do not open as pictures ('not read' above): check them."
+            f"{len(reasons)} of {len(files)} files do not open as pictures: mend them, see the reasons above."
         )

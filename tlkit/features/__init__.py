@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,16 @@ class Cut:
         return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
 
     @torch.inference_mode()
-    def run(self, inputs: Sequence[Any]) -> Any:
-        """Raw items -> activations (a pytree of N x ... float32 tensors), in eval mode."""
+    def run(self, inputs: Iterable[Any]) -> Any:
+        """Raw items -> activations (a pytree of N x ... float32 tensors), in eval mode.
+
+        Raw items are taken one at a time: a photo is many times larger than what a network sees of it.
+        """
         chain, parts = self.backbone.pretrained(), []
-        for first in range(0, len(inputs), BATCH):
-            batch = default_collate([self.backbone.transform(raw) for raw in inputs[first : first + BATCH]])
-            out = chain.run(batch, 0, self.cut) if self.cut else batch
+        views = map(self.backbone.transform, inputs)
+        while batch := list(islice(views, BATCH)):
+            seen = default_collate(batch)
+            out = chain.run(seen, 0, self.cut) if self.cut else seen
             parts.append(self.backbone.pool(out) if self.pooled else out)
         return tree_map(lambda *leaves: torch.cat(leaves), *parts)
 
@@ -65,7 +70,7 @@ def activations(at: Cut, items: Items, indices: np.ndarray) -> Any:
     if folder not in _KEPT:
         while len(_KEPT) >= 16:  # open files, not memory, is what this bounds
             _KEPT.pop(next(iter(_KEPT)))
-        run = lambda rows: at.run([items.inputs[i] for i in rows])  # noqa: E731
+        run = lambda rows: at.run(items.inputs[i] for i in rows)  # noqa: E731
         _KEPT[folder] = Kept(folder, len(items), example(at, items), run)
     return _KEPT[folder].take(np.asarray(indices))
 

@@ -65,7 +65,7 @@ class Task:
     """A named task. The test targets are sealed: only `evaluate` reads them, and every read is in `reads`.
 
     Targets are arrays, a row an item. `classes` are the names of the class numbers, empty for other tasks.
-    `set_aside` names the files that were left out. Raises UserError when a side is empty, a target is
+    `set_aside`: the files that were left out, and why. Raises UserError when a side is empty, a target is
     missing, there is one class, or an item is on both sides of the split, by content or by group.
     """
 
@@ -77,7 +77,7 @@ class Task:
     test_targets: Any
     classes: tuple[str, ...] = ()
     card: dict = field(default_factory=dict)
-    set_aside: tuple[str, ...] = ()
+    set_aside: dict[str, str] = field(default_factory=dict)
     sealed: bool = False  # a label-free task: its training targets may not be read either
 
     def __post_init__(self) -> None:

@@ -1,28 +1,20 @@
-"""Picture files: opened upright, told apart by content, and looked at once."""
+"""Folders of picture files: told apart by content, looked at once, and read when asked for."""
 
 import hashlib
 import json
 import os
-import struct
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from tlkit import cache
-from tlkit.errors import UserError
+from tlkit.tasks.reading import Unreadable, read_picture
 
-# rasters only: Pillow hands PostScript to an interpreter, whatever the file is called
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "TGA", "AVIF")
-# what Pillow's readers raise for damaged files (RuntimeError: AVIF)
-_READ_ERRORS = (
-    OSError, SyntaxError, ValueError, RuntimeError, EOFError, struct.error, Image.DecompressionBombError,
-)  # fmt: skip
-_SCAN = 1  # raise it when a digest comes to mean something else
+_SCAN = 2  # raise it when a digest comes to mean something else
 
 
 class Pictures(Sequence):
@@ -36,27 +28,6 @@ class Pictures(Sequence):
 
     def __getitem__(self, i: int) -> Image.Image:
         return read_picture(self.paths[i])
-
-
-def read_picture(path: Path) -> Image.Image:
-    """One picture in 8-bit RGB, upright by its EXIF tag. Raises UserError for a file that does not open."""
-    try:
-        Image.init()
-        with Image.open(path, formats=[f for f in _FORMATS if f in Image.OPEN]) as picture:
-            return _eight_bits(ImageOps.exif_transpose(picture)).convert("RGB")
-    except _READ_ERRORS as error:
-        raise UserError(
-            f"{path} does not open as a picture ({type(error).__name__}): remove it or save it again."
-        ) from error
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """16-bit greys to 8 bits, the full range kept; Pillow itself would cut off whatever is above 255."""
-    if picture.mode == "F":
-        raise ValueError("the grey scale of a picture of fractions is not known")
-    if not picture.mode.startswith("I"):
-        return picture
-    return Image.fromarray((np.asarray(picture).clip(0, 65535) / 257).round().astype(np.uint8))
 
 
 @dataclass(frozen=True)
@@ -78,21 +49,23 @@ def _by_name(folder: Path) -> list[Path]:
     return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: p.name)
 
 
-def scan(files: Sequence[tuple[Path, str]]) -> tuple[list[Found], list[str]]:
-    """Decode every file: those that open, and the names of those set aside.
+def scan(files: Sequence[tuple[Path, str]]) -> tuple[list[Found], dict[str, str]]:
+    """Decode every file, one after another: those that open, and of the others name -> reason.
 
     What was seen is noted in `cache.computed()`; a file of the same size and time is not decoded again.
     """
     note = _Note(path for path, _ in files)
 
-    def look(file: tuple[Path, str]) -> Found | str:
-        digest = note.digest(file[0])
-        return Found(*file, digest) if digest else str(file[0])
+    def look(file: tuple[Path, str]) -> Found | tuple[str, str]:
+        try:
+            return Found(*file, note.digest(file[0]))
+        except Unreadable as error:  # its words alone: its traceback holds what was decoded of the file
+            return str(file[0]), error.reason
 
     with ThreadPoolExecutor(2) as pool:
         looked = list(pool.map(look, files))
     note.keep()
-    return [f for f in looked if isinstance(f, Found)], [f for f in looked if isinstance(f, str)]
+    return [f for f in looked if isinstance(f, Found)], dict(f for f in looked if not isinstance(f, Found))
 
 
 class _Note:
@@ -108,16 +81,15 @@ class _Note:
             self.known = {}  # none yet, or damaged: every file is decoded
         self.fresh: dict[str, list] = {}
 
-    def digest(self, path: Path) -> str | None:
+    def digest(self, path: Path) -> str:
+        """A hash of the picture as it is read. Raises Unreadable."""
         status, name = path.stat(), os.path.abspath(path)
         seen = self.known.get(name, [])
         if seen[:2] != [status.st_size, status.st_mtime_ns]:
-            try:
-                picture = read_picture(path)
-            except UserError:
-                return None
-            content = f"{picture.size}".encode() + picture.tobytes()
-            seen = [status.st_size, status.st_mtime_ns, hashlib.sha256(content).hexdigest()[:16]]
+            picture = read_picture(path)
+            content = hashlib.sha256(f"{picture.size}".encode())
+            content.update(picture.tobytes())
+            seen = [status.st_size, status.st_mtime_ns, content.hexdigest()[:16]]
         self.fresh[name] = seen
         return seen[2]
 

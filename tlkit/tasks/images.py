@@ -8,7 +8,8 @@ import numpy as np
 from tlkit import cache
 from tlkit.errors import UserError
 from tlkit.tasks import Items, Task, classification
-from tlkit.tasks.files import Found, Pictures, class_files, read_picture, scan
+from tlkit.tasks.files import Found, Pictures, class_files, scan
+from tlkit.tasks.reading import read_picture
 
 __all__ = ["NAMED", "from_folder", "load", "read_picture"]
 
@@ -20,10 +21,10 @@ def from_folder(folder: Path | str, name: str | None = None, groups: Path | str 
     """A task from `folder/CLASS/*`, or `folder/train/CLASS/*` and `folder/test/CLASS/*` (or valid, or val).
 
     groups: a CSV of `file,group` (default `folder/groups.csv` if there): pictures of one group (a patient, a
-    board, a day) stay on one side of the split, and so do copies of a picture. Files that do not open are set
-    aside, named in `task.set_aside`, and not used. Raises UserError for an empty folder, a class of which no
-    file opens, a single class, one picture under two classes, too few pictures to split, or a leak in a
-    given split.
+    board, a day) stay on one side of the split, and so do copies of a picture. `read_picture` says how a file
+    is read; those that do not open are not used, and `task.set_aside` says which and why. Raises UserError
+    for an empty folder, a class of which no file opens, a single class, one picture under two classes, too
+    few pictures to split, or a leak in a given split.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -34,7 +35,8 @@ def from_folder(folder: Path | str, name: str | None = None, groups: Path | str 
     split_given = test_root is not None and (root / "train").is_dir()
     sources = [root / "train", test_root] if split_given else [root]
     found, aside = zip(*(scan(class_files(source)) for source in sources), strict=True)
-    everything, unread = [f for part in found for f in part], tuple(f for part in aside for f in part)
+    everything = [f for part in found for f in part]
+    unread = {file: reason for part in aside for file, reason in part.items()}
     _refuse_unusable(root, everything, unread)
     csv_path = Path(groups) if groups else root / "groups.csv"
     named = _read_groups(csv_path, everything, root) if groups or csv_path.exists() else {}
@@ -43,17 +45,23 @@ def from_folder(folder: Path | str, name: str | None = None, groups: Path | str 
     return _task(name or f"folder:{root.resolve().name}", train, test, named, unread, card)
 
 
-def _refuse_unusable(root: Path, found: list[Found], unread: tuple[str, ...]) -> None:
+def _refuse_unusable(root: Path, found: list[Found], unread: dict[str, str]) -> None:
     if not found:
-        many = f"; {len(unread)} files there do not open, the first is {unread[0]}" if unread else ""
+        many = ""
+        if unread:
+            file, reason = next(iter(unread.items()))
+            many = f"; {len(unread)} files there do not open, the first is {file} ({reason})"
         raise UserError(
             f"{root} holds no pictures in class folders: put them into {root.name}/CLASS/ first{many}."
         )
-    lost = sorted({Path(file).parent.name for file in unread} - {f.label for f in found})
-    if lost:
-        raise UserError(
-            f"no file in class folder {lost[0]!r} of {root} opens as a picture: mend the files or remove it."
-        )
+    known = {f.label for f in found}
+    for file, reason in unread.items():
+        label = Path(file).parent.name
+        if label not in known:
+            raise UserError(
+                f"no file in class folder {label!r} of {root} opens as a picture (of the first: {reason}): "
+                "mend the files or remove it."
+            )
     _refuse_two_labels(found)
 
 
@@ -125,7 +133,7 @@ def _owners(found: list[Found], named: dict[Path, str]) -> list[str]:
 
 
 def _task(
-    name: str, train: list[Found], test: list[Found], named: dict, aside: tuple[str, ...], card: dict
+    name: str, train: list[Found], test: list[Found], named: dict, aside: dict[str, str], card: dict
 ) -> Task:
     classes = sorted({f.label for f in train} | {f.label for f in test})
     number = {c: i for i, c in enumerate(classes)}
@@ -153,7 +161,7 @@ def _by_prefix(root: Path, name: str) -> Task:
     files = [(f, f.stem.rsplit("_", 1)[0]) for f in sorted((root / "images").iterdir()) if f.is_file()]
     found, aside = scan(files)
     train, test = _split(found, {}, root)
-    return _task(name, train, test, {}, tuple(aside), {"split": "by picture"})
+    return _task(name, train, test, {}, aside, {"split": "by picture"})
 
 
 NAMED = {
