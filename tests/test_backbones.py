@@ -341,3 +341,33 @@ def test_real_weights_fit_their_architecture():
     source = backbones.load("timm:mobilenetv1_100,size=96,pad_type=same", str(path))
     assert source.card["input"] == 224 and source.transform.size == 96
     assert source.pretrained()(torch.zeros(1, 3, 96, 96)).shape == (1, source.card["classes"])
+
+
+def test_a_narrow_mobilenet_is_told_by_its_card(tmp_path):
+    """timm names only the full width; the card of a file says what its weights belong to."""
+    narrow = backbones.load("timm:mobilenetv1_100,width=0.25,size=32,pretrained=false")
+    state = _timm_state(narrow)
+    torch.save(state, tmp_path / "narrow.pt")
+    with pytest.raises(UserError, match="another architecture than mobilenetv1_100"):
+        backbones.load("timm:mobilenetv1_100,size=32", str(tmp_path / "narrow.pt")).pretrained()
+    card = {
+        "arch": "timm mobilenetv1 width 0.25, pad_type=same",
+        "input": 32,
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+    }
+    (tmp_path / "narrow.json").write_text(json.dumps(card))
+    loaded = backbones.load("timm:mobilenetv1_100", str(tmp_path / "narrow.pt"))
+    assert loaded.pretrained().stages["stem"](torch.rand(1, 3, 32, 32)).shape[1] == 8
+    assert backbones.from_blueprint(loaded.blueprint).stages == loaded.stages
+    with pytest.raises(UserError, match="width goes with mobilenetv1_100"):
+        backbones.load("timm:resnet10t,width=0.5,pretrained=false").pretrained()
+
+
+def _timm_state(backbone):
+    from timm.models import efficientnet
+
+    torch.manual_seed(0)
+    return efficientnet._gen_mobilenet_v1(
+        "mobilenetv1_100", backbone.blueprint["options"]["width"]
+    ).state_dict()

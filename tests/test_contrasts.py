@@ -1,0 +1,130 @@
+"""Claims about differences of differences, on made-up records whose truth is known."""
+
+import made_up_records as made
+import numpy as np
+import pytest
+
+from tlkit.claims import contrasts
+from tlkit.claims.criteria import Claim
+from tlkit.claims.rows import MEASURES
+from tlkit.errors import UserError
+from tlkit.records import Store
+
+SEEDS = range(10)
+
+
+def claim(kind, **changes):
+    given = {
+        "number": 0, "id": "x", "text": "t", "where": ("13",), "kind": kind, "criterion": "c", "records": "r",
+        "plan": "full", "against": ("frozen",), "labels": (1, 20),
+    }  # fmt: skip
+    return Claim(**(given | changes))
+
+
+def store(path, levels, splits=("test",), **changes):
+    """levels: (plan, labels, backbone or recipe changes as dict) -> accuracy, or {split: accuracy}."""
+    kept, noise = Store(path), np.random.default_rng([*path.stem.encode()])
+    for seed in SEEDS:
+        common = noise.normal(0, 0.02)
+        for plan, labels, more, level in levels:
+            level = level if isinstance(level, dict) else dict.fromkeys(splits, level)
+            rows = []
+            for split, value in level.items():
+                value = None if value is None else value + common + noise.normal(0, 0.002)
+                status = "diverged" if value is None else "ok"
+                more_fields = changes | more | {"split": split, "status": status}
+                rows.append(made.row(plan, labels, seed, value, **more_fields))
+            kept.append(rows)
+    return kept
+
+
+def test_a_gain_that_grows_with_labels(tmp_path):
+    levels = [("full", 1, {}, 0.5), ("frozen", 1, {}, 0.55), ("full", 20, {}, 0.9), ("frozen", 20, {}, 0.8)]
+    grown = store(tmp_path / "a.jsonl", levels)
+    found = contrasts.by_labels(claim("by labels"), grown, grown)
+    assert found[20].mean == pytest.approx(0.15, abs=0.005) and found[20].word == "better"
+    row = MEASURES["by labels"](claim("by labels"), grown, grown)
+    assert row.verdict == "holds" and row.effect.startswith("20 labels: +0.15")
+    assert (
+        contrasts.by_labels(
+            claim("by labels", plan="full", against=("frozen",), labels=(20, 1)), grown, grown
+        )[1].word
+        == "worse"
+    )
+
+
+def test_a_gain_larger_on_one_task_than_on_another(tmp_path):
+    def task(name, late, early):
+        levels = [
+            ("frozen", n, {"backbone": b}, v) for n in (1, 20) for b, v in (("late", late), ("early", early))
+        ]
+        return store(tmp_path / f"{name}.jsonl", levels, task=name, data=name)
+
+    near, far = task("near", 0.9, 0.6), task("far", 0.5, 0.6)
+    sides = {"backbone": ("late",), "against_backbone": ("early",), "plan": "frozen"}
+    found = contrasts.by_task(claim("by task", **sides), near, far)
+    assert [v.mean for v in found.values()] == pytest.approx([0.4, 0.4], abs=0.005)
+    assert {v.word for v in found.values()} == {"better"}
+    back = contrasts.by_task(claim("by task", **sides), far, near)
+    assert {v.word for v in back.values()} == {"worse"}
+
+
+def test_a_mean_over_pretraining_seeds_draw_by_draw(tmp_path):
+    levels = [
+        ("frozen", 1, {"backbone": b}, v) for b, v in (("a1", 0.8), ("a2", 0.6), ("b1", 0.5), ("b2", 0.7))
+    ]
+    kept = store(tmp_path / "r.jsonl", levels)
+    sides = {"backbone": ("a1", "a2"), "against_backbone": ("b1", "b2"), "plan": "frozen", "labels": (1,)}
+    found = contrasts.difference(claim("difference", **sides), kept, kept)[1]
+    assert found.mean == pytest.approx(0.1, abs=0.005)
+    by_hand = contrasts.mean(kept, "frozen", 1, ("a1", "a2")).values([3])[0]
+    rows = [r.value for r in kept.read() if r.seed == 3 and r.backbone in ("a1", "a2")]
+    assert by_hand == pytest.approx(np.mean(rows))
+    with pytest.raises(UserError, match="keep one"):
+        contrasts.mean(kept, "frozen", 1)
+
+
+def test_the_gap_between_training_and_test(tmp_path):
+    def split(train, test):
+        return {"train": train, "test": test}
+
+    levels = [
+        (p, n, {}, s) for n in (1, 20) for p, s in (("full", split(0.99, 0.7)), ("frozen", split(0.9, 0.7)))
+    ]
+    kept = store(tmp_path / "r.jsonl", levels)
+    found = contrasts.gap(claim("gap"), kept, kept)
+    assert found[1].mean == pytest.approx(0.09, abs=0.005) and found[1].word == "better"
+    assert MEASURES["gap"](claim("gap"), kept, kept).verdict == "holds"
+
+
+def test_the_spread_over_one_grid_of_rates_counts_what_diverged_as_chance(tmp_path):
+    def rates(plan, values):
+        return [(plan, 5, {"recipe": f"r{i}"}, v) for i, v in enumerate(values)]
+
+    kept = store(tmp_path / "r.jsonl", [*rates("full", (0.9, 0.5, None)), *rates("frozen", (0.8, 0.7, 0.75))])
+    targets = np.arange(40) % 4
+    first = made.row("full", 5, 0, 0.9, recipe="other")
+    kept.append([first], targets, targets)  # only to say what the classes are
+    one = claim("spread", labels=(5,))
+    found = contrasts.spread(one, kept, kept)[5]
+    expected = np.std([0.9, 0.5, 0.25]) - np.std([0.8, 0.7, 0.75])
+    assert found.mean == pytest.approx(expected, abs=0.02) and found.word == "better"
+    with pytest.raises(UserError, match="share no grid"):
+        contrasts.spread(
+            claim("spread", labels=(5,), against=("lp-ft",)),
+            kept,
+            store(tmp_path / "s.jsonl", [("lp-ft", 5, {"recipe": "other"}, 0.5)]),
+        )
+
+
+def test_sides_measured_differently_are_refused(tmp_path):
+    one = store(tmp_path / "a.jsonl", [("full", 1, {}, 0.5)])
+    other = store(tmp_path / "b.jsonl", [("frozen", 1, {"recipe": "r9"}, 0.5)])
+    with pytest.raises(UserError, match=r"claim x: records of recipe"):
+        contrasts.gap(claim("gap", labels=(1,)), one, other)
+
+
+@pytest.mark.parametrize("kind", ["by labels", "by task", "gap", "spread"])
+def test_what_is_not_measured_yet_gives_no_row(tmp_path, kind):
+    empty = Store(tmp_path / "none.jsonl")
+    assert MEASURES[kind](claim(kind), empty, empty) is None
