@@ -3,6 +3,7 @@
 import re
 import struct
 import sys
+import time
 import warnings
 import zlib
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
-from tlkit.tasks import Task
+from tlkit.tasks import Task, files, reading
 from tlkit.tasks.images import from_folder
 
 RED, GREEN, BLUE, YELLOW, WHITE = (220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30), (255,) * 3
@@ -334,6 +335,25 @@ def test_a_class_or_folder_that_does_not_open_says_why(tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / "b" / "y.png")
         with pytest.raises(UserError, match=r"class folder 'a'.*\(of the first: 90 megapixels"):
             from_folder(tmp_path)
+
+
+def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    inside, most, shrunk = [], [], reading._shrunk
+
+    def slowly(picture, factor):
+        inside.append(1)
+        time.sleep(0.1)
+        most.append(len(inside))
+        inside.pop()
+        return shrunk(picture, factor)
+
+    monkeypatch.setenv("TLKIT_COMPUTED", str(tmp_path / "computed"))
+    monkeypatch.setattr(reading, "_shrunk", slowly)
+    (tmp_path / "a").mkdir()
+    for level in (0, 1):
+        Image.new("1", (4200, 4000), level).save(tmp_path / "a" / f"{level}.png")
+    found, aside = files.scan(files.class_files(tmp_path))
+    assert len(found) == 2 and aside == {} and most == [1, 1]
 
 
 @pytest.fixture(scope="module")

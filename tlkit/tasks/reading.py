@@ -38,9 +38,9 @@ def read_picture(path: Path) -> Image.Image:
     16-bit greys keep their range (65535 is white). What is transparent is white. Of an animation the first
     frame is read. CMYK becomes RGB by the plain formula; colour profiles are not applied. A picture of more
     than `PLENTY` pixels comes at a half, a quarter, ... of its sides, each pixel the mean of those it stands
-    for, so memory is bounded by `LARGEST`, not by the file. Raises Unreadable for a file that is damaged,
-    cut off, no raster picture, larger than `LARGEST` pixels, or whose grey scale is unknown (32-bit numbers,
-    fractions).
+    for. While it is read, memory is bounded by `LARGEST`: 4 bytes a pixel, in WebP and JPEG 2000 up to 20,
+    in most JPEGs next to nothing. Raises Unreadable for a file that is damaged, cut off, no raster
+    picture, larger than `LARGEST` pixels, or whose grey scale is unknown (32-bit numbers, fractions).
     """
     try:
         Image.init()
