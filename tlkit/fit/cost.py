@@ -49,6 +49,26 @@ def count(model: nn.Module, example: Any, train: bool) -> int:
     return counter.get_total_flops()
 
 
+def held(model: nn.Module, batch: Any) -> int:
+    """Bytes of activations that one forward pass of `batch` leaves for the backward pass, the batch included.
+
+    Counted as autograd packs them, each storage once; weights and buffers are not activations. The modules'
+    modes and `requires_grad` matter, and are left as they are.
+    """
+    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), torch.enable_grad():
+        _output = model(batch)  # as long as it lives no storage is freed and its address used again
+    return sum(kept.values())
+
+
 def peak_mb() -> float:
     """The most memory this process has held so far, in MiB."""
     if sys.platform == "win32":
