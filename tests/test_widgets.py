@@ -102,6 +102,20 @@ def test_a_figure_without_title_is_named_by_its_value():
     assert 'alt="labels: 2.5"' in frames.stack.children[1].value
 
 
+def test_buttons_turn_the_pages_too():
+    buttons = widgets.click(draw, (1, 2), "stage")
+    assert buttons.slider.options == (("1", 1), ("2", 2)) and buttons.slider.description == "stage"
+    assert buttons.link.source == (buttons.slider, "index")
+    assert buttons.link.target == (buttons.stack, "selected_index")
+    buttons.slider.value = 2
+    assert buttons.slider.index == 1 and 'alt="up to 2' in buttons.stack.children[1].value
+    models = [model["model_name"] for model in dependency_state([buttons]).values()]
+    assert {"ToggleButtonsModel", "StackModel", "LinkModel"} <= set(models)
+    assert VIEW in buttons._repr_mimebundle_() and "image/png" in buttons._repr_mimebundle_()
+    with pytest.raises(UserError, match="nothing to choose from"):
+        widgets.click(draw, (1,), "stage")
+
+
 def test_one_value_is_no_slider():
     with pytest.raises(UserError, match="at least two values"):
         widgets.drag(draw, (1,), "labels")

@@ -21,13 +21,14 @@ def gallery(images: Sequence[Any], titles: Sequence[str] = (), ncols: int = 8) -
         )
     figure, axes = grid_of(len(images), ncols, 0.85, bool(len(titles)))
     for i, (ax, image) in enumerate(zip(axes, images, strict=True)):
-        ax.imshow(_picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.imshow(picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         if len(titles):
             ax.set_title(str(titles[i]), fontsize=9)
     return figure
 
 
-def _picture(image: Any) -> np.ndarray:
+def picture(image: Any) -> np.ndarray:
+    """What `gallery` takes, as H x W or H x W x 3 in [0, 1]. Raises UserError for other shapes."""
     array = np.asarray(image)
     array = array.astype(float) / (255 if array.dtype == np.uint8 else 1)
     if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):

@@ -1,4 +1,4 @@
-"""Figures under a slider: all drawn beforehand, so that a page without a kernel slides too."""
+"""Figures under a slider or buttons: all drawn beforehand, so that a page without a kernel turns them too."""
 
 import base64
 import html
@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib.pyplot as plt
-from ipywidgets import HTML, SelectionSlider, Stack, VBox, jslink
+from ipywidgets import HTML, SelectionSlider, Stack, ToggleButtons, VBox, jslink
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -19,13 +19,13 @@ _WIDE = {"description_width": "initial"}
 
 
 class Frames(VBox):
-    """Pictures under a slider, one in view; `slider.index` drives `stack.selected_index` in the browser."""
+    """Pictures under a slider or a row of buttons, one in view.
 
-    def __init__(self, name: str, values: Sequence[Any], pages: Sequence[HTML], still: bytes):
-        self.still = still
-        options = [(f"{value:g}" if isinstance(value, float) else str(value), value) for value in values]
-        layout = {"width": "32em"}
-        self.slider = SelectionSlider(options=options, description=name, style=_WIDE, layout=layout)
+    `slider.index` drives `stack.selected_index` in the browser.
+    """
+
+    def __init__(self, slider: SelectionSlider | ToggleButtons, pages: Sequence[HTML], still: bytes):
+        self.slider, self.still = slider, still
         self.stack = Stack(pages, selected_index=0)
         self.link = jslink((self.slider, "index"), (self.stack, "selected_index"))
         super().__init__([self.slider, self.stack])
@@ -47,12 +47,39 @@ def drag(draw: Callable[[Any], Any], over: Sequence[Any], name: str, still: Figu
     """
     if len(over) < 2:
         raise UserError(f"a slider over {list(over)} has nowhere to go: give at least two values.")
+    slider = SelectionSlider(options=_options(over), description=name, style=_WIDE, layout={"width": "32em"})
+    return _turned(slider, draw, over, still)
+
+
+def click(draw: Callable[[Any], Any], over: Sequence[Any], name: str, still: Figure | None = None) -> Frames:
+    """A row of buttons, one for each of the values `over`, and the figure that belongs to the one clicked.
+
+    All else is as for `drag`. Raises UserError as `drag` does.
+    """
+    if len(over) < 2:
+        raise UserError(f"buttons for {list(over)} have nothing to choose from: give at least two values.")
+    style = _WIDE | {"button_width": "auto"}
+    buttons = ToggleButtons(options=_options(over), description=name, style=style)
+    return _turned(buttons, draw, over, still)
+
+
+def _options(over: Sequence[Any]) -> list[tuple[str, Any]]:
+    return [(f"{value:g}" if isinstance(value, float) else str(value), value) for value in over]
+
+
+def _turned(
+    slider: SelectionSlider | ToggleButtons,
+    draw: Callable[[Any], Any],
+    over: Sequence[Any],
+    still: Figure | None,
+) -> Frames:
+    name = slider.description
     frames = [_drawn(draw(value), f"draw({value!r})") for value in over]
     pages = [
         _page(png, title or f"{name}: {value}") for value, (png, title) in zip(over, frames, strict=True)
     ]
     last = frames[-1] if still is None else _drawn(still, "still")
-    return Frames(name, over, pages, last[0])
+    return Frames(slider, pages, last[0])
 
 
 def _drawn(result: Any, what: str) -> tuple[bytes, str]:

@@ -1,0 +1,122 @@
+"""What each stage of a chain knows: what it finds alike, and how well it can be read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+
+from tlkit.errors import UserError
+from tlkit.plots.pictures import picture
+from tlkit.plots.style import BLACK, BLUE, GREEN, INK, PURPLE, VERMILION, canvas, legend, look
+
+Strip = tuple[
+    Any, Sequence[Any], Sequence[bool]
+]  # a picture, what was found for it, and which are of its kind
+_READINGS = ((BLUE, "o", "-"), (VERMILION, "s", "--"), (GREEN, "^", "-."))
+_GAP, _FRAME = 0.35, 0.12  # between pictures of a strip, and around one, in pictures
+
+
+def neighbours(rows: Mapping[str, Sequence[Strip]], cell: float = 0.62) -> Figure:
+    """Rows of strips: a picture, and after an arrow its neighbours, nearest first.
+
+    A neighbour of the picture's own kind has a solid blue frame, another a dashed red one and a cross. `rows`
+    gives the strips of each row, side by side, under the row's name; `cell` is a picture's side in inches.
+    Raises UserError for no rows, rows that differ in shape, or as many marks as there are no neighbours.
+    """
+    shapes = {tuple(len(found) for _, found, _ in strips) for strips in rows.values()}
+    marks = {len(found) == len(same) for strips in rows.values() for _, found, same in strips}
+    if len(shapes) != 1 or marks != {True}:
+        raise UserError("every row needs strips of the same lengths, and a mark for each neighbour.")
+    figure = plt.figure()
+    ax, left, top = figure.add_axes((0, 0, 1, 1)), -2.6, 1 + _GAP / 2
+    for down, (name, strips) in enumerate(rows.items()):
+        y, x = -down * (1 + _GAP), 0.0
+        ax.text(-0.4, y + 0.5, name, ha="right", va="center", fontsize=10, color=INK)
+        for strip in strips:
+            x = _strip(ax, x, y, *strip) + 0.6
+    right, bottom = x - 0.6, top - (1 + _GAP) * len(rows)
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+    ax.set_axis_off()
+    figure.set_size_inches(cell * (right - left), cell * (top - bottom))
+    return figure
+
+
+def _strip(ax: Axes, x: float, y: float, wanted: Any, found: Sequence[Any], same: Sequence[bool]) -> float:
+    _framed(ax, x, y, wanted, BLACK, "-", 2.4)
+    ax.annotate("", (x + 1.72, y + 0.5), (x + 1.18, y + 0.5), arrowprops={"arrowstyle": "-|>", "color": INK})
+    x += 1.9
+    for image, kin in zip(found, same, strict=True):
+        _framed(ax, x, y, image, *((BLUE, "-", 2.4) if kin else (VERMILION, (0, (2, 1.2)), 1.4)))
+        if not kin:
+            ax.plot(x + 1, y + 1, "X", color=VERMILION, markersize=8, markeredgecolor="white", zorder=5)
+        x += 1 + _GAP
+    return x
+
+
+def _framed(ax: Axes, x: float, y: float, image: Any, colour: str, line: Any, width: float) -> None:
+    place = (x, x + 1, y, y + 1)
+    ax.imshow(picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=place)
+    side = 1 + _FRAME
+    box = Rectangle((x - _FRAME / 2, y - _FRAME / 2), side, side, fill=False, linestyle=line)
+    box.set(edgecolor=colour, linewidth=width)
+    ax.add_patch(box)
+
+
+def accuracy_by_stage(
+    stages: Sequence[str],
+    curves: Mapping[str, ArrayLike],
+    pixels: float | None = None,
+    guess: int | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """How well a task is read behind each stage: thin lines are single networks, thick ones their mean.
+
+    curves: (networks, stages) accuracies under the name of each way to read; pixels: the accuracy without a
+    network, a dotted line; guess: behind how many stages somebody would cut, a dashed line. Raises UserError
+    for other shapes, or a guess outside of the chain.
+    """
+    ax = canvas(ax, 4.6, 3.4)
+    for (name, values), (colour, marker, line) in zip(curves.items(), _READINGS, strict=False):
+        values = np.atleast_2d(np.asarray(values, float))
+        if values.shape[1] != len(stages):
+            raise UserError(
+                f"{name}: {values.shape[1]} accuracies for the {len(stages)} stages: give one each."
+            )
+        ax.plot(values.T, color=colour, linewidth=0.9, marker=marker, markersize=3, alpha=0.55)
+        style = {"color": colour, "linestyle": line, "marker": marker, "markersize": 7}
+        ax.plot(values.mean(0), **style, linewidth=2.2, label=name)
+    if pixels is not None:
+        ax.axhline(pixels, **look("pixels") | {"marker": "", "label": "pixels, no network"}, linewidth=1.6)
+    if guess is not None:
+        if not 1 <= guess <= len(stages):
+            raise UserError(f"a cut behind {guess} stages: this chain has {len(stages)}, give 1 to so many.")
+        ax.axvline(guess - 1, color=PURPLE, linestyle="--", linewidth=2, zorder=0, label="your guess")
+    ax.set_xticks(range(len(stages)), list(stages))
+    ax.set(xlim=(-0.3, len(stages) - 0.7), xlabel="read behind this stage", ylabel="test accuracy")
+    legend(ax)
+    return ax
+
+
+def kept_by_stage(kept: Mapping[str, ArrayLike], stages: Sequence[str], ax: Axes | None = None) -> Axes:
+    """How many of the selected features come from each stage: a group of bars a stage, a bar for each name.
+
+    kept: (stages,) counts under each name.
+    """
+    ax = canvas(ax, 6.0, 2.8)
+    width = 0.8 / len(kept)
+    for k, (name, counts) in enumerate(kept.items()):
+        colour, hatch = ((BLUE, ""), (VERMILION, "//"), (GREEN, ".."))[k % 3]
+        x = np.arange(len(stages)) + (k - (len(kept) - 1) / 2) * width
+        face = "white" if hatch else colour
+        bars = ax.bar(x, counts, 0.9 * width, facecolor=face, edgecolor=colour, hatch=hatch, label=name)
+        ax.bar_label(bars, fmt="%.0f", fontsize=9)
+    ax.set_xticks(range(len(stages)), list(stages))
+    ax.set(ylabel="features kept")
+    ax.margins(y=0.12)
+    legend(ax, loc="upper left")
+    return ax
