@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 
 import made_up_records as made
 import matplotlib.pyplot as plt
@@ -24,6 +26,15 @@ AUDIT = Audit(
     ("stages.block1.1.running_mean",),
     "frozen",
 )
+
+
+KEPT = [0, 9, 4, 70]
+KNOWN = np.array([[0.6, 0.8, 0.9, 0.85], [0.62, 0.78, 0.94, 0.83]])  # two networks, four stages
+
+
+def strip(count: int, same: Sequence[bool] = (True, False, True)) -> tuple:
+    images = np.random.default_rng(0).random((count + 1, 1, 8, 8))
+    return images[0], images[1:], same
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +60,24 @@ def difference(store) -> np.ndarray:
     return seeds(store, "frozen", 5) - seeds(store, "scratch", 5)
 
 
+def trained(store) -> list:
+    """The records, and beside each test row one of the labelled items, where all answers were right."""
+    rows = store.read()
+    return rows + [replace(r, split="train", value=1.0, detail={}) for r in rows]
+
+
+def rates(plan: str = "full", lost: bool = False) -> list:
+    """One fit a rate and seed, the best in the middle; where `lost`, seed 1 diverges at the largest rate."""
+    rows = []
+    for k, rate in enumerate((0.001, 0.01, 0.1)):
+        for seed, worse in enumerate((0.0, 0.1)):
+            gone = lost and (k, seed) == (2, 1)
+            detail = {} if gone else {"setting": f"{rate:g}"}
+            value, status = (None, "diverged") if gone else ((0.5, 0.9, 0.4)[k] - worse, "ok")
+            rows.append(made.row(plan, 5, seed, value, status=status, recipe=f"r1-{k}", detail=detail))
+    return rows
+
+
 FIGURES = {
     "chain": lambda s: plots.chain(STAGES, "last-2"),
     "paired_dots": lambda s: plots.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
@@ -61,7 +90,13 @@ FIGURES = {
     "break_even": lambda s: plots.break_even(1e13, 1e10, 4e11),
     "gallery": lambda s: plots.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plots.moved(AUDIT),
+    "accuracy_by_rate": lambda s: plots.accuracy_by_rate(rates(lost=True), "full"),
+    "over_steps": lambda s: plots.over_steps({"a": {0: 0.9, 5: 0.4}, "b": {5: 0.8}}, guess=0.5, chance=0.1),
+    "train_and_test": lambda s: plots.train_and_test(trained(s), "full"),
     "filters": lambda s: plots.filters(np.random.default_rng(0).normal(size=(24, 3, 3, 3))),
+    "neighbours": lambda s: plots.neighbours({name: [strip(3), strip(3)] for name in ("stem", "block1")}),
+    "accuracy_by_stage": lambda s: plots.accuracy_by_stage(STAGES, {"by place": KNOWN}, 0.5, 2),
+    "kept_by_stage": lambda s: plots.kept_by_stage({"digits": KEPT, "textures": KEPT[::-1]}, STAGES),
 }  # fmt: skip
 
 
@@ -94,7 +129,8 @@ def test_every_public_figure_is_tried_here():
 
 
 @pytest.mark.parametrize(
-    "name", sorted(FIGURES.keys() - {"chain", "moved", "gallery", "filters", "interval_from_dots"})
+    "name",
+    sorted(FIGURES.keys() - {"chain", "moved", "gallery", "filters", "neighbours", "interval_from_dots"}),
 )
 def test_axes_are_labelled(name, store):
     ax = FIGURES[name](store)
@@ -270,6 +306,55 @@ def test_where_scratch_never_gets_there_the_arrow_leaves_the_picture(store):
     assert "> " in text_of(ax) and "pixels" in text_of(ax) and "scratch" not in text_of(ax)
 
 
+# --- fits
+
+
+def test_curves_over_steps_stand_at_their_steps_beside_guess_and_chance():
+    ax = FIGURES["over_steps"](None)
+    a, b, guess, chance = ax.lines
+    assert a.get_xydata().tolist() == [[0, 0.9], [5, 0.4]] and b.get_xydata().tolist() == [[5, 0.8]]
+    assert guess.get_ydata()[0] == 0.5 and chance.get_ydata()[0] == 0.1
+    assert "your guess: 0.50" in text_of(ax) and (a.get_marker(), a.get_linestyle()) != (
+        b.get_marker(),
+        b.get_linestyle(),
+    )
+    with pytest.raises(UserError, match="5 curves"):
+        plots.over_steps({name: {0: 0.5} for name in "abcde"})
+
+
+def test_the_gap_is_training_less_test(store):
+    ax = plots.train_and_test(trained(store), "full")
+    few, many = (1 - seeds(store, "full", n).mean() for n in (1, 50))
+    assert ax.get_title(loc="left") == f"full: gap {few:.2f} to {many:.2f}"
+    assert len(ax.lines) == 10 + 2 and list(ax.lines[-2].get_ydata()) == [1.0] * len(made.BUDGETS)
+    with pytest.raises(UserError, match="'full' at 1 labels was not marked"):
+        plots.train_and_test(store.read(), "full")
+
+
+def test_rates_are_curves_of_seeds_and_what_diverged_is_crossed_at_chance():
+    ax = plots.accuracy_by_rate(rates(), "full")
+    lines = [list(line.get_ydata()) for line in ax.lines]
+    assert lines[1:] == pytest.approx(
+        [pytest.approx(y) for y in ([0.5, 0.9, 0.4], [0.4, 0.8, 0.3], [0.45, 0.85, 0.35])]
+    )
+    assert f"spread {np.std([0.5, 0.9, 0.4]):.2f}" in text_of(ax) and ax.get_xscale() == "log"
+    lost = plots.accuracy_by_rate(rates(lost=True), "full", chance=0.1)
+    assert lost.lines[-1].get_xydata().tolist() == [[0.1, 0.1]] and lost.lines[-1].get_marker() == "x"
+    assert lost.lines[2].get_ydata()[2] == 0.1
+
+
+def test_rates_that_cannot_be_told_are_refused():
+    two = [replace(r, labels=1) for r in rates()]
+    for rows, said in (
+        (rates() + two, "2 budgets"),
+        (rates("last-1"), "0 budgets"),
+        (rates()[:2], "1 learning rates"),
+        ([replace(rates(lost=True)[-1], recipe="r1-x")], "r1-x tells"),
+    ):
+        with pytest.raises(UserError, match=said):
+            plots.accuracy_by_rate(rows, "full")
+
+
 # --- costs and pictures
 
 
@@ -305,5 +390,64 @@ def test_a_gallery_refuses_what_is_no_picture():
 def test_zero_is_mid_grey_in_filters():
     shown = plots.filters(np.array([[[[0.0, 2.0], [-2.0, 1.0]]]])).axes[0].images[0].get_array()
     assert shown.tolist() == [[0.5, 1.0], [0.0, 0.75]]
+    responses = np.array([[[[0.0, 4.0]], [[1.0, 2.0]]]])  # one picture, two filters
+    figure = plots.filters(np.ones((2, 1, 3, 3)), responses=responses)
+    assert [ax.images[0].get_array().tolist() for ax in figure.axes[2:]] == [[[0, 1]], [[0.5, 1]]]
+    with pytest.raises(UserError, match="do not belong to 3 filters"):
+        plots.filters(np.ones((3, 1, 3, 3)), responses=responses)
     with pytest.raises(UserError, match="first convolution"):
         plots.filters(np.zeros((4, 24, 3, 3)))
+
+
+# --- stages
+
+
+def test_neighbours_of_another_kind_are_crossed_and_framed_otherwise():
+    ax = plots.neighbours({"stem": [strip(3)], "block1": [strip(3, [True] * 3)]}).axes[0]
+    assert len(ax.images) == 2 * 4 and [line.get_marker() for line in ax.lines] == ["X"]
+    frames = [to_rgb(box.get_edgecolor()) for box in ax.patches]
+    assert frames.count(to_rgb("#D55E00")) == 1 and frames.count(to_rgb("#0072B2")) == 5
+    assert ax.lines[0].get_xdata()[0] == ax.images[2].get_extent()[1], "the second neighbour has the cross"
+    assert [t.get_text() for t in ax.texts if t.get_text()] == ["stem", "block1"]
+    wide, high = ax.figure.get_size_inches()
+    units = [end - start for start, end in (ax.get_xlim(), ax.get_ylim())]
+    assert wide / units[0] == pytest.approx(high / units[1]), "pictures are square"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {},
+        {"a": [strip(3)], "b": [strip(3), strip(3)]},
+        {"a": [strip(3, [True])]},
+        {"a": [strip(2, [True] * 3)]},
+    ],
+)
+def test_neighbours_that_do_not_fit_are_refused(rows):
+    with pytest.raises(UserError, match="same lengths"):
+        plots.neighbours(rows)
+
+
+def test_a_thin_line_for_each_network_and_a_thick_one_for_their_mean():
+    ax = plots.accuracy_by_stage(STAGES, {"by place": KNOWN, "averages": KNOWN[0]}, pixels=0.7, guess=2)
+    lines = [list(line.get_ydata()) for line in ax.lines]
+    assert lines[:2] == KNOWN.tolist() and lines[2] == pytest.approx(KNOWN.mean(0))
+    assert lines[3] == lines[4] == KNOWN[0].tolist()
+    assert set(lines[5]) == {0.7} and set(ax.lines[6].get_xdata()) == {1}, "behind the second stage"
+    assert len({ax.lines[i].get_linestyle() for i in (2, 4, 5)}) == 3
+    for word in (*STAGES, "by place", "averages", "pixels", "your guess", "test accuracy"):
+        assert word in text_of(ax)
+
+
+def test_accuracies_that_do_not_fit_the_chain_are_refused():
+    with pytest.raises(UserError, match="by place: 3 accuracies for the 4 stages"):
+        plots.accuracy_by_stage(STAGES, {"by place": KNOWN[:, 1:]})
+    with pytest.raises(UserError, match="behind 5 stages"):
+        plots.accuracy_by_stage(STAGES, {"by place": KNOWN}, guess=5)
+
+
+def test_a_bar_for_each_stage_and_name():
+    ax = FIGURES["kept_by_stage"](None)
+    assert [bar.get_height() for bar in ax.patches] == [*KEPT, *KEPT[::-1]]
+    assert {bar.get_hatch() for bar in ax.patches} == {"", "//"} and "features kept" in text_of(ax)
+    assert {"70", "9", "block2"} <= set(text_of(ax).split())

@@ -2,14 +2,18 @@
 
 from tlkit.plots.costs import accuracy_against_cost, break_even
 from tlkit.plots.curves import accuracy_by_labels, by_labels, gain_by_labels, label_saving, stops_paying
+from tlkit.plots.fits import accuracy_by_rate, over_steps, train_and_test
 from tlkit.plots.pictures import filters, gallery
 from tlkit.plots.seeds import bars_with_guess, interval_from_dots, paired_dots
+from tlkit.plots.stages import accuracy_by_stage, kept_by_stage, neighbours
 from tlkit.plots.strips import chain, moved
 from tlkit.plots.style import look
 
 __all__ = [
     "accuracy_against_cost",
     "accuracy_by_labels",
+    "accuracy_by_rate",
+    "accuracy_by_stage",
     "bars_with_guess",
     "break_even",
     "by_labels",
@@ -18,9 +22,13 @@ __all__ = [
     "gain_by_labels",
     "gallery",
     "interval_from_dots",
+    "kept_by_stage",
     "label_saving",
     "look",
     "moved",
+    "neighbours",
+    "over_steps",
     "paired_dots",
     "stops_paying",
+    "train_and_test",
 ]
