@@ -16,9 +16,11 @@ from PIL import Image
 
 from tlkit import claims, plots, stats
 from tlkit.errors import UserError
+from tlkit.forecast import Price
 from tlkit.plans import Audit
 
 STAGES = ["stem", "block1", "block2", "block3"]
+DEPTHS = ("frozen", "last-1", "full")
 TRANSFER = ("frozen", "last-1", "full", "lp-ft")
 AUDIT = Audit(
     {"stages.block1.1.running_mean": 0.1, "head.1.weight": 0.2},
@@ -78,6 +80,11 @@ def rates(plan: str = "full", lost: bool = False) -> list:
     return rows
 
 
+def prices(*plans: str) -> list[Price]:
+    return [Price(p, k * 100, 0, k * 2_000_000, k * 3_000_000, 1.0) for k, p in enumerate(plans, start=1)]
+
+
+RATES = {"full": dict.fromkeys(STAGES, 0.004), "full@decay=0.5": dict(zip(STAGES, (1, 2, 3, 4), strict=True))}
 FIGURES = {
     "chain": lambda s: plots.chain(STAGES, "last-2"),
     "paired_dots": lambda s: plots.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
@@ -92,6 +99,9 @@ FIGURES = {
     "moved": lambda s: plots.moved(AUDIT),
     "accuracy_by_rate": lambda s: plots.accuracy_by_rate(rates(lost=True), "full"),
     "over_steps": lambda s: plots.over_steps({"a": {0: 0.9, 5: 0.4}, "b": {5: 0.8}}, guess=0.5, chance=0.1),
+    "price_by_depth": lambda s: plots.price_by_depth(prices("frozen", "last-1", "full")),
+    "accuracy_by_depth": lambda s: plots.accuracy_by_depth(s.read(), DEPTHS, (1, 5, 20), {1: 0, 20: 2}),
+    "bars_by_stage": lambda s: plots.bars_by_stage(RATES),
     "train_and_test": lambda s: plots.train_and_test(trained(s), "full"),
     "filters": lambda s: plots.filters(np.random.default_rng(0).normal(size=(24, 3, 3, 3))),
     "neighbours": lambda s: plots.neighbours({name: [strip(3), strip(3)] for name in ("stem", "block1")}),
@@ -128,12 +138,13 @@ def test_every_public_figure_is_tried_here():
     assert set(FIGURES) == set(plots.__all__) - {"by_labels", "look", "stops_paying"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    sorted(FIGURES.keys() - {"chain", "moved", "gallery", "filters", "neighbours", "interval_from_dots"}),
-)
+UNLABELLED = {"chain", "moved", "gallery", "filters", "neighbours", "interval_from_dots"}
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES.keys() - UNLABELLED))
 def test_axes_are_labelled(name, store):
-    ax = FIGURES[name](store)
+    drawn = FIGURES[name](store)
+    ax = drawn.axes[0] if isinstance(drawn, Figure) else drawn
     assert ax.get_ylabel() and (ax.get_xlabel() or ax.get_xticklabels())
 
 
@@ -353,6 +364,43 @@ def test_rates_that_cannot_be_told_are_refused():
     ):
         with pytest.raises(UserError, match=said):
             plots.accuracy_by_rate(rows, "full")
+
+
+# --- depth
+
+
+def test_prices_are_shares_of_the_last():
+    ax = plots.price_by_depth(prices("last-1", "full"))
+    assert [list(line.get_ydata()) for line in ax.lines] == [[50, 100]] * 3
+    assert "% of full" in text_of(ax) and len({line.get_marker() for line in ax.lines}) == 3
+    with pytest.raises(UserError, match="1 prices make no curve"):
+        plots.price_by_depth(prices("full"))
+
+
+def test_depth_is_shown_as_gain_on_the_first_plan_draw_by_draw(store):
+    few, many = plots.accuracy_by_depth(store.read(), DEPTHS, (1, 20), {20: 1}).axes
+    lines = [line.get_ydata() for line in many.lines]
+    gain = [seeds(store, plan, 20) - seeds(store, "frozen", 20) for plan in DEPTHS]
+    np.testing.assert_allclose(lines[1:11], np.transpose(gain))
+    np.testing.assert_allclose(lines[11], np.mean(gain, axis=1))
+    assert lines[12] == lines[11].max() and list(many.lines[13].get_xdata()) == [1, 1]
+    assert "your guess" in text_of(many) and "your guess" not in text_of(few)
+    assert "1 label a class" in text_of(few) and few.get_ylim() == many.get_ylim()
+
+
+def test_depths_with_no_seed_in_common_are_refused(store):
+    rows = [r for r in store.read() if (r.plan == "full") == (r.seed > 4)]
+    with pytest.raises(UserError, match="at 5 labels no seed was run with all of frozen, last-1, full"):
+        plots.accuracy_by_depth(rows, DEPTHS, (5,))
+
+
+def test_bars_stand_side_by_side_at_their_heights():
+    ax = plots.bars_by_stage(RATES)
+    bars = [(bar.get_x(), bar.get_height(), bar.get_hatch()) for group in ax.containers for bar in group]
+    assert [height for _, height, _ in bars] == [0.004] * 4 + [1, 2, 3, 4]
+    assert len({round(x, 3) for x, *_ in bars}) == 8 and len({hatch for *_, hatch in bars}) == 2
+    with pytest.raises(UserError, match="the same stages"):
+        plots.bars_by_stage({"a": {"stem": 1}, "b": {"head": 1}})
 
 
 # --- costs and pictures

@@ -47,6 +47,11 @@ class Price:
     memory: int
     seconds: float
 
+    def __str__(self) -> str:
+        steps = f"{self.step / 1e6:,.0f} million operations a step" if self.step else "no steps"
+        costs = f"{steps}, {self.memory / 1e6:.1f} MB, {self.seconds:.1f} s"
+        return f"{self.plan}: {self.trained:,} parameters, {costs}"
+
 
 def price(task: Task, backbone: Backbone, plan: Plan, labels: int, recipe: Recipe) -> Price:
     """The price of fitting `plan` at `labels` a class, before anything is learnt.

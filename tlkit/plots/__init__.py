@@ -2,6 +2,7 @@
 
 from tlkit.plots.costs import accuracy_against_cost, break_even
 from tlkit.plots.curves import accuracy_by_labels, by_labels, gain_by_labels, label_saving, stops_paying
+from tlkit.plots.depth import accuracy_by_depth, bars_by_stage, price_by_depth
 from tlkit.plots.fits import accuracy_by_rate, over_steps, train_and_test
 from tlkit.plots.pictures import filters, gallery
 from tlkit.plots.seeds import bars_with_guess, interval_from_dots, paired_dots
@@ -11,9 +12,11 @@ from tlkit.plots.style import look
 
 __all__ = [
     "accuracy_against_cost",
+    "accuracy_by_depth",
     "accuracy_by_labels",
     "accuracy_by_rate",
     "accuracy_by_stage",
+    "bars_by_stage",
     "bars_with_guess",
     "break_even",
     "by_labels",
@@ -29,6 +32,7 @@ __all__ = [
     "neighbours",
     "over_steps",
     "paired_dots",
+    "price_by_depth",
     "stops_paying",
     "train_and_test",
 ]

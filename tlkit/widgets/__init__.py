@@ -5,8 +5,20 @@ widget is drawn at all (a notebook not yet trusted, a preview on the web) the sa
 line of text.
 """
 
+from tlkit.widgets.board import Board, freeze_board
 from tlkit.widgets.frames import Frames, click, drag
 from tlkit.widgets.guessing import Guess, Quiz, guess, quiz
 from tlkit.widgets.labels import label_slider
 
-__all__ = ["Frames", "Guess", "Quiz", "click", "drag", "guess", "label_slider", "quiz"]
+__all__ = [
+    "Board",
+    "Frames",
+    "Guess",
+    "Quiz",
+    "click",
+    "drag",
+    "freeze_board",
+    "guess",
+    "label_slider",
+    "quiz",
+]
