@@ -30,7 +30,6 @@ AUDIT = Audit(
 )
 
 
-KEPT = [0, 9, 4, 70]
 KNOWN = np.array([[0.6, 0.8, 0.9, 0.85], [0.62, 0.78, 0.94, 0.83]])  # two networks, four stages
 
 
@@ -106,7 +105,6 @@ FIGURES = {
     "filters": lambda s: plots.filters(np.random.default_rng(0).normal(size=(24, 3, 3, 3))),
     "neighbours": lambda s: plots.neighbours({name: [strip(3), strip(3)] for name in ("stem", "block1")}),
     "accuracy_by_stage": lambda s: plots.accuracy_by_stage(STAGES, {"by place": KNOWN}, 0.5, 2),
-    "kept_by_stage": lambda s: plots.kept_by_stage({"digits": KEPT, "textures": KEPT[::-1]}, STAGES),
 }  # fmt: skip
 
 
@@ -135,7 +133,7 @@ def test_every_figure_is_small_drawn_and_has_its_glyphs(name, store):
 
 
 def test_every_public_figure_is_tried_here():
-    assert set(FIGURES) == set(plots.__all__) - {"by_labels", "look", "stops_paying"}
+    assert set(FIGURES) == set(plots.__all__) - {"by_labels", "by_stage", "look", "stops_paying"}
 
 
 UNLABELLED = {"chain", "moved", "gallery", "filters", "neighbours", "interval_from_dots"}
@@ -494,8 +492,12 @@ def test_accuracies_that_do_not_fit_the_chain_are_refused():
         plots.accuracy_by_stage(STAGES, {"by place": KNOWN}, guess=5)
 
 
-def test_a_bar_for_each_stage_and_name():
-    ax = FIGURES["kept_by_stage"](None)
-    assert [bar.get_height() for bar in ax.patches] == [*KEPT, *KEPT[::-1]]
-    assert {bar.get_hatch() for bar in ax.patches} == {"", "//"} and "features kept" in text_of(ax)
-    assert {"70", "9", "block2"} <= set(text_of(ax).split())
+def test_what_the_records_say_stage_by_stage():
+    rows = [
+        replace(made.row("frozen", 5, seed, value + seed / 10), backbone=f"net,until={stage}")
+        for stage, value in (("stem", 0.5), ("block1", 0.7))
+        for seed in (0, 1)
+    ]
+    assert plots.by_stage(rows, "net", ["stem", "block1"], 5) == pytest.approx([0.55, 0.75])
+    with pytest.raises(UserError, match="net,until=block1 at 20 labels"):
+        plots.by_stage([replace(row, labels=20) for row in rows[:2]], "net", ["stem", "block1"], 20)

@@ -2,13 +2,15 @@
 
 import base64
 from io import BytesIO
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from ipywidgets.embed import dependency_state
 from PIL import Image
 
-from tlkit import widgets
+from tlkit import plots, widgets
 from tlkit.errors import UserError
 from tlkit.records import Record, Store
 
@@ -201,3 +203,36 @@ def test_a_quiz_that_cannot_be_answered_is_refused():
         widgets.quiz("?", {"yes": "a", "no": "b"}, right="maybe")
     with pytest.raises(UserError, match="a reason for each"):
         widgets.quiz("?", {"yes": "a", "no": ""}, right="yes")
+
+
+@pytest.fixture
+def alike():
+    """Four items, of which 0 and 1 are labelled, of classes 0 and 1; item 3 gains its relative at the end."""
+    task = SimpleNamespace(name="made", train=SimpleNamespace(inputs=np.arange(256).reshape(4, 8, 8) / 255))
+    kinds = np.array([0, 1, 0, 1])
+    found = {}
+    for stage, where in {"pixels": [0, 1, 0, 0], "stem": [0, 1, 1, 0], "end": [0, 1, 0, 1]}.items():
+        found[stage] = np.array(where)[:, None], (np.array(where) == kinds)[:, None]
+    return task, {"made": found}
+
+
+def test_a_stage_shows_what_it_finds_and_how_often_that_is_right(alike, monkeypatch):
+    task, found = alike
+    drawn = []
+    kept = lambda rows, cell=0.62: drawn.append(rows) or plt.figure(figsize=(2, 1))  # noqa: E731
+    monkeypatch.setattr(plots, "neighbours", kept)
+    frames = widgets.neighbours_by_stage([task], found, "end")
+    assert [label for label, _ in frames.slider.options] == ["pixels", "stem", "end"]
+    still, *pages = drawn
+    assert list(still) == ["pixels", "stem", "end"]
+    assert [list(page) for page in pages] == [["made\n0.50"], ["made\n0.00"], ["made\n1.00"]]
+    [(shown, images, same)] = pages[-1]["made\n1.00"]
+    assert (shown == task.train.inputs[3]).all() and (images[0] == task.train.inputs[1]).all() and same.all()
+
+
+def test_stages_that_differ_between_tasks_are_refused(alike):
+    task, found = alike
+    with pytest.raises(UserError, match="block1 among them"):
+        widgets.neighbours_by_stage([task], found, "block1")
+    with pytest.raises(UserError, match="same stages"):
+        widgets.neighbours_by_stage([task], found | {"other": {"stem": found["made"]["stem"]}}, "stem")

@@ -6,7 +6,7 @@ from tlkit.plots.depth import accuracy_by_depth, bars_by_stage, price_by_depth
 from tlkit.plots.fits import accuracy_by_rate, over_steps, train_and_test
 from tlkit.plots.pictures import filters, gallery
 from tlkit.plots.seeds import bars_with_guess, interval_from_dots, paired_dots
-from tlkit.plots.stages import accuracy_by_stage, kept_by_stage, neighbours
+from tlkit.plots.stages import accuracy_by_stage, by_stage, neighbours
 from tlkit.plots.strips import chain, moved
 from tlkit.plots.style import look
 
@@ -20,12 +20,12 @@ __all__ = [
     "bars_with_guess",
     "break_even",
     "by_labels",
+    "by_stage",
     "chain",
     "filters",
     "gain_by_labels",
     "gallery",
     "interval_from_dots",
-    "kept_by_stage",
     "label_saving",
     "look",
     "moved",

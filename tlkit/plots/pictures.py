@@ -40,24 +40,27 @@ def picture(image: Any) -> np.ndarray:
     return np.clip(array, 0, 1)
 
 
-def filters(weight: Any, ncols: int = 12) -> Figure:
+def filters(weight: Any, ncols: int = 12, responses: Any = None) -> Figure:
     """The filters of a first convolution, weight (out, 1 or 3, height, width); mid-grey is zero.
 
-    Raises UserError for a layer that does not read pictures.
+    responses: (pictures, out, H, W), what comes out of them, never negative: then all filters stand in one
+    row, and below each is its response to every picture, bright where it is strong. Raises UserError for a
+    layer that does not read pictures, or responses of another number of filters.
     """
     array = np.asarray(weight.detach() if hasattr(weight, "detach") else weight, float)
     if array.ndim != 4 or array.shape[1] not in (1, 3):
         raise UserError(
             f"filters of shape {array.shape} cannot be shown: give those of the first convolution."
         )
-    scale = max(float(np.abs(array).max()), 1e-12)
-    figure, axes = grid_of(len(array), ncols, 0.55, False)
-    for ax, one in zip(axes, array, strict=True):
-        ax.imshow(
-            np.moveaxis(one / scale + 1, 0, -1).squeeze() / 2,
-            cmap="gray",
-            vmin=0,
-            vmax=1,
-            interpolation="nearest",
-        )
+    grey = (array / max(float(np.abs(array).max()), 1e-12) + 1) / 2
+    shown = [picture(one) for one in np.moveaxis(grey, 1, -1)]
+    if responses is not None:
+        below = np.asarray(responses, float)
+        if below.ndim != 4 or below.shape[1] != len(array):
+            raise UserError(f"responses of shape {below.shape} do not belong to {len(array)} filters.")
+        ncols = len(array)
+        shown += [one / max(float(one.max()), 1e-12) for rows in below for one in rows]
+    figure, axes = grid_of(len(shown), ncols, 0.55, False)
+    for ax, one in zip(axes, shown, strict=True):
+        ax.imshow(one, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     return figure

@@ -1,6 +1,6 @@
 """What each stage of a chain knows: what it finds alike, and how well it can be read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from tlkit.errors import UserError
 from tlkit.plots.pictures import picture
-from tlkit.plots.style import BLACK, BLUE, GREEN, INK, PURPLE, VERMILION, canvas, legend, look
+from tlkit.plots.style import BLACK, BLUE, GREEN, INK, PURPLE, VERMILION, canvas, look
+from tlkit.records import Record, values
 
 Strip = tuple[
     Any, Sequence[Any], Sequence[bool]
@@ -81,15 +82,15 @@ def accuracy_by_stage(
     for other shapes, or a guess outside of the chain.
     """
     ax = canvas(ax, 4.6, 3.4)
-    for (name, values), (colour, marker, line) in zip(curves.items(), _READINGS, strict=False):
-        values = np.atleast_2d(np.asarray(values, float))
-        if values.shape[1] != len(stages):
+    for (name, given), (colour, marker, line) in zip(curves.items(), _READINGS, strict=False):
+        each = np.atleast_2d(np.asarray(given, float))
+        if each.shape[1] != len(stages):
             raise UserError(
-                f"{name}: {values.shape[1]} accuracies for the {len(stages)} stages: give one each."
+                f"{name}: {each.shape[1]} accuracies for the {len(stages)} stages: give one each."
             )
-        ax.plot(values.T, color=colour, linewidth=0.9, marker=marker, markersize=3, alpha=0.55)
+        ax.plot(each.T, color=colour, linewidth=0.9, marker=marker, markersize=3, alpha=0.55)
         style = {"color": colour, "linestyle": line, "marker": marker, "markersize": 7}
-        ax.plot(values.mean(0), **style, linewidth=2.2, label=name)
+        ax.plot(each.mean(0), **style, linewidth=2.2, label=name)
     if pixels is not None:
         ax.axhline(pixels, **look("pixels") | {"marker": "", "label": "pixels, no network"}, linewidth=1.6)
     if guess is not None:
@@ -98,25 +99,20 @@ def accuracy_by_stage(
         ax.axvline(guess - 1, color=PURPLE, linestyle="--", linewidth=2, zorder=0, label="your guess")
     ax.set_xticks(range(len(stages)), list(stages))
     ax.set(xlim=(-0.3, len(stages) - 0.7), xlabel="read behind this stage", ylabel="test accuracy")
-    legend(ax)
+    ax.legend(handlelength=3, edgecolor="white", framealpha=1)
     return ax
 
 
-def kept_by_stage(kept: Mapping[str, ArrayLike], stages: Sequence[str], ax: Axes | None = None) -> Axes:
-    """How many of the selected features come from each stage: a group of bars a stage, a bar for each name.
+def by_stage(records: Iterable[Record], backbone: str, stages: Sequence[str], labels: int) -> list[float]:
+    """Mean test accuracy over the draws of a frozen `backbone` read until each of `stages`.
 
-    kept: (stages,) counts under each name.
+    Raises UserError where a stage was not read at so many labels.
     """
-    ax = canvas(ax, 6.0, 2.8)
-    width = 0.8 / len(kept)
-    for k, (name, counts) in enumerate(kept.items()):
-        colour, hatch = ((BLUE, ""), (VERMILION, "//"), (GREEN, ".."))[k % 3]
-        x = np.arange(len(stages)) + (k - (len(kept) - 1) / 2) * width
-        face = "white" if hatch else colour
-        bars = ax.bar(x, counts, 0.9 * width, facecolor=face, edgecolor=colour, hatch=hatch, label=name)
-        ax.bar_label(bars, fmt="%.0f", fontsize=9)
-    ax.set_xticks(range(len(stages)), list(stages))
-    ax.set(ylabel="features kept")
-    ax.margins(y=0.12)
-    legend(ax, loc="upper left")
-    return ax
+    records, found = list(records), []
+    for stage in stages:
+        name = f"{backbone},until={stage}"
+        draws = values(records, plan="frozen", labels=labels, backbone=name)
+        if not draws:
+            raise UserError(f"there are no records of {name} at {labels} labels: run it, or leave it out.")
+        found.append(float(np.mean(list(draws.values()))))
+    return found

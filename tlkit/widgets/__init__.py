@@ -9,6 +9,7 @@ from tlkit.widgets.board import Board, freeze_board
 from tlkit.widgets.frames import Frames, click, drag
 from tlkit.widgets.guessing import Guess, Quiz, guess, quiz
 from tlkit.widgets.labels import label_slider
+from tlkit.widgets.neighbours import neighbours_by_stage
 
 __all__ = [
     "Board",
@@ -20,5 +21,6 @@ __all__ = [
     "freeze_board",
     "guess",
     "label_slider",
+    "neighbours_by_stage",
     "quiz",
 ]
