@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tlkit.fit import Fit
 
 SPLITS = ("train", "select", "test")
+GROWTH = 2**30  # bytes a worker may grow by before it is replaced
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,20 @@ def _results(cells: list[Cell], jobs: int) -> Iterator[tuple[Cell, "Finished"]]:
         # loky replaces a worker whose memory has grown, and warns although no job is lost
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
         yield from Parallel(min(jobs, len(cells)), return_as="generator_unordered")(
-            delayed(_work)(c) for c in cells
+            delayed(_in_worker)(c) for c in cells
         )
+
+
+def _in_worker(cell: Cell) -> tuple[Cell, "Finished"]:
+    """A fit in a process of its own, which lives on.
+
+    loky replaces a worker that has grown by 300 MB since its first task, which every large fit behind a small
+    one does; the new one would import everything anew, for longer than the fit takes.
+    """
+    from joblib.externals.loky import process_executor
+
+    process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH
+    return _work(cell)
 
 
 @dataclass(frozen=True)

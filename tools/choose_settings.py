@@ -33,7 +33,11 @@ def grids(kind: str, seeds: tuple[int, ...]) -> Iterator[study.Grid]:
     weights = str(cache.get(NARROW[0]) / NARROW[1]) if photos else None
     for plan in PLANS if photos else PLANS + MORE:
         backbone = (
-            "timm:mobilenetv1_100" if photos else "letters,features=all" if plan == "select" else "letters"
+            "timm:mobilenetv1_100,size=96"
+            if photos
+            else "letters,features=all"
+            if plan == "select"
+            else "letters"
         )
         for setting in base.grid(Plan.parse(plan)):
             tried = replace(base, fixed=((plan, setting),))

@@ -32,7 +32,7 @@ def grids(name: str) -> list[Grid]:
     recipe = recipes.default()
     if name in PHOTOS:
         weights = str(cache.get("weights_vision") / "mobilenetv1_025_128.pt")
-        network, few = "timm:mobilenetv1_100", (1, 2, 5, 10, 20)
+        network, few = "timm:mobilenetv1_100,size=96", (1, 2, 5, 10, 20)
         return [Grid(PHOTOS[name], network, PLANS, few, SEEDS, recipes.default(photos=True), weights)]
     if name.startswith("13_"):
         return list(_places(name.removeprefix("13_"), recipe))
