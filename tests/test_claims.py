@@ -9,8 +9,8 @@ import pytest
 
 from tlkit import claims
 from tlkit.claims import effort
+from tlkit.claims.budgets import over_budgets
 from tlkit.claims.criteria import one
-from tlkit.claims.rows import over_budgets
 from tlkit.errors import UserError
 from tlkit.records import Record, Store
 
@@ -130,7 +130,8 @@ def test_sides_measured_on_other_data_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("words", "verdict"),
     [
-        ("+++", "holds"), ("---", "does not hold"), ("-?-", "cannot tell"), 
+        ("+++", "holds"), ("---", "does not hold"), ("???", "cannot tell"),
+        ("-?-", "does not hold when labels = 1, 5"), ("??-", "does not hold when labels = 5"),
         ("++-", "holds only when labels <= 2"),
         ("+??", "holds only when labels = 1"), ("-++", "holds only when labels >= 2"),
         ("+-+", "holds only when labels = 1, 5"), ("-++-", "holds only when 2 <= labels <= 5"),

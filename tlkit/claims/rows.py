@@ -9,6 +9,7 @@ import numpy as np
 
 from tlkit import env
 from tlkit.claims import contrasts, effort
+from tlkit.claims.budgets import over_budgets
 from tlkit.claims.compared import compare, sample
 from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
 from tlkit.errors import UserError, unknown
@@ -184,26 +185,6 @@ MEASURES: dict[str, Callable[[Claim, Store, Store], Row | None]] = {
     "gap": _contrast(contrasts.gap),
     "spread": _contrast(contrasts.spread),
 }
-
-
-def over_budgets(words: Mapping[int, str]) -> str:
-    """The verdict over budgets; at each, "better" counts for the claim, and "cannot tell" is neither."""
-    good = [n for n, word in words.items() if word == "better"]
-    if len(good) == len(words):
-        return "holds"
-    if not good:
-        return "cannot tell" if "cannot tell" in words.values() else "does not hold"
-    budgets = sorted(words)
-    first, last = budgets.index(min(good)), budgets.index(max(good))
-    if last - first + 1 != len(good):
-        return f"holds only when labels = {', '.join(map(str, sorted(good)))}"
-    if first == last:
-        return f"holds only when labels = {good[0]}"
-    if first == 0:
-        return f"holds only when labels <= {budgets[last]}"
-    if last == len(budgets) - 1:
-        return f"holds only when labels >= {budgets[first]}"
-    return f"holds only when {budgets[first]} <= labels <= {budgets[last]}"
 
 
 def _all(words: list[str], accept: tuple[str, ...]) -> str:
