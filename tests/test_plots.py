@@ -236,6 +236,16 @@ def test_guilty_tensors_are_lit_crossed_and_named():
     assert [t.get_text() for t in ax.get_yticklabels()] == ["stem", "block1", "head"]
 
 
+def test_the_names_of_all_the_guilty_fit_beside_their_tiles():
+    kinds = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    names = [f"stages.block{k}.{layer}.{kind}" for k in (1, 2) for layer in (1, 4) for kind in kinds]
+    ax = plots.moved(Audit(dict.fromkeys(names, 0.1), ("head.1.weight",), tuple(names), "last-1"))
+    png(ax)
+    words = [text for text in ax.texts if "num_batches" in text.get_text()]
+    edge = ax.figure.bbox.x1
+    assert len(words) == 2 and all(text.get_window_extent().x1 < edge for text in words)
+
+
 # --- seeds
 
 

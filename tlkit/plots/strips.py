@@ -1,6 +1,7 @@
 """Strips of stages: what a plan freezes and moves, and what a fit really moved."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -106,7 +107,7 @@ def moved(audit: Audit, ax: Axes | None = None) -> Axes:
             _tile(ax, x, y, name in audit.moved, name in audit.guilty)
         guilty = list(dict.fromkeys(name.rpartition(".")[2] for name in tensors if name in audit.guilty))
         if guilty:
-            ax.text(widest + 0.2, y, ", ".join(guilty), va="center", fontsize=9, color=INK)
+            ax.text(widest + 0.2, y, fill(", ".join(guilty), 46), va="center", fontsize=9, color=INK)
     ax.set_yticks(range(len(rows)), list(rows))
     ax.set_xticks([])
     ax.set(xlim=(-0.6, widest * 1.7 if audit.guilty else widest), ylim=(len(rows) - 0.4, -0.6))
