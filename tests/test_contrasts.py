@@ -53,6 +53,23 @@ def test_a_gain_that_grows_with_labels(tmp_path):
     )
 
 
+def test_a_gain_that_grows_is_weighed_on_new_items_too(tmp_path):
+    kept, rng, targets = Store(tmp_path / "r.jsonl"), np.random.default_rng(3), np.zeros(50, dtype=int)
+    rates = {("full", 1): 0.3, ("frozen", 1): 0.6, ("full", 20): 0.95, ("frozen", 20): 0.6}
+    for seed in SEEDS:
+        for (plan, labels), rate in rates.items():
+            predicted = (rng.random(50) > rate).astype(int)
+            kept.append([made.row(plan, labels, seed, float(np.mean(predicted == 0)))], predicted, targets)
+    found = contrasts.by_labels(claim("by labels"), kept, kept)[20]
+    values = {key: np.array([r.value for r in kept.read() if (r.plan, r.labels) == key]) for key in rates}
+    gain = values["full", 20] - values["frozen", 20] - values["full", 1] + values["frozen", 1]
+    assert found.mean == pytest.approx(gain.mean()) and found.low < gain.mean() < found.high
+    bare = Store(tmp_path / "b.jsonl")
+    bare.append(kept.read())
+    alone = contrasts.by_labels(claim("by labels"), bare, bare)[20]
+    assert alone.mean == pytest.approx(found.mean) and found.high - found.low > alone.high - alone.low
+
+
 def test_a_gain_larger_on_one_task_than_on_another(tmp_path):
     def task(name, late, early):
         levels = [

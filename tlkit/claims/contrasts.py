@@ -1,7 +1,7 @@
 """Differences of differences: does what a plan gains depend on labels, on the task, on the rate?"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,7 +68,10 @@ def by_labels(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | N
     gains = [a.values(seeds) - b.values(seeds) for a, b in (many, few)]
     if all(side.has_items for side in (*few, *many)):
         gains += [a.correct(seeds) - b.correct(seeds) for a, b in (many, few)]
-    return {claim.labels[-1]: verdicts([gains], claim.delta)[0]}
+    # differences of differences reach from -2 to 2, those that an interval takes from -1 to 1
+    half = verdicts([[gain / 2 for gain in gains]], claim.delta / 2)[0]
+    whole = {"mean": 2 * half.mean, "low": 2 * half.low, "high": 2 * half.high, "delta": claim.delta}
+    return {claim.labels[-1]: replace(half, **whole)}
 
 
 def by_task(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None:
