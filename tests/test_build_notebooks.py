@@ -436,13 +436,13 @@ def test_a_strange_address_is_refused(layout, capsys):
 # --- student copies ---------------------------------------------------------------------------------------
 
 OPEN_1 = """\
-# Your code here.
-raise NotImplementedError("exercise 91.1: write your answer, then run on")
+# Your code here: complete the lines below, then delete the next one.
+raise NotImplementedError("exercise 91.1 is open: complete the lines below, delete this one, and run on")
 
 fair = heads(..., tosses)"""
 OPEN_2 = """\
-# Your code here.
-raise NotImplementedError("exercise 91.2: write your answer, then run on")"""
+# Your code here, in place of the next line.
+raise NotImplementedError("exercise 91.2 is open: put your answer here instead, and run on")"""
 
 
 def test_the_student_copy_holds_no_answer_and_no_output(built):
@@ -474,11 +474,13 @@ def test_the_copy_stops_at_the_first_open_exercise_and_only_there(built):
 
     nb = read_built(built.student(NAME))
     first, second = (i for i, c in enumerate(nb.cells) if "solution" in cells.tags(c))
-    with pytest.raises(UserError, match=rf"cell {first + 1} .*exercise 91.1: write your answer"):
+    with pytest.raises(UserError, match=rf"cell {first + 1} .*exercise 91.1 is open: complete"):
         run()
     assert all(c.execution_count is None for c in nb.cells[first + 1 :] if c.cell_type == "code")
-    nb.cells[first].source = "fair = heads(0.5, tosses)"
-    with pytest.raises(UserError, match=rf"cell {second + 1} .*exercise 91.2: write your answer"):
+    _, error, *stub = nb.cells[first].source.splitlines()
+    assert "delete this one" in error
+    nb.cells[first].source = "\n".join(stub).replace("...", "0.5")
+    with pytest.raises(UserError, match=rf"cell {second + 1} .*exercise 91.2 is open: put"):
         run()
     nb.cells[second].source = "difference = bent - fair"
     run()

@@ -95,7 +95,6 @@ def student(raw: NotebookNode, page: Page) -> NotebookNode:
 
 def _open(source: str, exercise: str) -> str:
     """The open cell: the error comes first, so that an unfinished stub below it cannot raise another."""
-    message = f"exercise {exercise}: write your answer, then run on"
     stub = split_stub(source)[1]
     try:
         ast.parse(stub)
@@ -103,8 +102,14 @@ def _open(source: str, exercise: str) -> str:
         raise UserError(
             f"the stub of exercise {exercise} is no Python ({error}): write ... for a gap."
         ) from error
-    lines = ["# Your code here.", f'raise NotImplementedError("{message}")', *(["", stub] if stub else [])]
-    return "\n".join(lines)
+    if not stub:
+        return _stop("# Your code here, in place of the next line.", exercise, "put your answer here instead")
+    comment = "# Your code here: complete the lines below, then delete the next one."
+    return _stop(comment, exercise, "complete the lines below, delete this one") + f"\n\n{stub}"
+
+
+def _stop(comment: str, exercise: str, what: str) -> str:
+    return f'{comment}\nraise NotImplementedError("exercise {exercise} is open: {what}, and run on")'
 
 
 def _notebook(cells: list[NotebookNode], **hashes: str) -> NotebookNode:

@@ -23,6 +23,7 @@ MAX_RUN = 3  # code cells with no prose between
 PARAMETERS = range(3, 9)
 TAGS = {  # tag -> the kind of cell that may carry it; None: any
     "parameters": "code", "solution": "code", "check": "code", "record": "code", "colab": "code",
+    "headline": "code",
     "raises-exception": "code", "nbval-ignore-output": "code", "nbval-check-output": "code",
     "hint": "markdown", "answer": "markdown", "predict": None,
 }  # fmt: skip
