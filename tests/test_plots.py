@@ -195,12 +195,13 @@ def fires(ax: Axes) -> list[str]:
     ("plan", "burning"),
     [
         ("frozen", ["head"]), ("last-2", ["block2", "block3", "head"]), ("block:block1", ["block1", "head"]),
-        ("full", [*STAGES, "head"]), ("pixels", []),
+        ("full", [*STAGES, "head"]), ("pixels", ["head"]), ("lp-ft", [*STAGES, "head"]),
     ],
 )  # fmt: skip
 def test_flames_are_on_what_moves(plan, burning):
     ax = plots.chain(STAGES, plan)
-    ax.texts_by_x = {round(t.get_position()[0]): t.get_text() for t in ax.texts if t.get_text()}
+    names = (*STAGES, "head", "pixels")
+    ax.texts_by_x = {round(t.get_position()[0]): t.get_text() for t in ax.texts if t.get_text() in names}
     assert fires(ax) == burning
     arms = 0 if plan == "pixels" else 18 * (5 - len(burning))  # a snowflake has six arms with two barbs each
     assert len(ax.lines) == arms
@@ -219,6 +220,14 @@ def test_a_random_start_is_dashed():
         return [b.get_linestyle() in ("--", "dashed") for b in boxes]
 
     assert dashed("scratch") == [True] * 5 and dashed("full") == [False] * 4 + [True]
+    assert dashed("lp-ft") == [False] * 5 and dashed("pixels") == [True], "a solved head; no stages at all"
+
+
+def test_lp_ft_and_pixels_do_not_look_like_other_plans():
+    assert (
+        "solved" in text_of(plots.chain(STAGES, "lp-ft")) and len(plots.chain(STAGES, "pixels").images) == 1
+    )
+    assert "stem" not in text_of(plots.chain(STAGES, "pixels")), "there is no network"
 
 
 def test_an_unknown_plan_or_stage_is_refused():
@@ -252,8 +261,15 @@ def test_the_names_of_all_the_guilty_fit_beside_their_tiles():
 def test_paired_dots_count_the_seeds():
     ax = plots.paired_dots([0.9, 0.8, 0.7], [0.5, 0.8, 0.9], ("full", "scratch"))
     assert "full is higher in 1 of 3 seeds" in text_of(ax) and len(ax.lines) == 3 + 2
+    assert "dotted: it does not rise" in text_of(ax) and "axis cut" in ax.get_ylabel()
     with pytest.raises(UserError, match="same seeds"):
         plots.paired_dots([1, 2], [1])
+
+
+def test_columns_that_are_no_plans_differ_as_well():
+    ax = plots.paired_dots([0.9, 0.8], [0.0, 0.1], ("mixed", "by writer"))
+    assert len({line.get_marker() for line in ax.lines[-2:]}) == 2
+    assert "cut" not in ax.get_ylabel() and "dotted" not in ax.get_xlabel()
 
 
 def test_the_guess_is_drawn_on_the_bars():
@@ -283,10 +299,14 @@ def test_the_mark_stands_where_transfer_stops_paying(store):
     last = max(n for n, words in rows.items() if "better" in words)
     stop = plots.stops_paying(records, TRANSFER, pairs)
     assert stop == made.BUDGETS[made.BUDGETS.index(last) + 1]
-    assert "transfer stops paying" in text_of(plots.accuracy_by_labels(records, made.PLANS, pairs=pairs))
+    said = text_of(plots.accuracy_by_labels(records, made.PLANS, pairs=pairs))
+    found = {p.plan: p.verdict for p in pairs if (p.labels, p.against) == (stop, "scratch")}
+    best = max(found, key=lambda plan: found[plan].mean)
+    assert "no plan\nis better than scratch" in said and f"({best}: {found[best].word}" in said
+    assert "95 % interval\nover seeds" in said, "what the bands are"
     early = [r for r in records if r.labels <= 2]
     assert plots.stops_paying(early, TRANSFER) is None
-    assert "stops" not in text_of(plots.accuracy_by_labels(early, made.PLANS))
+    assert "from here on" not in text_of(plots.accuracy_by_labels(early, made.PLANS))
 
 
 def test_the_highlight_shows_every_mean(store):
@@ -437,6 +457,14 @@ def test_a_gallery_takes_every_usual_shape(shape):
     assert len(figure.axes) == 2 and figure.axes[0].images[0].get_array().shape[:2] == (8, 8)
 
 
+def test_every_row_of_a_gallery_is_named_or_none():
+    images = np.zeros((5, 8, 8))
+    axes = plots.gallery(images, ncols=2, rows=("a", "b", "c")).axes
+    assert [ax.texts[0].get_text() for ax in axes[:5:2]] == ["a", "b", "c"] and not axes[1].texts
+    with pytest.raises(UserError, match="2 names for 3 rows"):
+        plots.gallery(images, ncols=2, rows=("a", "b"))
+
+
 def test_a_gallery_refuses_what_is_no_picture():
     for images, titles in (([], []), ([np.zeros((8, 8))], ["a", "b"]), ([np.zeros((5, 8, 8))], [])):
         with pytest.raises(UserError):
@@ -498,6 +526,8 @@ def test_a_thin_line_for_each_network_and_a_thick_one_for_their_mean():
 def test_accuracies_that_do_not_fit_the_chain_are_refused():
     with pytest.raises(UserError, match="by place: 3 accuracies for the 4 stages"):
         plots.accuracy_by_stage(STAGES, {"by place": KNOWN[:, 1:]})
+    with pytest.raises(UserError, match="5 curves"):
+        plots.accuracy_by_stage(STAGES, dict.fromkeys("abcde", KNOWN))
     with pytest.raises(UserError, match="behind 5 stages"):
         plots.accuracy_by_stage(STAGES, {"by place": KNOWN}, guess=5)
 

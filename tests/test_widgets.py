@@ -167,7 +167,7 @@ def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
     )
     widgets.label_slider(store, list(CURVES))
     marks = [[t.get_text() for t in figure.axes[1].texts] for figure in drawn]
-    assert marks == [[], [], ["from here on no\ngain is shown: frozen"]]
+    assert marks == [[], [], ["from here on frozen\nis not shown to be better"]]
     widgets.label_slider(store, list(CURVES), against="pixels")
     assert [t.get_text() for figure in drawn[3:] for t in figure.axes[1].texts] == []
     dots = [len(line.get_xdata()) for line in drawn[0].axes[0].lines]

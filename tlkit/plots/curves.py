@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from tlkit.errors import UserError
@@ -24,19 +25,20 @@ def accuracy_by_labels(
     """Mean test accuracy of each plan at each budget, its 95 % interval over seeds as a band.
 
     highlight: a budget; a line stands there, every plan's mean in the legend. A mark says from where on no
-    plan is better than scratch (`stops_paying`). pairs: those of `claims.pairs`, whose verdicts also weigh
-    new test items; without them the verdicts come from the seeds alone. Raises UserError where a plan has no
-    records.
+    plan is better than scratch (`stops_paying`), and what the highest is instead. pairs: those of
+    `claims.pairs`, whose verdicts also weigh new test items; without them the verdicts come from the seeds
+    alone. Raises UserError where a plan has no records.
     """
     records, ax = list(records), canvas(ax, 7.0, 4.0)
     curves = {plan: by_labels(records, plan) for plan in plans}
-    budgets = sorted({n for curve in curves.values() for n in curve})
+    budgets, banded = sorted({n for curve in curves.values() for n in curve}), False
     for plan, curve in curves.items():
         found = [interval(list(seeds.values())) for seeds in curve.values()]
         x, style = list(curve), look(plan)
         ax.plot(x, [f.mean for f in found], **style, linewidth=1.8, markersize=6, zorder=3)
         ends = np.clip([(f.low, f.high) for f in found], 0, 1)
         if min(f.n for f in found) > 1:
+            banded = True
             ax.fill_between(x, *ends.T, color=style["color"], alpha=0.13, linewidth=0)
     budgets_axis(ax, budgets)
     ax.set_ylabel("test accuracy")
@@ -44,7 +46,10 @@ def accuracy_by_labels(
     if highlight is not None:
         _highlight(ax, curves, highlight)
     noun = None if highlight is None else f"{highlight} label{'s' * (highlight != 1)}"
-    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=noun)
+    handles = ax.get_legend_handles_labels()[0]
+    if banded:
+        handles.append(Patch(color=GREY, alpha=0.25, linewidth=0, label="95 % interval\nover seeds"))
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=noun, handles=handles)
     return ax
 
 
@@ -107,8 +112,20 @@ def _mark(
     before = [n for n in budgets if n < stop]
     x = float(np.sqrt(stop * before[-1])) if before else stop / 1.2
     ax.axvline(x, color=GREY, linestyle=(0, (1, 2)), linewidth=1.5, zorder=1)
-    place = {"transform": ax.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
-    ax.text(x, 0.03, "transfer stops paying ", **place, fontsize=9, color=INK)
+    place = {"xycoords": ax.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
+    text = "from here on no plan\nis better than scratch"
+    rest = _instead(_verdicts(records, plans, pairs, "scratch"), stop)
+    offset = {"xytext": (-4, 0), "textcoords": "offset points"}
+    ax.annotate(f"{text}\n({rest})", (x, 0.03), **place, **offset, fontsize=8.5, color=INK)
+
+
+def _instead(found: dict[tuple[str, int], Verdict], stop: int) -> str:
+    """What the plan that is highest from `stop` on is there, such as "full: equal, within 2 points"."""
+    later = {plan: [v for (p, n), v in found.items() if p == plan and n >= stop] for plan, _ in found}
+    best = max((p for p in later if later[p]), key=lambda p: np.mean([v.mean for v in later[p]]))
+    within = f", within {100 * later[best][0].delta:g} points"
+    words = dict.fromkeys(v.word + within * (v.word == "equal") for v in later[best])
+    return f"{best}: {' or '.join(words)}"
 
 
 def gain_by_labels(

@@ -10,16 +10,25 @@ from tlkit.errors import UserError
 from tlkit.plots.style import grid_of
 
 
-def gallery(images: Sequence[Any], titles: Sequence[str] = (), ncols: int = 8) -> Figure:
+def gallery(
+    images: Sequence[Any], titles: Sequence[str] = (), ncols: int = 8, rows: Sequence[str] = ()
+) -> Figure:
     """Small pictures, grey or RGB: H x W, 1 or 3 x H x W, H x W x 3, in [0, 1] or bytes, or PIL images.
 
-    Raises UserError for no pictures, other shapes, or titles that are not as many.
+    titles: one above each picture; rows: one to the left of each row. Raises UserError for no pictures, other
+    shapes, titles that are not as many, or names for another number of rows.
     """
     if len(images) == 0 or (len(titles) and len(titles) != len(images)):
         raise UserError(
             f"{len(images)} pictures with {len(titles)} titles: give pictures, and as many titles or none."
         )
+    starts = range(0, len(images), min(ncols, len(images)))
+    if len(rows) not in (0, len(starts)):
+        raise UserError(f"{len(rows)} names for {len(starts)} rows of pictures: name every row, or none.")
     figure, axes = grid_of(len(images), ncols, 0.85, bool(len(titles)))
+    for name, i in zip(rows, starts, strict=False):
+        place = {"transform": axes[i].transAxes, "ha": "right", "va": "center"}
+        axes[i].text(-0.12, 0.5, name, **place, fontsize=9)
     for i, (ax, image) in enumerate(zip(axes, images, strict=True)):
         ax.imshow(picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         if len(titles):

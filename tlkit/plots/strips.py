@@ -10,7 +10,7 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
 from tlkit.plans import Audit, Plan
-from tlkit.plots.style import BLUE, GREY, INK, ORANGE, PALE, VERMILION, canvas
+from tlkit.plots.style import BLUE, INK, ORANGE, PALE, VERMILION, canvas
 
 _C = Path.CURVE4
 FLAME = Path(
@@ -22,17 +22,22 @@ FLAME = Path(
 
 
 def chain(stages: Sequence[str], plan: Plan | str, ax: Axes | None = None) -> Axes:
-    """The strip of stages: a snowflake on what is frozen, a flame on what moves; a new start is dashed.
+    """The strip of stages: a snowflake on what is frozen, a flame on what moves; a random start is dashed.
 
+    The head of lp-ft begins where a probe has ended, and says so; pixels have no stages, only a head.
     Raises UserError for an unknown plan, or one that names stages the strip does not have.
     """
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
     names = [*stages, "head"]
-    moving = {*plan.tuned(list(stages)), *(["head"] if plan.where != "nothing" else [])}
+    moving = {*plan.tuned(list(stages)), "head"}
     ax = canvas(ax, max(4.0, 1.15 * len(names)), 1.6)
-    for i, name in enumerate(names):
-        fresh = name == "head" or plan.start == "random"
-        _box(ax, i, name, name in moving, fresh, used=plan.where != "nothing")
+    if plan.where == "nothing":
+        _pixels(ax, len(stages))
+    for i, name in enumerate(names if plan.where != "nothing" else []):
+        solved = name == "head" and plan.start == "probe"
+        _box(ax, i, name, name in moving, dashed=plan.start == "random" or (name == "head" and not solved))
+        if solved:
+            ax.text(i, 0.91, "solved", ha="center", va="center", fontsize=7, color=INK)
         if name != "head" and plan.where in ("norm", "bias"):
             _snowflake(ax, i - 0.2, 0.82, 0.11)  # most of the stage stands still
         if i:
@@ -45,7 +50,7 @@ def chain(stages: Sequence[str], plan: Plan | str, ax: Axes | None = None) -> Ax
 
 def _said(plan: Plan) -> str:
     if plan.where == "nothing":
-        return "no network at all"
+        return "no network at all, only a head on the pixels"
     parts = {
         "head": "only the new head moves",
         "all": "everything moves",
@@ -66,17 +71,24 @@ def _said(plan: Plan) -> str:
     )
 
 
-def _box(ax: Axes, x: float, name: str, moves: bool, fresh: bool, used: bool) -> None:
-    face = "white" if not used else "#FBE3B5" if moves else "#D7EAF7"
-    edge = GREY if not used else VERMILION if moves else BLUE
+def _box(ax: Axes, x: float, name: str, moves: bool, dashed: bool) -> None:
+    face, edge = ("#FBE3B5", VERMILION) if moves else ("#D7EAF7", BLUE)
     box = FancyBboxPatch(
         (x - 0.37, 0), 0.74, 1, boxstyle="round,pad=0,rounding_size=0.08", facecolor=face, edgecolor=edge,
-        linewidth=1.6, linestyle="--" if fresh or not used else "-",
+        linewidth=1.6, linestyle="--" if dashed else "-",
     )  # fmt: skip
     ax.add_patch(box)
-    ax.text(x, 0.16, name, ha="center", va="center", fontsize=10, color=INK if used else GREY)
-    if used:
-        (_flame if moves else _snowflake)(ax, x, 0.62, 0.24)
+    ax.text(x, 0.16, name, ha="center", va="center", fontsize=10, color=INK)
+    (_flame if moves else _snowflake)(ax, x, 0.62, 0.24)
+
+
+def _pixels(ax: Axes, stages: int) -> None:
+    """No stage at all: a raster of pixels, an arrow past where the stages would stand, and a head."""
+    shades = np.array([[0.1, 0.6, 0.9, 0.3], [0.5, 1, 0.4, 0.8], [0.9, 0.3, 0.7, 0.1], [0.2, 0.8, 1, 0.5]])
+    ax.imshow(shades, cmap="gray", vmin=-0.3, vmax=1, extent=(-0.3, 0.3, 0.32, 0.92), zorder=2)
+    ax.text(0, 0.16, "pixels", ha="center", va="center", fontsize=10, color=INK)
+    ax.annotate("", (stages - 0.4, 0.5), (0.4, 0.5), arrowprops={"arrowstyle": "-|>", "color": INK})
+    _box(ax, stages, "head", True, dashed=True)
 
 
 def _flame(ax: Axes, x: float, y: float, size: float) -> None:

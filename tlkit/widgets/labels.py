@@ -57,7 +57,7 @@ def _frame(
         xlim=(-0.6, len(plans) - 0.4), ylim=(lowest - 0.03, 1.01), ylabel="test accuracy, a dot per seed"
     )
     _gains(right, labels, judged)
-    right.set_ylabel(f"gain over {against}")
+    right.set_ylabel(f"gain over {against}, 95 % interval")
     _marks(right, {plan: stop for plan, stop in stops.items() if stop is not None and stop <= labels})
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
@@ -69,7 +69,7 @@ def _frame(
 def _marks(ax: Axes, stops: Mapping[str, int]) -> None:
     for k, (plan, stop) in enumerate(stops.items()):
         ax.axvline(stop, color=plots.look(plan)["color"], linestyle=":", zorder=0)
-        place, text = ax.get_xaxis_transform(), f"from here on no\ngain is shown: {plan}"
+        place, text = ax.get_xaxis_transform(), f"from here on {plan}\nis not shown to be better"
         note = ax.text(stop / 1.05, 0.99 - 0.16 * k, text, transform=place, ha="right", va="top", fontsize=9)
         note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
         note.set_in_layout(False)
