@@ -318,6 +318,21 @@ def test_an_unknown_placeholder_is_named(where, text, said):
     assert said in str(error.value) and text in str(error.value)
 
 
+def test_two_places_to_read_one_network_are_compared_draw_by_draw(tmp_path):
+    store = Store(tmp_path / "16_digits.jsonl")
+    for seed, cut in enumerate((0.9, 0.8, 0.95)):
+        store.append([made.row("frozen", 5, seed, cut, backbone="letters,until=block2")])
+        store.append([made.row("frozen", 5, seed, 0.85)])
+    text = "{{ahead 16_digits letters,until=block2 letters frozen 5}}"
+    assert claims.fill(text, claims.shelf(tmp_path)) == "2 of 3"
+    for wrong, said in (
+        (text.replace("block2", "block9"), "until=block9"),
+        (text.replace(" 5", " 6"), "at 6"),
+    ):
+        with pytest.raises(UserError, match=said):
+            claims.fill(wrong, claims.shelf(tmp_path))
+
+
 def test_placeholders_before_the_records(tmp_path):
     where = claims.shelf(tmp_path)
     for text in (

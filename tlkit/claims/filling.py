@@ -4,6 +4,7 @@
 {{accuracy FILE BACKBONE PLAN LABELS}}    0.73
 {{gain FILE PLAN AGAINST LABELS}}         +0.31 [0.25, 0.36]
 {{wins FILE PLAN AGAINST LABELS}}         10 of 10
+{{ahead FILE BACKBONE AGAINST PLAN LABELS}}   10 of 10: a plan from one backbone, or place, and another
 {{saving FILE PLAN LABELS}}               4.0x [3.1x, 4.9x], against scratch
 {{seeds FILE PLAN LABELS}}                10
 {{card BACKBONE flops|seconds|source_accuracy|...}}
@@ -12,7 +13,7 @@
 import re
 from collections.abc import Callable
 
-from tlkit.claims.compared import compare, sample
+from tlkit.claims.compared import Sample, compare, sample
 from tlkit.claims.criteria import Shelf, one, shelf
 from tlkit.claims.rows import ABSENT, card, row, saving, signed
 from tlkit.errors import UserError, unknown
@@ -72,14 +73,23 @@ def _whole(labels: str) -> int:
     return int(labels)
 
 
-def _accuracy(store: Store, backbone: str, plan: str, labels: str) -> str:
+def _from(store: Store, backbone: str, plan: str, labels: str) -> Sample:
     rows = [r for r in store.read() if r.backbone == backbone]
     if not rows:
         raise unknown("backbone", backbone, {r.backbone for r in store.read()})
     found = sample(store, plan, _whole(labels), rows)
     if not found.rows:
         raise _nothing(store, plan, labels)
-    return f"{found.mean:.2f}"
+    return found
+
+
+def _accuracy(store: Store, *given: str) -> str:
+    return f"{_from(store, *given).mean:.2f}"
+
+
+def _ahead(store: Store, backbone: str, against: str, plan: str, labels: str) -> str:
+    found = compare([(_from(store, backbone, plan, labels), _from(store, against, plan, labels))])[0]
+    return f"{found.wins} of {found.n}"
 
 
 def _verdict(store: Store, plan: str, against: str, labels: str) -> Verdict:
@@ -146,6 +156,7 @@ FILLERS: dict[str, tuple[str, Callable[..., str]]] = {
     "accuracy": ("{{accuracy FILE BACKBONE PLAN LABELS}}", _stored(_accuracy)),
     "gain": ("{{gain FILE PLAN AGAINST LABELS}}", _stored(_gain)),
     "wins": ("{{wins FILE PLAN AGAINST LABELS}}", _stored(_wins)),
+    "ahead": ("{{ahead FILE BACKBONE AGAINST PLAN LABELS}}", _stored(_ahead)),
     "saving": ("{{saving FILE PLAN LABELS}}", _stored(_saving)),
     "seeds": ("{{seeds FILE PLAN LABELS}}", _stored(_seeds)),
     "card": ("{{card BACKBONE ENTRY}}", _card),
