@@ -450,3 +450,14 @@ def test_a_setting_is_the_number_it_stands_for(numbers):
     made = Recipe(rates=tuple(numbers), strengths=tuple(numbers), baselines=("1-nn",) * len(numbers))
     for text in ("full", "frozen"):
         assert [float(setting) for setting in made.grid(Plan.parse(text))] == numbers
+
+
+def test_a_plan_may_be_given_as_text_and_the_recipe_left_to_the_kind_of_network():
+    task, backbone = tiny.classifier()
+    short = fit(task, backbone, "last-1", 2)
+    long = fit(task, backbone, Plan.parse("last-1"), 2, 0, recipe.default())
+    assert short.losses == long.losses and short.setting == long.setting
+    with pytest.raises(UserError, match="did you mean 'last-K'"):
+        fit(task, backbone, "last", 2)
+    photos = replace(backbone, name="timm:tiny")
+    assert fit(task, photos, "full", 2).detail["steps"] == recipe.default(photos=True).steps

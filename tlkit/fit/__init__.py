@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tlkit import plans
+from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.fit.cost import peak_mb
@@ -45,31 +46,32 @@ class Fit:
 def fit(
     task: Task,
     backbone: Backbone,
-    plan: Plan,
+    plan: Plan | str,
     labels: int,
-    seed: int,
-    recipe: Recipe,
+    seed: int = 0,
+    recipe: Recipe | None = None,
     show: bool = False,
     test: bool = True,
 ) -> Fit:
     """One fit of `plan` at `labels` a class: choose on the selection split, fit on all, read the test once.
 
-    Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. Everything runs on the
-    CPU, so that a number does not depend on the machine's accelerator. Raises UserError for too few items or
-    an unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
+    plan: a Plan or its string, such as "last-1". recipe: by default the committed one for a network of this
+    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. Everything runs on
+    the CPU, so that a number does not depend on the machine's accelerator. Raises UserError for too few items
+    or an unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
     """
     began = time.perf_counter()
+    plan = Plan.parse(plan) if isinstance(plan, str) else plan
+    recipe = recipe or recipes.default(photos=":" in backbone.name)
     job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed), show)
     settings = recipe.tries(plan, labels, solved=job.solver is not None)
     tried = {setting: job.trial(setting) for setting in settings} if len(settings) > 1 else {}
     usual = recipe.usual(plan, solved=job.solver is not None)
     best = _best(tried, task.objective.higher_is_better, usual) if tried else settings[0]
     model, predict, losses = job.train(best, job.draw.all)
-    audit = (
-        None
-        if model is None
-        else plans.audit(job.before, model.state_dict(), plan, free=plans.movable(model, plan))
-    )
+    audit = None
+    if model is not None:
+        audit = plans.audit(job.before, model.state_dict(), plan, free=plans.movable(model, plan))
     metric = task.objective.metrics[task.objective.metric]
     train = metric(predict(task.train, job.draw.all), np.asarray(task.targets)[job.draw.all])
     evaluation = None
