@@ -94,6 +94,26 @@ def test_effects_carry_intervals(rows):
     assert "instead of" in rows["1"].effect and "x" in rows["1"].effect and "10 of 10" in rows["1"].effect
     assert rows["2"].effect.count("x [") == 3
     assert "fewer operations" in rows["20"].effect
+    at_least = [row.id for row in rows.values() if "at least" in row.effect or "at most" in row.effect]
+    assert not at_least, "a bound above its own interval"
+
+
+def test_a_course_says_what_was_reached_and_why_it_is_cautious():
+    steps, seeds = np.array([4.0, 8.0, 16.0]), tuple(range(5))
+    flops = np.outer(steps, np.ones(5))
+    rising = np.outer([0.5, 0.7, 0.9], np.ones(5))
+    base = effort.Course(steps, seeds, rising, flops)
+    quick = effort.Course(steps, seeds, np.minimum(rising + np.array([[0.4], [0.2], [0]]), 0.9), flops)
+    said = effort.to_threshold(base, quick, 0.02).said("full", "scratch", "steps", 0.02)
+    assert "to accuracy 0.88 (scratch at its end, less 0.02): 4.0 steps instead of 15" in said
+    assert said.endswith("a cautious count, for full is there at the first look in 5 of them")
+    some = rising.copy()
+    some[:, 0] = 0.5
+    lost = effort.to_threshold(base, effort.Course(steps, seeds, some, flops / 2), 0.02)
+    assert lost.said("frozen", "scratch", "flops", 0.02) == (
+        "frozen reaches accuracy 0.88 (scratch at its end, less 0.02) in 4 of 5 seeds, "
+        "4 times with fewer operations than scratch: no factor holds for all"
+    )
 
 
 def test_a_claim_that_fails_is_reported_as_failing(where):

@@ -17,7 +17,8 @@ from tlkit.stats.saving import isotonic
 class Ratio:
     """A baseline's cost over a plan's: geometric mean over seeds and its 95 % interval.
 
-    `bound`: some seed's ratio is only the least it can be, so the factor is too. `wins`: seeds above 1.
+    `bound`: some seed's ratio is only the least it can be, and so the factor and its interval are a cautious
+    count. `wins`: seeds above 1.
     """
 
     factor: float
@@ -36,9 +37,9 @@ class Ratio:
 
     def __str__(self) -> str:
         if not self.factor > 0:
-            return f"never reached in {'every' if self.factor == 0 else 'some'} seed: no"
-        head = f"{'at least ' * self.bound}{times(self.factor)}"
-        return head if self.low == self.high else f"{head} [{times(self.low)}, {times(self.high)}]"
+            return f"no factor, as it is never reached in {'every' if self.factor == 0 else 'some'} seed"
+        alone = times(self.factor)
+        return alone if self.low == self.high else f"{alone} [{times(self.low)}, {times(self.high)}]"
 
 
 def times(x: float) -> str:
@@ -141,7 +142,11 @@ def course(store: Store, plan: str, labels: int) -> Course | None:
 
 @dataclass(frozen=True)
 class Reached:
-    """Two courses at one threshold; `saved`: operations, by seed; the steps are geometric means."""
+    """Two courses at one threshold; `saved`: operations, by seed; the steps are geometric means.
+
+    Seeds in which the plan is there at all, is there with the fewest steps, and the base is not there: `met`,
+    `at_once`, `late`. The last two are counted cautiously.
+    """
 
     threshold: float
     steps: Ratio
@@ -149,6 +154,23 @@ class Reached:
     saved: np.ndarray
     base_steps: float
     plan_steps: float
+    met: int
+    at_once: int
+    late: int
+
+    def said(self, plan: str, base: str, unit: str, delta: float) -> str:
+        """The outcome in words; `unit`: steps, or flops. A factor that is a lower bound says why."""
+        ratio, what = (self.steps, "steps") if unit == "steps" else (self.flops, "operations")
+        goal = f"accuracy {self.threshold:.2f} ({base} at its end, less {delta:g})"
+        if self.met < ratio.n:
+            lead = f"{plan} reaches {goal} in {self.met} of {ratio.n} seeds"
+            return f"{lead}, {ratio.wins} times with fewer {what} than {base}: no factor holds for all"
+        both = [f"{n:.1f}" if n < 10 else f"{n:.0f}" for n in (self.plan_steps, self.base_steps)]
+        lead = f"{both[0]} steps instead of {both[1]} (geometric means), " * (unit == "steps")
+        why = [f"{plan} is there at the first look in {self.at_once}"] * bool(self.at_once)
+        why += [f"{base} is never there in {self.late}"] * bool(self.late)
+        cautious = f"; a cautious count, for {' and '.join(why)} of them" if why else ""
+        return f"to {goal}: {lead}{ratio} fewer {what}, in {ratio.wins} of {ratio.n} seeds{cautious}"
 
 
 def to_threshold(base: Course, plan: Course, delta: float) -> Reached:
@@ -158,6 +180,8 @@ def to_threshold(base: Course, plan: Course, delta: float) -> Reached:
     threshold = float(base.accuracy[-1].mean()) - delta
     (s0, f0, met0), (s1, f1, met1) = base.reach(threshold), plan.reach(threshold)
     s1, f1 = np.where(met1, s1, np.inf), np.where(met1, f1, np.inf)
-    bound = bool((~met0).any() or (s1 <= plan.steps[0]).any())
+    at_once, late = int((s1 <= plan.steps[0]).sum()), int((~met0).sum())
+    bound = bool(at_once or late)
     means = [float(np.exp(np.log(s).mean())) for s in (s0, s1)]
-    return Reached(threshold, ratio(s0, s1, bound), ratio(f0, f1, bound), f0 - f1, *means)
+    seeds = (int(met1.sum()), at_once, late)
+    return Reached(threshold, ratio(s0, s1, bound), ratio(f0, f1, bound), f0 - f1, *means, *seeds)

@@ -126,7 +126,9 @@ def _cost(claim: Claim, store: Store, base: Store) -> Row | None:
         return None
     found = {n: effort.to_equal_accuracy(base, against, budgets, plan) for n, plan in plans.items()}
     words = {n: r.word for n, r in found.items()}
-    effect = "; ".join(f"{_labels(n)}: {r} fewer operations" for n, r in found.items())
+    effect = "; ".join(
+        f"{_labels(n)}: {r} fewer operations{', a cautious count' * r.bound}" for n, r in found.items()
+    )
     return Row(claim, effect, over_budgets(words), {str(n): word for n, word in words.items()})
 
 
@@ -140,12 +142,8 @@ def _steps(claim: Claim, store: Store, base: Store) -> Row | None:
     found = _reached(claim, store, base)
     if found is None:
         return None
-    if claim.unit == "steps":
-        lead = f"{found.plan_steps:.0f} steps instead of {found.base_steps:.0f}: {found.steps} fewer"
-    else:
-        lead = f"{found.flops} fewer operations"
     word = (found.steps if claim.unit == "steps" else found.flops).word
-    effect = f"to accuracy {found.threshold:.2f}: {lead} ({found.steps.wins} of {found.steps.n} seeds)"
+    effect = found.said(claim.plan, claim.against[0], claim.unit, claim.delta)
     return Row(claim, effect, over_budgets({claim.labels[0]: word}), {"threshold": word})
 
 
@@ -156,7 +154,7 @@ def _break_even(claim: Claim, store: Store, base: Store) -> Row | None:
     spent = card(claim.backbone[0])["flops"]
     if not np.isfinite(found.saved).all():
         return Row(
-            claim, "the threshold is never reached in some seed", "cannot tell", {"saved": "cannot tell"}
+            claim, f"{claim.plan} does not get there in some seed", "cannot tell", {"saved": "cannot tell"}
         )
     mean = interval(found.saved)
     low, high = (mean.mean, mean.mean) if np.ptp(found.saved) == 0 else (mean.low, mean.high)
@@ -170,7 +168,8 @@ def _break_even(claim: Claim, store: Store, base: Store) -> Row | None:
             {"saved": word},
         )
     tasks, fewest, most = (math.ceil(spent / x) for x in (mean.mean, high, low))
-    effect = f"repaid after {'at most ' * found.flops.bound}{tasks} tasks [{fewest}, {most}]"
+    count = ", a cautious count" * found.flops.bound
+    effect = f"repaid after {tasks} tasks [{fewest}, {most}] like this one{count}"
     return Row(claim, effect, f"holds only when tasks >= {tasks}", {"saved": word})
 
 
