@@ -7,11 +7,13 @@ import re
 from html.parser import HTMLParser
 
 import made_up_records as made
+import numpy as np
 import pytest
 from PIL import Image
 
 from tlkit import claims, recipe, report
 from tlkit.errors import UserError
+from tlkit.records import Store
 from tlkit.workbook import RunResult
 
 VOID = {"meta", "img", "br", "link"}
@@ -85,7 +87,7 @@ def test_the_comparison_is_one_file_that_asks_nothing(store, tmp_path):
 
 
 def test_every_pair_is_a_row_with_its_word(page, store):
-    rows = [row for row in page.rows if row[0] == "frozen"]
+    rows = [row for row in page.rows if row[0] == "frozen" and len(row) == 7]
     pairs = claims.pairs(store)
     assert len(rows) == len(pairs) == 4
     for row, pair in zip(rows, pairs, strict=True):
@@ -128,13 +130,56 @@ def test_a_diverged_fit_is_reported(tmp_path):
 def test_a_comparison_without_scratch_or_pairs_still_reports(tmp_path):
     store = made.digits(tmp_path / "a.jsonl", ("frozen",), (1,), seeds=2, items=0)
     page = Page(report.compare_html(store.path, tmp_path / "r.html", "x").read_text())
-    assert len(page.images) == 2 and page.rows == []
+    assert len(page.images) == 2 and page.rows[0] == ["plan", "1 label"] and len(page.rows) == 2
+    assert "nothing to compare it with" in page.text
 
 
 def test_only_the_given_records_are_reported(store, tmp_path):
     only = [r for r in store.read() if r.labels == 5]
     page = Page(report.compare_html(store.path, tmp_path / "r.html", "x", records=only).read_text())
-    assert {row[1] for row in page.rows if row[0] == "frozen"} == {"5"}
+    assert {row[1] for row in page.rows if row[0] == "frozen" and len(row) == 7} == {"5"}
+    assert len(page.images) == 3 and ["plan", "5 labels"] in page.rows
+
+
+def test_the_means_of_all_plans_and_a_sentence_for_each_budget(store, page):
+    rows = {row[0]: row[1:] for row in page.rows if len(row) == 3}
+    assert rows["plan"] == ["1 label", "5 labels"]
+    assert rows.keys() == {"plan", "pixels", "scratch", "frozen", "(the commonest class)"}
+    for s in report.standings(store.read()):
+        assert rows[s.plan][(1, 5).index(s.labels)] == f"{s.mean:.3f}"
+    assert rows["(the commonest class)"] == ["0.100"] * 2
+    assert "With 1 label a class frozen has the highest mean" in page.text
+    assert "better than scratch" in page.text
+
+
+def _concluded(path, values: dict[str, float], seeds: int = 10) -> str:
+    store = Store(path)
+    for plan, value in values.items():
+        noise = np.random.default_rng(made.PLANS.index(plan)).normal(0, 0.01, seeds)
+        store.append([made.row(plan, 5, s, value + noise[s]) for s in range(seeds)])
+    (said,) = report.conclude(store, store.read(), claims.pairs(store))
+    return said
+
+
+def test_the_sentence_says_which_plan_and_whether_it_can_be_told(tmp_path):
+    near = {"pixels": 0.5, "scratch": 0.6, "last-1": 0.902, "full": 0.9, "frozen": 0.7}
+    said = _concluded(tmp_path / "a.jsonl", near)
+    assert "0.901: it is better than scratch and pixels; is equal within 0.02 to full, the next plan" in said
+    assert "frozen" not in said
+    said = _concluded(tmp_path / "b.jsonl", {"pixels": 0.5, "scratch": 0.9, "frozen": 0.7, "full": 0.8})
+    assert said.startswith("With 5 labels a class scratch has the highest mean")
+    assert "no plan that transfers reaches it. The best of them, full (0.7" in said
+    assert (
+        "is better than pixels and frozen, the next plan (0.7" in said and "; is worse than scratch." in said
+    )
+    said = _concluded(tmp_path / "c.jsonl", near, seeds=3)
+    assert said.endswith("no verdict from 3 seeds, 5 are needed.")
+
+
+def test_facts_of_the_caller_come_first(store, tmp_path):
+    told = {"saved model": "frozen <1>", "set aside": "2 files"}
+    text = report.compare_html(store.path, tmp_path / "r.html", "x", facts=told).read_text()
+    assert "frozen &lt;1&gt;" in text and text.index("saved model") < text.index("<dt>fits")
 
 
 def test_an_empty_store_or_a_bad_place_is_one_sentence(store, tmp_path):
@@ -151,13 +196,17 @@ def test_an_empty_store_or_a_bad_place_is_one_sentence(store, tmp_path):
 # --- the workbook
 
 
-def executed(path, figures: int):
-    buffer = io.BytesIO()
-    Image.new("RGB", (4, 4)).save(buffer, "PNG")
-    png = base64.b64encode(buffer.getvalue()).decode()
-    outputs = [{"output_type": "display_data", "data": {"image/png": png + "\n", "text/plain": ["<Figure>"]}}]
+def executed(path, figures: int, headline: int | None = None):
+    """A notebook of so many figures, one of which may be its headline."""
     cells = [{"cell_type": "markdown", "source": ["## 2 · The result\n", "text"]}]
-    cells += [{"cell_type": "code", "source": "x", "outputs": outputs}] * figures
+    for number in range(figures):
+        buffer = io.BytesIO()
+        Image.new("RGB", (4, 4)).save(buffer, "PNG")
+        png = base64.b64encode(buffer.getvalue()).decode()
+        data = {"image/png": png + "\n", "text/plain": [f"figure {number}"]}
+        outputs = [{"output_type": "display_data", "data": data}]
+        tags = ["headline"] if number == headline else []
+        cells.append({"cell_type": "code", "source": "x", "metadata": {"tags": tags}, "outputs": outputs})
     path.write_text(json.dumps({"cells": cells}))
     return path
 
@@ -181,6 +230,13 @@ def test_the_workbook_has_claims_figures_times_and_failures(results, tmp_path):
     assert "11 first transfer ran in 12 s" in page.text and "2 notebooks, 15 s" in page.text
 
 
+@pytest.mark.parametrize(("headline", "shown"), [(None, ["1", "2"]), (0, ["0"])])
+def test_a_notebook_shows_its_headline_or_its_last_figures(tmp_path, headline, shown):
+    ran = RunResult("11", "11_first", executed(tmp_path / "a.ipynb", 3, headline), 1.0, None)
+    page = Page(report.workbook_html([ran], tmp_path / "r.html").read_text())
+    assert [image["alt"][-1] for image in page.images] == shown
+
+
 def test_a_notebook_that_left_no_copy_is_still_told(tmp_path):
     lost = RunResult("12", "12_feature_extraction", tmp_path / "absent.ipynb", 1.0, "kernel died")
     page = Page(report.workbook_html([lost], tmp_path / "r.html").read_text())
@@ -197,5 +253,5 @@ def test_a_verdict_is_never_told_by_colour_alone(page):
         "does not hold",
         "holds only when labels <= 5",
     ):
-        assert report._mark(word)
-    assert len({report._mark(w) for w in ("better", "worse", "equal", "cannot tell")}) == 4
+        assert report.mark(word)
+    assert len({report.mark(w) for w in ("better", "worse", "equal", "cannot tell")}) == 4

@@ -1,0 +1,90 @@
+"""What every report is made of: figures as text, sections, and the one template."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from tlkit import claims, env
+from tlkit.claims.committed import write_whole
+
+READING = (
+    "Each verdict compares a plan with not transferring (scratch: the same network from a random start; "
+    "pixels: no network at all) on the same labels and seeds, and says better or worse only when the 95 % "
+    "interval of the difference excludes zero and still does after correction for the number of comparisons. "
+    "Equal means that the whole interval lies within the difference that does not matter; cannot tell means "
+    "that more seeds, or more test items, are needed."
+)
+MARKS = {"better": "▲", "worse": "▼", "equal": "=", "holds": "✓", "does not hold": "✗"}
+MOODS = {"better": "better", "worse": "worse", "holds": "holds", "does not hold": "fails"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A PNG in base64 with its alt text and caption."""
+
+    png: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """One section of a report."""
+
+    title: str
+    figures: Sequence[Figure] = ()
+    pairs: Sequence[claims.Pair] = ()
+    caption: str = ""
+    metric: str = "accuracy"
+    text: str = ""
+    means: Sequence[Sequence[str]] = ()  # a table of text, its first row the head
+
+
+def figure(ax: Axes, caption: str, alt: str) -> Figure:
+    """What was drawn on `ax`, as a Figure; the drawing is closed."""
+    buffer = io.BytesIO()
+    ax.figure.savefig(buffer, format="png", metadata={"Software": None})
+    plt.close(ax.figure)
+    return Figure(base64.b64encode(buffer.getvalue()).decode(), alt, caption)
+
+
+def machine() -> dict[str, str]:
+    """Versions, device and threads, as facts."""
+    versions = ", ".join(f"{name} {version}" for name, version in env.versions().items())
+    return {"versions": versions, "device": str(env.device()), "threads a process": str(env.threads())}
+
+
+def licence(name: str) -> str:
+    """What may be done with the weights of a backbone, and what they cost."""
+    if not (env.data_dir() / "backbones" / f"{name}.json").is_file():
+        return "not one of ours: its publisher states the licence of the weights"
+    card = claims.card(name)
+    return f"made here in {card['seconds']:.0f} s, {card['flops']:.1e} operations; licence {card['licence']}"
+
+
+def write(out: str | Path, **content: Any) -> Path:
+    """Fill the template and write it whole or not at all. Raises UserError where `out` cannot be written."""
+    settings = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    template = settings.from_string(
+        resources.files("tlkit").joinpath("templates/report.html").read_text("utf-8")
+    )
+    defaults = {"ledger": (), "reading": READING, "mark": mark, "mood": mood, "signed": claims.signed}
+    return write_whole(Path(out), template.render(**defaults | content))
+
+
+def mark(word: str) -> str:
+    """A sign for a verdict, which reads without colour."""
+    return MARKS.get(word, "◐" if word.startswith("holds only") else "?")
+
+
+def mood(word: str) -> str:
+    """The class of style of a verdict."""
+    return MOODS.get(word, "")
