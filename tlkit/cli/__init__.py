@@ -85,6 +85,11 @@ def claims(
     for row in ledger.table():
         table.add_row(str(row.number), row.text, row.effect, row.verdict, row.where)
     console.print(table)
+    console.print(
+        "In brackets: 95 % intervals. On the left: the number of a claim in the workbook's list; "
+        "claims that are not in this table have not been tested yet.",
+        highlight=False,
+    )
     if write:
         console.print(f"wrote {ledger.write_verdicts()}")
 
