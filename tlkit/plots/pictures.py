@@ -69,7 +69,7 @@ def filters(weight: Any, ncols: int = 12, responses: Any = None) -> Figure:
             raise UserError(f"responses of shape {below.shape} do not belong to {len(array)} filters.")
         ncols = len(array)
         shown += [one / max(float(one.max()), 1e-12) for rows in below for one in rows]
-    figure, axes = grid_of(len(shown), ncols, 0.55, False)
+    figure, axes = grid_of(len(shown), ncols, 0.55 if responses is None else 0.7, False)
     for ax, one in zip(axes, shown, strict=True):
         ax.imshow(one, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     return figure

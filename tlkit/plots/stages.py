@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike
 
 from tlkit.errors import UserError
 from tlkit.plots.pictures import picture
-from tlkit.plots.style import BLACK, BLUE, GREEN, INK, PURPLE, VERMILION, canvas, look
+from tlkit.plots.style import BLACK, BLUE, GREEN, INK, ORANGE, PURPLE, VERMILION, canvas, look
 from tlkit.records import Record, values
 
 Strip = tuple[
     Any, Sequence[Any], Sequence[bool]
 ]  # a picture, what was found for it, and which are of its kind
-_READINGS = ((BLUE, "o", "-"), (VERMILION, "s", "--"), (GREEN, "^", "-."))
+_READINGS = ((BLUE, "o", "-"), (VERMILION, "s", "--"), (GREEN, "^", "-."), (ORANGE, "D", ":"))
 _GAP, _FRAME = 0.35, 0.12  # between pictures of a strip, and around one, in pictures
 
 
@@ -78,10 +78,14 @@ def accuracy_by_stage(
     """How well a task is read behind each stage: thin lines are single networks, thick ones their mean.
 
     curves: (networks, stages) accuracies under the name of each way to read; pixels: the accuracy without a
-    network, a dotted line; guess: behind how many stages somebody would cut, a dashed line. Raises UserError
-    for other shapes, or a guess outside of the chain.
+    network, a dotted line; guess: behind how many stages somebody would cut, a dashed line. The first
+    of several axes in a figure has the legend. Raises UserError
+    for other shapes, more than four names, or a guess outside of the chain.
     """
-    ax = canvas(ax, 4.6, 3.4)
+    beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if ax is None else {}
+    ax = canvas(ax, 6.6, 3.4)
+    if len(curves) > len(_READINGS):
+        raise UserError(f"{len(curves)} curves cannot be told apart: draw at most {len(_READINGS)}.")
     for (name, given), (colour, marker, line) in zip(curves.items(), _READINGS, strict=False):
         each = np.atleast_2d(np.asarray(given, float))
         if each.shape[1] != len(stages):
@@ -99,7 +103,8 @@ def accuracy_by_stage(
         ax.axvline(guess - 1, color=PURPLE, linestyle="--", linewidth=2, zorder=0, label="your guess")
     ax.set_xticks(range(len(stages)), list(stages))
     ax.set(xlim=(-0.3, len(stages) - 0.7), xlabel="read behind this stage", ylabel="test accuracy")
-    ax.legend(handlelength=3, edgecolor="white", framealpha=1)
+    if not any(other.get_legend() for other in ax.figure.axes):  # one key will do for panels side by side
+        ax.legend(handlelength=3, edgecolor="white", framealpha=0.8, **beside)
     return ax
 
 
