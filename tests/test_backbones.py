@@ -64,6 +64,8 @@ def test_an_unknown_backbone_is_refused_with_the_nearest():
         backbones.load("leters")
     with pytest.raises(UserError, match="has weights of its own"):
         backbones.load("letters", "x.pt")
+    with pytest.raises(UserError, match=r"unknown backbone 'mobilenetv1_025'.*timm:NAME"):
+        backbones.load("mobilenetv1_025", "x.pt")
 
 
 def test_loading_twice_reads_once():
@@ -161,8 +163,13 @@ def test_weights_of_another_architecture_are_named(tmp_path):
 
 def test_weights_with_another_head_are_named(state, tmp_path):
     torch.save({**state, "fc.weight": torch.zeros(3, 512), "fc.bias": torch.zeros(3)}, tmp_path / "w.pt")
-    with pytest.raises(UserError, match=r"2 tensors differ, the first is fc\.bias"):
+    shapes = r"the first is fc\.bias \(3 in the file, 1000 in resnet10t\); name"
+    with pytest.raises(UserError, match=rf"2 tensors differ, {shapes}"):
         backbones.load(SMALL, str(tmp_path / "w.pt")).pretrained()
+    (tmp_path / "w.json").write_text("{}")
+    with pytest.raises(UserError, match=r"resnet10t\); its card w\.json was read; name"):
+        backbones.load(SMALL + ",pretrained=true", str(tmp_path / "w.pt")).pretrained()
+    (tmp_path / "w.json").unlink()
     source = backbones.load(SMALL + ",num_classes=3", str(tmp_path / "w.pt"))
     assert source.source_head()[-1].out_features == 3
 
@@ -232,6 +239,41 @@ def test_the_hub_out_of_reach_is_one_sentence_and_fast(monkeypatch):
         with pytest.raises(UserError, match=r"no pretrained weights for \w+:resnet18 could.*--weights"):
             backbones.load(spec).pretrained()
         assert time.perf_counter() - began < 5
+
+
+def no_answer(asked: list):
+    import requests
+
+    def head(address, timeout):
+        asked.append((address, timeout))
+        raise requests.ConnectionError
+
+    return head
+
+
+@pytest.mark.parametrize("spec", ["timm:resnet18,size=32", "torchvision:resnet18,size=32"])
+def test_a_host_that_does_not_answer_is_asked_once(monkeypatch, tmp_path, spec):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    asked = []
+    monkeypatch.setattr("requests.head", no_answer(asked))
+    with pytest.raises(UserError, match=r"could be fetched \([\w.]+ does not answer\): go online"):
+        backbones.load(spec + ",pretrained=true").pretrained()
+    assert len(asked) == 1 and asked[0][1] <= 5
+
+
+def test_weights_that_are_here_ask_no_network(monkeypatch):
+    from huggingface_hub import constants
+
+    from tlkit.backbones import weights
+
+    asked = []
+    monkeypatch.setattr("requests.head", no_answer(asked))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: "there")
+    before = constants.HF_HUB_OFFLINE
+    with weights.from_hub("timm", "resnet18"):
+        assert constants.HF_HUB_OFFLINE
+    assert constants.HF_HUB_OFFLINE is before and asked == []
 
 
 def test_weights_of_the_hub_are_told_apart_without_fetching_them():

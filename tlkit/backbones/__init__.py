@@ -4,6 +4,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -16,12 +17,13 @@ from tlkit.backbones import depth, own, pictures
 from tlkit.backbones.chain import Chain
 from tlkit.backbones.split import split
 from tlkit.backbones.weights import (
+    OutOfReach,
     file_digest,
+    from_hub,
     hub_digest,
     load_weights,
     read_card,
     read_tensors,
-    refuse_offline,
     stamp,
 )
 from tlkit.env import data_dir
@@ -154,12 +156,12 @@ def _own(name: str, weights: str | None, options: dict) -> Backbone:
     if options:
         raise unknown(f"key of backbone {name}", next(iter(options)), depth.KEYS)
     path = data_dir() / "backbones" / f"{name}.safetensors"
+    if not path.exists():
+        raise unknown("backbone", name, [*names(), "timm:NAME", "torchvision:NAME"])
     if weights:
         raise UserError(
             f"--weights goes with timm:NAME or torchvision:NAME; {name!r} has weights of its own."
         )
-    if not path.exists():
-        raise unknown("backbone", name, [*names(), "timm:NAME", "torchvision:NAME"])
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
         net = own.load_glyph_net(path)[0] if pretrained else own.GlyphNet(1)
@@ -198,16 +200,16 @@ def _create(library: str, name: str, options: dict, pretrained: bool) -> nn.Modu
     if (name.split(".")[0] if library == "timm" else name) not in known:
         raise unknown(f"{library} model", name, known)
     try:
-        if pretrained:
-            refuse_offline(library, name)
-        return make()
+        with from_hub(library, name) if pretrained else nullcontext():
+            return make()
     except (TypeError, ValueError, AssertionError) as error:
         raise UserError(f"{library}:{name} does not take the options {options}: {error}.") from error
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise
+        why = error if isinstance(error, OutOfReach) else type(error).__name__
         raise UserError(
-            f"no pretrained weights for {library}:{name} could be fetched ({type(error).__name__}): "
+            f"no pretrained weights for {library}:{name} could be fetched ({why}): "
             "go online, unset HF_HUB_OFFLINE, or give a file with --weights."
         ) from error
 

@@ -5,10 +5,13 @@ import json
 import os
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +19,8 @@ from torch import nn
 
 from tlkit.errors import UserError, unknown
 
+PATIENCE = 5.0  # seconds to wait for the answer of a host that holds weights
+_HUB_FILES = "model.safetensors", "pytorch_model.bin"  # as timm names them there
 # what the readers raise for damaged files; UnpicklingError also for a pickle that would run code
 _READ_ERRORS = (
     OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError, AssertionError,
@@ -30,17 +35,21 @@ def load_weights(model: nn.Module, path: Path, name: str) -> None:
     """
     state = read_tensors(path)
     have = model.state_dict()
-    odd = sorted(
-        k
-        for k in have.keys() | state.keys()
-        if k not in state or k not in have or state[k].shape != have[k].shape
-    )
+    both = have.keys() & state.keys()
+    odd = sorted(k for k in both if state[k].shape != have[k].shape) + sorted(have.keys() ^ state.keys())
     if odd:
+        shapes = f"{_shape(state, odd[0])} in the file, {_shape(have, odd[0])} in {name}"
+        card = path.with_suffix(".json")
+        read = f"; its card {card.name} was read" if card.is_file() else ""
         raise UserError(
-            f"{path} holds weights of another architecture than {name}: {len(odd)} tensors differ, "
-            f"the first is {odd[0]}; name the architecture the file was saved from."
+            f"{path} holds weights of another architecture than {name}: {len(odd)} tensors differ, the "
+            f"first is {odd[0]} ({shapes}){read}; name the architecture that the file was saved from."
         )
     model.load_state_dict(state)
+
+
+def _shape(state: dict[str, torch.Tensor], name: str) -> str:
+    return "x".join(map(str, state[name].shape)) or "one number" if name in state else "absent"
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -122,12 +131,59 @@ def timm_settings(name: str) -> Any:
         raise unknown("tag of timm weights", name, list_pretrained(f"{name.split('.')[0]}.*")) from error
 
 
-def refuse_offline(library: str, name: str) -> None:
-    """Raise ConnectionError where HF_HUB_OFFLINE is set: torchvision, which would fetch, does not heed it."""
-    address = _torchvision_address(name) if library == "torchvision" else None
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-    if address and offline and not Path(torch.hub.get_dir(), "checkpoints", Path(address).name).is_file():
-        raise ConnectionError("offline")
+class OutOfReach(ConnectionError):
+    """Weights that are neither here nor can be fetched."""
+
+
+@contextmanager
+def from_hub(library: str, name: str) -> Iterator[None]:
+    """Fetch weights in this context; what is here already is used without asking the network.
+
+    Raises OutOfReach, after `PATIENCE` seconds at most, where they are not here and their host does not
+    answer: the hub's own client would try again for a minute. HF_HUB_OFFLINE is heeded for torchvision too.
+    """
+    from huggingface_hub import constants
+
+    address, here = _source(library, name)
+    if address and not here and (_wanted_offline() or not _answers(address)):
+        why = "HF_HUB_OFFLINE is set" if _wanted_offline() else f"{urlsplit(address).netloc} does not answer"
+        raise OutOfReach(why)
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or here
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _source(library: str, name: str) -> tuple[str | None, bool]:
+    """(the address to fetch from, whether the file is here already)."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    known = timm_settings(name) if library == "timm" else None
+    if known and known.hf_hub_id:
+        repository, _, revision = known.hf_hub_id.partition("@")
+        files = [try_to_load_from_cache(repository, f, revision=revision or None) for f in _HUB_FILES]
+        return constants.ENDPOINT, any(isinstance(file, str) for file in files)
+    address = known.url if known else _torchvision_address(name) if library == "torchvision" else None
+    return address, bool(address) and Path(torch.hub.get_dir(), "checkpoints", Path(address).name).is_file()
+
+
+def _wanted_offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _answers(address: str) -> bool:
+    """Whether the host of `address` gives any answer, by the proxy of the environment if there is one."""
+    import requests
+
+    try:
+        requests.head(address, timeout=PATIENCE)
+    except requests.exceptions.SSLError:
+        return True  # it answers; the library that fetches may know other certificates
+    except requests.RequestException:
+        return False
+    return True
 
 
 def _torchvision_address(name: str) -> str | None:
