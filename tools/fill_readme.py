@@ -1,9 +1,10 @@
-"""Fill the README's numbers from the records, its map from the notebooks, and draw its figure.
+"""Fill the README's numbers from the records, its map from the notebooks, and draw its figures.
 
 A number stands between `<!--{{...}}-->` and `<!--/-->`; the text between is replaced, so filling twice
 changes nothing. `--check` exits 1 where the README is out of date.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -12,13 +13,17 @@ import matplotlib
 
 matplotlib.use("agg")
 
-from tlkit import claims, plots, workbook
+import torch
+from matplotlib.figure import Figure
+
+from tlkit import claims, plots, simulate, workbook
 from tlkit.env import data_dir
 from tlkit.records import Store
+from tlkit.tasks import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 FIELD = re.compile(r"<!--(\{\{.*?\}\})-->.*?<!--/-->", re.DOTALL)
-FIGURE = ROOT / "book" / "comparison.png"
+SELFTEST = re.compile(r"\{\{selftest (.+)/(.+)/(\d+)\}\}")
 PLANS = ("pixels", "scratch", "frozen", "full")
 
 
@@ -28,7 +33,15 @@ def filled(text: str) -> str:
 
 
 def _content(placeholder: str) -> str:
+    if found := SELFTEST.fullmatch(placeholder):
+        return simulated(found[1], found[2], int(found[3]))
     return notebook_map() if placeholder == "{{map}}" else claims.fill(placeholder)
+
+
+def simulated(check: str, data: str, n: int) -> str:
+    """A share from the committed self-test of the intervals, in per cent; KeyError for a row it lacks."""
+    rows = json.loads((data_dir() / "selftest.json").read_text("utf-8"))["rows"]
+    return f"{100 * {(r['check'], r['data'], r['n']): r['value'] for r in rows}[check, data, n]:.0f} %"
 
 
 def notebook_map() -> str:
@@ -42,12 +55,31 @@ def notebook_map() -> str:
     return "\n".join([*rows, ""])
 
 
-def draw() -> None:
+def task() -> None:
+    """What the network of notebook 11 was brought up on, what it is shown, and what it is asked."""
+    digits, letters = catalogue.load("digits"), simulate.glyphs("letters", 1, 0)
+    ten = digits.draw(labels=1, seed=0).all
+    images = [torch.tensor(letters.images[:40:4]), digits.train.inputs[ten], digits.test.inputs[:400:40]]
+    names = [
+        *[letters.classes[i] for i in letters.labels[:40:4]],
+        *[digits.classes[i] for i in digits.targets[ten]],
+        *["?"] * 10,
+    ]
+    rows = ("brought up on", "shown once,\nwith its name", "asked to name")
+    save(plots.gallery(torch.cat(images), names, 10, rows), "task.png")
+
+
+def comparison() -> None:
     """Accuracy against labels, from the committed records of notebook 16."""
     store = Store(data_dir() / "records" / "16_digits.jsonl")
     axes = plots.accuracy_by_labels(store.read(), PLANS, pairs=claims.pairs(store))
     axes.set_title("handwritten digits from a network that knows printed letters", fontsize=10)
-    axes.figure.savefig(FIGURE, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    save(axes.figure, "comparison.png")
+
+
+def save(figure: Figure, name: str) -> None:
+    """Into `book`, and the same bytes each time."""
+    figure.savefig(ROOT / "book" / name, dpi=110, bbox_inches="tight", metadata={"Software": None})
 
 
 def main() -> int:
@@ -57,7 +89,8 @@ def main() -> int:
     new = filled(text)
     if "--check" in sys.argv:
         return int(new != text)
-    draw()
+    task()
+    comparison()
     if new != text:
         readme.write_text(new, "utf-8")
     return 0

@@ -7,15 +7,17 @@
 {{ahead FILE BACKBONE AGAINST PLAN LABELS}}   10 of 10: a plan from one backbone, or place, and another
 {{saving FILE PLAN LABELS}}               4.0x [3.1x, 4.9x], against scratch
 {{seeds FILE PLAN LABELS}}                10
+{{ledger}}                                7 hold, 4 only under a condition, ...
 {{card BACKBONE flops|seconds|source_accuracy|...}}
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 
 from tlkit.claims.compared import Sample, compare, sample
 from tlkit.claims.criteria import Shelf, one, shelf
-from tlkit.claims.rows import ABSENT, card, row, saving, signed
+from tlkit.claims.rows import ABSENT, card, row, saving, signed, table
 from tlkit.errors import UserError, unknown
 from tlkit.records import Store
 from tlkit.stats import Verdict
@@ -55,6 +57,21 @@ def _claim(where: Shelf, name: str, part: str = "verdict") -> str:
         raise unknown("part of a claim", part, ("verdict", "effect", "text"))
     claim = one(name)
     return claim.text if part == "text" else getattr(row(claim, where), part)
+
+
+def _ledger(where: Shelf) -> str:
+    """How many of the claims that have records hold, hold in part, do not hold, or cannot be told."""
+    kinds = {
+        "holds only": "only under a condition",
+        "holds": "hold",
+        "does not hold when": "do not under a condition",
+        "does not hold": "do not hold",
+        "cannot": "cannot be told",
+    }
+    words = [row.verdict for row in table(where) if row.verdict != ABSENT]
+    count = Counter(next(said for start, said in kinds.items() if word.startswith(start)) for word in words)
+    order = ("hold", "only under a condition", "do not hold", "do not under a condition", "cannot be told")
+    return f"of {len(words)} claims, " + ", ".join(f"{count[said]} {said}" for said in order if count[said])
 
 
 def _stored(filler: Callable[..., str]) -> Callable[..., str]:
@@ -159,5 +176,6 @@ FILLERS: dict[str, tuple[str, Callable[..., str]]] = {
     "ahead": ("{{ahead FILE BACKBONE AGAINST PLAN LABELS}}", _stored(_ahead)),
     "saving": ("{{saving FILE PLAN LABELS}}", _stored(_saving)),
     "seeds": ("{{seeds FILE PLAN LABELS}}", _stored(_seeds)),
+    "ledger": ("{{ledger}}", _ledger),
     "card": ("{{card BACKBONE ENTRY}}", _card),
 }
