@@ -4,6 +4,7 @@ import base64
 import re
 from io import BytesIO
 
+import numpy as np
 import pytest
 import tiny
 from PIL import Image
@@ -12,7 +13,7 @@ from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.forecast import price
 from tlkit.plans import Plan
-from tlkit.widgets.board import choices, freeze_board, nearest
+from tlkit.widgets.board import _dots, choices, freeze_board, nearest
 
 STAGES = ["stem", "block1", "block2", "block3"]
 WORLD = tiny.classifier()
@@ -114,6 +115,16 @@ def test_the_button_fits_and_shows_accuracy_audit_and_a_dot(board):
     click(board, "top")
     board.button.click()
     assert list(board.fits) == ["last-1", "frozen"] and picture(board.dots) != one
+
+
+def test_a_small_difference_looks_small(board):
+    for plan in ("last-1", "last-2"):
+        board.add(fit(*WORLD, Plan.parse(plan), 4, 0, tiny.QUICK))
+    one = board.fits["last-1"].test.metrics
+    board.fits["last-2"].test.metrics["accuracy"] = one["accuracy"] + 0.001
+    [ax] = _dots(board.fits, "accuracy").axes
+    assert np.ptp(ax.get_ylim()) == pytest.approx(0.1)
+    assert [text.get_text() for text in ax.texts] == ["last-1", "last-2"]
 
 
 def test_a_fit_from_elsewhere_can_be_put_on_it(board):

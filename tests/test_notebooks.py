@@ -22,6 +22,7 @@ NAMES = LAYOUT.names()
 SECONDS_EACH, SECONDS_ALL = 60, 600
 OTHER = {  # other parameters than the defaults, that must work too
     "00": {"task_name": "glyphs:cyrillic-b", "labels": 1, "seeds": 6},
+    "14": {"seed": 3, "labels": 2, "choice": "block:stem", "few": 0, "many": 4, "n_live": 1},
     "16": {
         "seed": 4,
         "seeds": 1,

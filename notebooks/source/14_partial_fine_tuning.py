@@ -106,8 +106,8 @@ done = fit(task, backbone, last, labels, seed, settings)
 audit = plans.audit(before, chain.state_dict(), last)
 assert audit.moved.keys() == done.audit.moved.keys(), "by hand, other tensors moved"
 
-answer = lambda items: chain.eval()(backbone.transform(items.inputs)).argmax(1).numpy()  # noqa: E731
-by_hand, in_one_line = task.evaluate(answer, "by hand").metrics["accuracy"], done.test.metrics["accuracy"]
+read = task.evaluate(lambda test: chain.eval()(backbone.transform(test.inputs)).argmax(1).numpy(), "hand")
+by_hand, in_one_line = (one.metrics["accuracy"] for one in (read, done.test))
 assert abs(by_hand - in_one_line) < 0.05, "by hand it reads otherwise"
 print(f"{by_hand:.3f} by hand, {in_one_line:.3f} in one line\n{audit}")
 
@@ -344,7 +344,7 @@ longer = fit(task, backbone, last, 1, first, replace(settings, steps=round(setti
 # %% tags=["check"]
 share = longer.detail["flops_suffix"] / fits["full"].detail["flops_suffix"]
 assert longer.audit.plan == "last-1", f"this is a fit of {longer.audit.plan}"
-assert abs(share - 1) < 0.05, f"{share:.2f} times the operations of full: steps x price must be equal"
+assert abs(share - 1) < 0.05, f"your steps take {share:.2f} times the operations of full"
 for name, one in {"60 steps": live["last-1"][first], "longer": longer, "full": fits["full"]}.items():
     print(f"{name:8} {one.test.metrics['accuracy']:.3f}")
 
@@ -354,26 +354,27 @@ for name, one in {"60 steps": live["last-1"][first], "longer": longer, "full": f
 # %% [markdown]
 # ### Exercise 14.2 · One stage in the middle
 #
-# `block:block1` thaws `block1` and nothing else. Which is `dearer`, that or `last-1`? Decide first. Then set the switches of the
-# board, by hand or as below (`value` is true for a stage that moves), and fit.
+# `block:block1` thaws `block1` and nothing else. Which is `dearer`, that or `last-1`? Decide first. Then set the switches
+# of a board of your own (`value` is true for a stage that moves), and fit.
 
 # %% tags=["solution"]
 dearer = "block:block1"
-for name, switch in zip(stages, board.toggles, strict=True):
+mine = widgets.freeze_board(task, backbone, 1, first, settings, "frozen")
+for name, switch in zip(stages, mine.toggles, strict=True):
     switch.value = name == "block1"
-board.button.click()
+mine.button.click()
 # stub:
 # dearer = ...
-# for name, switch in zip(stages, board.toggles, strict=True):
+# mine = widgets.freeze_board(task, backbone, 1, first, settings, "frozen")
+# for name, switch in zip(stages, mine.toggles, strict=True):
 #     switch.value = ...
-# board.button.click()
+# mine.button.click()
 
 # %% tags=["check"]
-assert "block:block1" in board.fits, f"no such fit: thaw block1 alone, then fit (not {board.plan})"
-cost = {plan: board.fits[plan].detail["flops_suffix"] for plan in ("block:block1", "last-1")}
+assert "block:block1" in mine.fits, f"no such fit: thaw block1 alone, then fit (not {mine.plan})"
+cost = {plan: mine.price_of(plan).step for plan in ("block:block1", "last-1")}
 assert dearer == max(cost, key=cost.get), f"how many stages must be run in every step? {cost}"
-for plan in cost:
-    print(board.price_of(plan), f"accuracy {board.fits[plan].test.metrics['accuracy']:.3f}", sep="; ")
+print(*map(mine.price_of, cost), sep="\n")
 
 # %% [markdown] tags=["hint"]
 # Every stage from `block1` to the head is run forwards and backwards, whether it may learn or not.

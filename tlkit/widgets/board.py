@@ -23,6 +23,7 @@ from tlkit.widgets.frames import _drawn, _page
 
 _SHOWN = ("frozen", "last-1", "full")  # on a page without widgets
 _WIDTH = {"width": "auto"}
+_LEAST = 0.1  # the least span of the axis on which fits are compared
 
 
 def choices(stages: Sequence[str]) -> dict[frozenset[str], Plan]:
@@ -155,8 +156,8 @@ def _table(one: Price, whole: Price) -> str:
     """What a plan costs, and how much of what it costs to let everything move."""
     rows = {
         "parameters that move": (f"{one.trained:,}", one.trained / whole.trained),
-        "operations of the frozen prefix, run once": (f"{one.once / 1e6:,.0f} million", None),
-        "operations of every step behind it": (_steps(one), one.step / whole.step if one.step else None),
+        "operations of the prefix, run once": (f"{one.once / 1e6:,.0f} million", None),
+        "operations of each step behind it": (_steps(one), one.step / whole.step if one.step else None),
         "memory for training": (f"{one.memory / 1e6:.1f} MB", one.memory / whole.memory),
         "predicted time of a fit": (f"{one.seconds:.1f} s", one.seconds / whole.seconds),
     }
@@ -165,7 +166,7 @@ def _table(one: Price, whole: Price) -> str:
         f"<td style='text-align: right'>{'' if share is None else f'{share:.0%} of full'}</td></tr>"
         for name, (number, share) in rows.items()
     )
-    return f"<table>{''.join(cells)}</table>"
+    return f"<table style='white-space: nowrap; line-height: 1.6'>{''.join(cells)}</table>"
 
 
 def _steps(one: Price) -> str:
@@ -181,6 +182,9 @@ def _dots(fits: Mapping[str, Fit], metric: str) -> Figure:
         ax.annotate(plan, (cost, value), (0, side * 13), textcoords="offset points", ha="center", va="center")
     ax.set_xscale("log")
     ax.margins(0.25)
+    low, high = ax.get_ylim()
+    room = max(0.0, _LEAST - (high - low)) / 2  # a hundredth must not look like a gulf
+    ax.set_ylim(low - room, high + room)
     ax.set(xlabel="floating-point operations of the fit", ylabel=f"test {metric}")
     ax.spines[["top", "right"]].set_visible(False)
     return figure
