@@ -1,9 +1,12 @@
 """A grid of fits: in parallel, resumable, each fit run once."""
 
+import os
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "select", "test")
 GROWTH = 2**30  # bytes a worker may grow by before it is replaced
+WATCH = 1.0  # seconds between a worker's looks at whether its parent is still there
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,17 @@ class Grid:
         weights = backbone.digest if Plan.parse(cell.plan).uses_weights else "none"
         version = cell.recipe.version
         return task.name, task.digest, backbone.name, weights, cell.plan, cell.labels, cell.seed, version
+
+    def without_fetching(self) -> "Grid":
+        """This grid, untrained where the weights would come from a hub: enough to check and to time it."""
+        from tlkit import backbones
+
+        task, backbone = self.parts
+        if not backbone.digest.startswith("hub-"):
+            return self
+        light = replace(self)
+        light.__dict__["parts"] = task, backbones.from_blueprint(backbone.blueprint)
+        return light
 
     def check(self) -> None:
         """Raise UserError, before anything runs, for what cannot: too few items, a stage not there."""
@@ -141,11 +156,11 @@ def _results(cells: list[Cell], jobs: int) -> Iterator[tuple[Cell, "Finished"]]:
         # loky replaces a worker whose memory has grown, and warns although no job is lost
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
         yield from Parallel(min(jobs, len(cells)), return_as="generator_unordered")(
-            delayed(_in_worker)(c) for c in cells
+            delayed(_in_worker)(c, os.getpid()) for c in cells
         )
 
 
-def _in_worker(cell: Cell) -> tuple[Cell, "Finished"]:
+def _in_worker(cell: Cell, parent: int) -> tuple[Cell, "Finished"]:
     """A fit in a process of its own, which lives on.
 
     loky replaces a worker that has grown by 300 MB since its first task, which every large fit behind a small
@@ -154,7 +169,21 @@ def _in_worker(cell: Cell) -> tuple[Cell, "Finished"]:
     from joblib.externals.loky import process_executor
 
     process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH
+    _end_with(parent)
     return _work(cell)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process, within `WATCH` seconds, when its parent has gone: nobody would take the result."""
+    from psutil import pid_exists  # where the parent of an orphan keeps its number, as on Windows
+
+    def watch() -> None:
+        while os.getppid() == parent and pid_exists(parent):
+            time.sleep(WATCH)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,35 @@
 """The command line: run the workbook, compare plans on data of one's own, use the result."""
 
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer import Context
+from typer.core import TyperGroup
 
 from tlkit.cli import comparing, datasets, predicting
 from tlkit.errors import UserError
 
+
+class Stoppable(TyperGroup):
+    """Commands of which Ctrl-C is no error: one line, and the exit status of a shell."""
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run the command that `ctx` names."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            Console(stderr=True, soft_wrap=True).print("stopped; the same command goes on where it was.")
+            raise typer.Exit(128 + (stopped.args[0] if stopped.args else signal.SIGINT)) from stopped
+
+
 cli = typer.Typer(
+    cls=Stoppable,
     help="Transfer learning, measured: which source, which stages move, how far, and did it pay.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -24,15 +42,20 @@ console = Console()
 
 
 def app() -> None:
-    """Entry point: a UserError is one sentence on stderr and exit 2, never a traceback."""
+    """Entry point: a UserError is one sentence on stderr and exit 2, never a traceback; TERM is as Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         cli()
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_plain(error)}", highlight=False)
         sys.exit(2)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; what was finished is kept: the same command goes on from there.")
-        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough: what is being written down may end
+    raise KeyboardInterrupt(number)
 
 
 def _plain(error: UserError) -> str:

@@ -1,25 +1,18 @@
 """`tlkit compare`: did transfer pay on this task, and the model that came of it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
+from tlkit.cli import keeping, running, telling
 from tlkit.errors import UserError
 
 if TYPE_CHECKING:
-    from tlkit.records import Record, Store
+    from tlkit.recipe import Recipe
     from tlkit.study import Grid
 
 console = Console()
@@ -37,7 +30,7 @@ Source = _option(str, "letters, timm:NAME[,key=value] or torchvision:NAME[,key=v
 Weights = _option(Path | None, "A .safetensors or .pt file for a timm or torchvision name.")
 Plans = _option(str, "pixels, scratch, frozen, last-K, full, lp-ft, block:NAME; each may end in @decay=0.5.")
 Labels = _option(str, "Label budgets, labels a class.")
-Seeds = _option(int, "Repeats; a verdict needs at least 5.")
+Seeds = _option(str, "Repeats, 5 or more for a verdict; or which seeds: 10-19, or 0,3,5.")
 Jobs = _option(int, "Processes, one thread each.", min=1)
 Out = _option(Path | None, "Records, a JSON object a line; default build/TASK.jsonl.")
 ReportPath = _option(Path | None, "Report; default beside the records, as .html.")
@@ -54,7 +47,7 @@ def compare(
     weights: Weights = None,
     plans: Plans = PLANS,
     labels: Labels = "5,10",
-    seeds: Seeds = 10,
+    seeds: Seeds = "10",
     jobs: Jobs = 1,
     out: Out = None,
     report: ReportPath = None,
@@ -68,15 +61,15 @@ def compare(
     grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates)
     out = out or Path("build") / f"{grid.parts[0].name.replace(':', '-')}.jsonl"
     store = Store(out)
-    _tell_set_aside(grid)
+    telling.before(grid)
     if dry_run:
-        return _forecast(grid, store, jobs)
-    outcome = _run(grid, store, jobs)
+        return running.forecast(grid, store, jobs)
+    outcome = running.run(grid, store, jobs)
     keys = {grid.key(cell) for cell in grid.cells()}
     mine = [record for record in store.read() if record.fit_key in keys]
-    _print_verdicts(store, mine)
+    telling.after(store, mine)
     console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {out}", soft_wrap=True)
-    _finish(grid, mine, out, report or out.with_suffix(".html"), outcome.ran)
+    keeping.keep(grid, store, mine, report or out.with_suffix(".html"), outcome.ran)
     for reason in outcome.failed:
         console.print(f"[bold red]diverged:[/] {reason}", soft_wrap=True)
     raise typer.Exit(1 if outcome.failed else 0)
@@ -91,25 +84,47 @@ def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, 
         raise UserError(
             "name one thing to learn: --task NAME (see --help) or --folder PATH with a sub-folder a class."
         )
-    if seeds < 1:
-        raise UserError(f"--seeds {seeds}: give at least 1, and 5 or more for a verdict.")
     recipe = recipes.default(photos=":" in backbone)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     if rates is not None:
-        probes = tuple(pair for pair in recipe.fixed if pair[0] in ("pixels", "frozen"))
-        recipe = replace(recipe, rates=tuple(_numbers(rates, float, "--rates")), fixed=probes)
+        recipe = _with_rates(recipe, rates)
     if folder is not None:
         task = f"folder:{folder.resolve()}" + (f"|{groups.resolve()}" if groups else "")
     names = tuple(name.strip() for name in plans.split(",") if name.strip())
     budgets = tuple(_numbers(labels, int, "--labels"))
-    grid = Grid(
-        task, backbone, names, budgets, tuple(range(seeds)), recipe, str(weights) if weights else None
-    )
+    grid = Grid(task, backbone, names, budgets, _seeds(seeds), recipe, str(weights) if weights else None)
     list(grid.cells())  # refuses an unknown plan before data is read
     for budget in budgets:
         grid.parts[0].draw(budget, 0)
     return grid
+
+
+def _with_rates(recipe: "Recipe", text: str) -> "Recipe":
+    rates, tries = tuple(_numbers(text, float, "--rates")), len(recipe.rates)
+    if len(rates) != tries:
+        raise UserError(
+            f"--rates {text!r} gives {len(rates)} number{'s' * (len(rates) != 1)}: give {tries}, such as "
+            "1e-4,3e-4,1e-3, since every plan gets equally many tries."
+        )
+    probes = tuple(pair for pair in recipe.fixed if pair[0] in ("pixels", "frozen"))
+    return replace(recipe, rates=rates, fixed=probes)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """'10' is a count, the seeds 0 to 9; '10-19' a range with both ends; '0,3,5' and '7,' lists."""
+    text = text.strip()
+    if re.fullmatch(r"\d+", text):
+        seeds = tuple(range(int(text)))
+    elif bounds := re.fullmatch(r"(\d+)\s*-\s*(\d+)", text):
+        seeds = tuple(range(int(bounds[1]), int(bounds[2]) + 1))
+    elif re.fullmatch(r"\d+(\s*,\s*\d+)*,?", text) and "," in text:
+        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",") if part.strip()))
+    else:
+        raise UserError(f"--seeds {text!r}: give how many, such as 10, or which: 10-19, or 0,3,5.")
+    if not seeds:
+        raise UserError(f"--seeds {text}: give at least 1, and 5 or more for a verdict.")
+    return seeds
 
 
 def _numbers(text: str, kind: type, option: str) -> list:
@@ -119,115 +134,3 @@ def _numbers(text: str, kind: type, option: str) -> list:
         raise UserError(
             f"{option} {text!r}: give numbers with commas between them, such as 1,5,10."
         ) from error
-
-
-def _tell_set_aside(grid: "Grid") -> None:
-    aside = grid.parts[0].set_aside
-    if aside:
-        console.print(f"[yellow]{len(aside)} files do not open as pictures and are set aside:[/]")
-        for name, reason in aside.items():
-            console.print(f"  {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _forecast(grid: "Grid", store: "Store", jobs: int) -> None:
-    from tlkit import study
-    from tlkit.forecast import forecast
-
-    cells = study.todo(grid, store)
-    if cells:
-        grid.check()
-        ahead = forecast(grid, cells, jobs)
-        wait = f"about {ahead.seconds / 60:.0f} min" if ahead.seconds > 90 else f"about {ahead.seconds:.0f} s"
-        console.print(f"{ahead.fits} fits to run ({ahead.trainings} trainings): {wait} with --jobs {jobs}.")
-    console.print(
-        f"{sum(1 for _ in grid.cells()) - len(cells)} fits are finished already; nothing was written."
-    )
-
-
-def _run(grid: "Grid", store: "Store", jobs: int):
-    from tlkit import study
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        fits = bar.add_task("fits", total=None)
-        return study.run(grid, store, jobs, lambda done, total: bar.update(fits, completed=done, total=total))
-
-
-def _print_verdicts(store: "Store", records: "list[Record]") -> None:
-    from tlkit import claims
-
-    table = Table("plan", "labels", "accuracy", "against", "verdict", "difference", "seeds won")
-    for pair in claims.pairs(store, records):
-        v = pair.verdict
-        difference = f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]"
-        table.add_row(
-            pair.plan,
-            str(pair.labels),
-            f"{pair.accuracy:.3f}",
-            pair.against,
-            v.word,
-            difference,
-            f"{v.wins} of {v.n}",
-        )
-    console.print(table)
-
-
-def _finish(grid: "Grid", records: "list[Record]", out: Path, report: Path, ran: int) -> None:
-    """The report and the saved model; both are left alone when nothing ran and they are there."""
-    folder = out.with_suffix(".model")
-    if ran or not report.exists():
-        from tlkit.report import compare_html
-
-        compare_html(out, report, title=grid.parts[0].name, records=records)
-    if ran or not folder.exists():
-        _save_best(grid, records, folder)
-    console.print(f"report: {report}", soft_wrap=True)
-    if folder.exists():
-        console.print(f"model:  {folder}   (use it: tlkit predict {folder} PHOTO...)", soft_wrap=True)
-
-
-def _save_best(grid: "Grid", records: "list[Record]", folder: Path) -> None:
-    """Fit the plan again that the selection splits prefer, and save it; the test split has no say."""
-    from tlkit import saved
-    from tlkit.fit import fit
-    from tlkit.plans import Plan
-
-    chosen = best(records)
-    if chosen is None or not grid.parts[0].classes:
-        return
-    task, backbone = grid.parts
-    done = fit(task, backbone, Plan.parse(chosen.plan), chosen.labels, chosen.seed, grid.recipe, test=False)
-    about = {
-        "task": task.name,
-        "plan": chosen.plan,
-        "labels": chosen.labels,
-        "seed": chosen.seed,
-        "setting": done.setting,
-    }
-    saved.save(folder, done.model, backbone.blueprint, task.classes, about)
-
-
-def best(records: "list[Record]") -> "Record | None":
-    """The record to keep: the plan with the highest mean on the selection splits of the largest budget.
-
-    Where no budget has a selection split, `frozen` (or else the first plan that gives a network) at seed 0.
-    """
-    networks = [r for r in records if r.plan != "pixels" and r.status == "ok"]
-    if not networks:
-        return None
-    largest = max(r.labels for r in networks)
-    rows = [r for r in networks if r.labels == largest and r.split == "select"]
-    if not rows:
-        rows = [r for r in networks if r.labels == largest and r.split == "test"]
-        return min(rows, key=lambda r: (r.plan != "frozen", r.seed), default=None)
-    mean = {
-        plan: sum(r.value for r in rows if r.plan == plan) / sum(r.plan == plan for r in rows)
-        for plan in {r.plan for r in rows}
-    }
-    return max(rows, key=lambda r: (mean[r.plan], r.plan, r.value, -r.seed))

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -18,8 +19,15 @@ def listing() -> None:
     """Every set: its size, its licence, and whether it is here."""
     from tlkit import cache
 
-    table = Table("name", "title", "files", "MB", "licence", "here", title=f"in {cache.root()}")
-    for s in cache.listing():
+    sets = cache.listing()
+    table = Table(box=box.SIMPLE_HEAD, title=f"in {cache.root()}", pad_edge=False)
+    table.add_column("name", no_wrap=True, min_width=max((len(s.name) for s in sets), default=4))
+    table.add_column("title", overflow="fold", min_width=12)
+    for name in ("files", "MB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("licence", overflow="fold", min_width=12)
+    table.add_column("here", no_wrap=True)
+    for s in sets:
         table.add_row(s.name, s.title, f"{s.files}", f"{s.bytes / 1e6:.1f}", s.licence, s.state)
     console.print(table)
 

@@ -22,7 +22,8 @@ def predict(
 
     env.set_threads(1)
     kept = saved.load(model)
-    table = Table("file", "class", "probability", caption=f"{kept.about['plan']} on {kept.about['task']}")
+    table = Table("file", "class", "probability", caption_justify="left")
+    table.caption = f"{kept.about['task']}: {saved.told(kept.about)}"
     reasons = []
     for guess in kept.predict(files):
         if guess.error:
@@ -30,6 +31,8 @@ def predict(
         odds = f"{guess.probability:.2f}" if guess.label else ""
         table.add_row(escape(guess.file), escape(guess.label or "not read"), odds)
     console.print(table)
+    if doubts := saved.doubts(kept.about):
+        console.print(f"[yellow]warning:[/] this model is {doubts}", soft_wrap=True, highlight=False)
     for reason in reasons:
         console.print(reason, highlight=False, markup=False, soft_wrap=True)
     if reasons:
