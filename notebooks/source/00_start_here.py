@@ -102,7 +102,7 @@ for pair in claims.pairs(store):
 # This is a *verdict*. It says how much better, in brackets what the difference may be in truth, and in how many seeds it was
 # so. The same as a picture, with a line for each seed:
 
-# %%
+# %% tags=["headline"]
 found = store.read()
 frozen, pixels = (list(values(found, plan=name, labels=labels).values()) for name in ("frozen", "pixels"))
 ax = plots.paired_dots(frozen, pixels, ("frozen", "pixels"))
@@ -120,15 +120,16 @@ ax = plots.paired_dots(frozen, pixels, ("frozen", "pixels"))
 #
 # - **Everybody gets the same**: labelled examples, number of settings to try, test.
 # - **Labels are counted**, also those that were used to choose a setting.
-# - **The test is sealed.** Its answers are read once a fit, and each reading is noted. It comes from other writers,
-#   patients or boards than the training examples.
-# - **Ten seeds** for a headline, and an interval that keeps what it promises.
+# - **The test is sealed.** Its answers are read once a fit, and each reading is noted. It comes from other writers
+#   than the training examples; of your own pictures, from other groups, if you name any.
+# - **Ten seeds** for a headline, and an interval. Intervals are tried on made-up data whose truth is known: `tlkit selftest`
+#   says for which they keep what they promise, and for which they do not.
 # - **What would count** for a claim, and against it, is written down before the first run. A claim that fails is reported
 #   as failing.
 #
 # Large comparisons are run once, and each of their numbers is kept as a *record*, with all that it takes to believe it. The
-# numbers in the text come from there. With one labelled example of each handwritten digit, for instance, the frozen letters
-# network beat scratch in {{wins 16_digits frozen scratch 1}} seeds, by {{gain 16_digits frozen scratch 1}} of accuracy.
+# numbers in the text come from there; none is typed by hand. Claims have numbers, too: those of a longer list of what is often
+# said about transfer learning. Not all of it has been tested yet; `tlkit claims` prints what has.
 #
 # ## How to use a notebook
 #
@@ -207,7 +208,7 @@ for check in env.doctor():
 # | frozen | what does not move: weights, running averages and dropout alike |
 # | head | the last, small part, which turns features into answers; new for each target |
 # | Holm's rule | who asks many questions must be surer of each answer, so that chance alone seldom gives even one |
-# | honest split | no test item shares its writer, patient or board with a training item |
+# | honest split | no test item shares its group with a training item: its writer, say, or with medical pictures its patient |
 # | interval | the range of differences that the data leave possible; a 95 % interval misses the truth once in twenty times |
 # | label-saving factor | labels that scratch needs for the accuracy that transfer reaches, over those of transfer |
 # | labels | target labels a class, those used for choosing settings included |

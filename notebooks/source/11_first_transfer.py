@@ -206,7 +206,7 @@ def scores(plan, backbone, task, settings, n):
 transferred, pixels = (scores(plan, backbone, task, settings, n_seeds) for plan in ("frozen", "pixels"))
 scratch_live = scores("scratch", backbone, task, settings, n_live)
 
-# %%
+# %% tags=["headline"]
 import matplotlib.pyplot as plt
 
 from tlkit import claims, records
@@ -287,8 +287,9 @@ legend = ax.legend(frameon=False)
 #
 # In the records, the frozen letters network was ahead of the pixels in {{wins 16_digits frozen pixels 1}} draws, and
 # ahead of scratch in {{wins 16_digits frozen scratch 1}}. The sentences below, and what would count for and against them,
-# were written down before anything was measured; [16](16_the_comparison.ipynb) explains the brackets. Where a network
-# misses the accuracy in question in some draw, there is no factor to give.
+# were written down before anything was measured. In brackets stands how large the difference may be in truth, as far as these
+# draws can tell; [16](16_the_comparison.ipynb) makes such an interval by hand. Where a network misses the accuracy in question
+# in some draw, there is no factor to give.
 #
 # | claim | verdict | measured |
 # |---|---|---|
@@ -304,7 +305,7 @@ legend = ax.legend(frameon=False)
 # - **With an unlucky draw.** One label a class is a lottery ticket: look again at how far the dots spread.
 # - **With other habits of the camera.** Letters and digits alike were bright ink on dark ground, upright, and filled the
 #   frame. Exercise 11.3 breaks one of these habits.
-# - **Not tested here:** sources further away than letters, and sources that do harm. Part 2 is about them.
+# - **Not tested here:** sources further away than letters, and sources that do harm. A second part about them is planned.
 
 # %% [markdown]
 # ## Exercises
