@@ -60,12 +60,14 @@ def train_and_test(records: Iterable[Record], plan: str, ax: Axes | None = None)
         line = [test[n][seed] for n in budgets]
         ax.plot(budgets, line, color=style["color"], linewidth=0.7, alpha=0.35)
     ax.fill_between(budgets, *means, facecolor=style["color"], alpha=0.12, linewidth=0)
-    ax.plot(budgets, means[0], color=INK, marker=".", linestyle=":", label="labelled digits")
-    ax.plot(budgets, means[1], **style | {"label": "test"}, linewidth=1.8, markersize=6)
+    ax.plot(budgets, means[0], color=INK, marker=".", linestyle=":", label="on what was learnt from")
+    ax.plot(
+        budgets, means[1], **style | {"label": "on the test (thin: one seed)"}, linewidth=1.8, markersize=6
+    )
     budgets_axis(ax, budgets)
     gaps = [a - b for a, b in zip(*means, strict=True)]
     ax.set_title(f"{plan}: gap {gaps[0]:.2f} to {gaps[-1]:.2f}", loc="left")
-    ax.set_ylabel("accuracy")
+    ax.set_ylabel("accuracy (axis cut)" if ax.get_ylim()[0] > 0 else "accuracy")
     legend(ax, loc="lower right")
     return ax
 
