@@ -2,14 +2,19 @@
 
 import json
 import pickle
+import re
 import sys
 
+import made_up_records as made
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
-from tlkit.cli import app
+from tlkit import cache, claims
+from tlkit.cli import app, comparing, running, telling
+from tlkit.records import Store
 
 SMALL = ("--steps", "2", "--seeds", "1", "--labels", "1")
 
@@ -77,8 +82,15 @@ def test_compare_then_the_same_again_runs_nothing(tlkit, tmp_path):
     assert sum(row["split"] == "test" for row in rows) == 10
     code, second = tlkit(*words)
     assert code == 0 and "0 fits run, 10 found finished" in second
-    table = [text.split("fits run")[0].split("┏")[1].rsplit("┘", 1)[0] for text in (first, second)]
-    assert table[0] == table[1]
+    table = [
+        text.split("mean test accuracy")[1].split(" fits run")[0].rsplit(" ", 1)[0]
+        for text in (first, second)
+    ]
+    assert table[0] == table[1] and "With 1 label a class frozen has the highest mean" in first
+    assert first.count("saved: frozen, 1 label a class, seed 0, test accuracy 0.") == 1
+    assert "chosen by below 5 labels" in first and first.split("saved:")[1] == second.split("saved:")[1]
+    report = (tmp_path / "d.html").read_text()
+    assert "saved model" in report and "test items a class" in report and "768 items" in report
     assert (tmp_path / "d.html").exists() and (tmp_path / "d.model" / "model.safetensors").exists()
 
 
@@ -89,14 +101,102 @@ def test_compare_on_a_folder_then_predict(tlkit, photos, tmp_path):
     assert code == 0 and "1 files do not open" in text and "broken.png" in text
     code, text = tlkit("predict", "p.model", photos / "dark" / "1.png", photos / "bright" / "1.png")
     assert code == 0 and "dark" in text and "bright" in text
+    assert "folder:photos: frozen, 1 label a class, seed 0, test accuracy" in text
+    assert "warning: this model is not shown to be better than pixels (mean" in text
     refused(tlkit("predict", "p.model", broken, photos / "dark" / "1.png"), "1 of 2 files", "not read")
     refused(tlkit("predict", "nowhere", broken), "holds no saved model")
 
 
 def test_dry_run_writes_nothing(tlkit, tmp_path):
     code, text = tlkit("compare", "--task", "digits", "--plans", "scratch,frozen", *SMALL, "--dry-run")
-    assert code == 0 and "2 fits to run" in text
+    assert code == 0 and "2 fits to run" in text and "trainings" not in text
+    assert "note: --seeds: 1 seed gives no verdict, 5 or more are needed" in text
     assert not list(tmp_path.iterdir())
+    code, text = tlkit("compare", "--task", "digits", "--plans", "frozen", "--labels", "5", "--dry-run")
+    assert code == 0 and "a verdict needs scratch or pixels" in text
+    assert "10 fits to run" in text and "40 trainings in all" in text and "tries 3 settings" in text
+
+
+def test_a_dry_run_needs_no_weights(tlkit, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    words = ("--backbone", "timm:resnet10t,size=32", "--plans", "frozen,last-1", *SMALL)
+    code, text = tlkit("compare", "--task", "digits", *words, "--dry-run")
+    assert code == 0 and "2 fits to run" in text
+    code, text = tlkit("compare", "--task", "digits", *words, "--plans", "block:nowhere", "--dry-run")
+    assert code == 2 and "unknown stage 'nowhere'" in text
+
+
+def test_another_process_on_the_same_records_is_refused(tlkit, tmp_path):
+    words = ("compare", "--task", "digits", "--plans", "pixels", *SMALL, "--out", "d.jsonl")
+    with FileLock(tmp_path / "d.jsonl.run.lock"):
+        refused(tlkit(*words), "another process is running fits into d.jsonl", "--out")
+    assert tlkit(*words)[0] == 0
+    with FileLock(tmp_path / "d.jsonl.run.lock"):
+        assert tlkit(*words)[0] == 0, "what is finished may be looked at meanwhile"
+
+
+def test_the_model_is_that_of_the_fits_asked_for(tlkit, tmp_path):
+    """Though nothing ran, the model there was of another comparison."""
+    words = ("compare", "--task", "digits", *SMALL, "--out", "d.jsonl", "--plans")
+    assert "saved: frozen" in tlkit(*words, "last-1,frozen")[1]
+    code, text = tlkit(*words, "last-1")
+    assert code == 0 and "0 fits run, 1 found" in text and "saved: last-1" in text
+    assert json.loads((tmp_path / "d.model" / "model.json").read_text())["about"]["plan"] == "last-1"
+    assert "last-1, 1 label a class" in (tmp_path / "d.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("3", [0, 1, 2]),
+        ("10-12", [10, 11, 12]),
+        ("0,3,5", [0, 3, 5]),
+        ("7,", [7]),
+        ("7-7", [7]),
+        ("3, 3", [3]),
+    ],
+)
+def test_seeds_are_a_count_a_range_or_a_list(text, seeds):
+    assert list(comparing._seeds(text)) == seeds
+
+
+def test_other_seeds_are_recorded_as_such(tlkit, tmp_path):
+    words = ("--plans", "pixels", "--labels", "1", "--seeds", "20-21", "--out", "d.jsonl")
+    assert tlkit("compare", "--task", "digits", *words)[0] == 0
+    rows = [json.loads(line) for line in (tmp_path / "d.jsonl").read_text().splitlines()]
+    assert {row["seed"] for row in rows} == {20, 21}
+
+
+def test_tables_fit_a_terminal_of_80_columns(tmp_path, capsys):
+    store = made.digits(tmp_path / "d.jsonl", made.PLANS[:-1], items=60)
+    telling.after(store, store.read())
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = [line for line in lines if "scratch" in line and " of 10" in line]
+    assert len(rows) == 18 and all(re.search(r"[+-]0\.\d{3} \[[+-]0\.\d{3}, [+-]0\.\d{3}\]", r) for r in rows)
+    text = " ".join(" ".join(lines).split())
+    assert text.count("mean test accuracy") == 2, "six budgets, five of them side by side"
+    assert "36 comparisons, corrected together" in text and "60 test items" in text
+    assert "chance: the commonest class" in text and text.count("has the highest mean") == 6
+
+
+def test_a_long_plan_folds_and_nothing_else(tmp_path, capsys):
+    store = Store(tmp_path / "d.jsonl")
+    for plan, value in (("scratch", 0.5), ("last-2@decay=0.25", 0.8)):
+        for seed in range(5):
+            store.append([made.row(plan, 50, seed, value + seed / 100 * (plan != "scratch"))])
+    telling._verdicts(claims.pairs(store))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "of 5" in line]
+    assert len(lines) == 1 and "scratch" in lines[0] and lines[0].count("[") == lines[0].count("]") == 1
+
+
+def test_a_line_now_and_then_where_there_is_no_terminal(capsys):
+    times = iter([0, 1, 2, 70, 80, 90])
+    told = running.plain_lines(lambda: next(times))
+    for done in (1, 10, 11, 12, 20):
+        told(done, 100)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["10 of 100 fits, 2 s", "11 of 100 fits, 70 s", "20 of 100 fits, 90 s"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +216,9 @@ def test_dry_run_writes_nothing(tlkit, tmp_path):
         (("--task", "digits", "--labels", "five"), ("--labels 'five'", "1,5,10")),
         (("--task", "digits", "--labels", "1000"), ("class '", "1000", "ask for")),
         (("--task", "digits", "--seeds", "0"), ("--seeds 0",)),
-        (("--task", "digits", "--rates", "0.1"), ("equally many tries",)),
+        (("--task", "digits", "--rates", "0.1"), ("gives 1 number: give 3", "equally many tries")),
+        (("--task", "digits", "--seeds", "a-b"), ("--seeds 'a-b'", "10-19")),
+        (("--task", "digits", "--backbone", "mobilenet", "--weights", "x.pt"), ("unknown backbone",)),
         ((), ("--task NAME", "--folder PATH")),
         (("--folder", "nowhere"), ("there is no folder", "nowhere")),
         (("--task", "digits", "--weights", "x.pt"), ("--weights goes with timm",)),
@@ -169,7 +271,7 @@ def test_weights_that_are_code_or_of_another_architecture(tlkit, tmp_path):
     refused(tlkit(*source, "bomb.pt"), "bomb.pt", "not opened", "safetensors")
     assert not (tmp_path / "exploded").exists()
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "other.pt")
-    refused(tlkit(*source, "other.pt"), "another architecture", "resnet18")
+    refused(tlkit(*source, "other.pt"), "another architecture", "3 in the file, 64x3x7x7 in resnet18")
 
 
 def test_no_network_for_hub_weights(tlkit, monkeypatch):
@@ -209,6 +311,7 @@ def test_data_list_and_an_unknown_set(tlkit, monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
     code, text = tlkit("data", "list")
     assert code == 0 and "hymenoptera" in text and "absent" in text
+    assert "…" not in text and all(s.name in text for s in cache.listing()), "no name is cut"
     refused(tlkit("data", "get", "hymenoptra"), "did you mean 'hymenoptera'")
 
 

@@ -160,7 +160,8 @@ def told(about: dict) -> str:
     """What the model is, in one line: plan, labels, seed, and what was measured on the test split."""
     if "accuracy" not in about:  # kept by hand, without a comparison around it
         return about["plan"]
-    line = f"{about['plan']}, {about['labels']} labels a class, seed {about['seed']}"
+    labels = f"{about['labels']} label{'s' * (about['labels'] != 1)} a class"
+    line = f"{about['plan']}, {labels}, seed {about['seed']}"
     seeds = f"{about['seeds']} seed{'s' * (about['seeds'] != 1)}"
     return (
         f"{line}, test accuracy {about['accuracy']:.3f} (mean of this plan over {seeds} {about['mean']:.3f})"

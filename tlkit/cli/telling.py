@@ -31,8 +31,8 @@ def before(grid: "Grid") -> None:
         missing = "scratch or pixels" if plans - set(BASELINES) else "a plan that transfers, such as frozen"
         _note(f"--plans has nothing to compare: a verdict needs {missing} beside it; accuracies are shown.")
     elif len(grid.seeds) < FEWEST_SEEDS:
-        seeds = f"{len(grid.seeds)} seed{'s' * (len(grid.seeds) != 1)}"
-        _note(f"--seeds: {seeds} give no verdict, {FEWEST_SEEDS} or more are needed; accuracies are shown.")
+        seeds = "1 seed gives" if len(grid.seeds) == 1 else f"{len(grid.seeds)} seeds give"
+        _note(f"--seeds: {seeds} no verdict, {FEWEST_SEEDS} or more are needed; accuracies are shown.")
 
 
 def _note(text: str) -> None:
