@@ -225,8 +225,8 @@ def test_a_stage_shows_what_it_finds_and_how_often_that_is_right(alike, monkeypa
     assert [label for label, _ in frames.slider.options] == ["pixels", "stem", "end"]
     still, *pages = drawn
     assert list(still) == ["pixels", "stem", "end"]
-    assert [list(page) for page in pages] == [["made\n0.50"], ["made\n0.00"], ["made\n1.00"]]
-    [(shown, images, same)] = pages[-1]["made\n1.00"]
+    assert [list(page) for page in pages] == [["made\n0.50 right"], ["made\n0.00 right"], ["made\n1.00 right"]]
+    [(shown, images, same)] = pages[-1]["made\n1.00 right"]
     assert (shown == task.train.inputs[3]).all() and (images[0] == task.train.inputs[1]).all() and same.all()
 
 

@@ -34,7 +34,7 @@ def neighbours(rows: Mapping[str, Sequence[Strip]], cell: float = 0.62) -> Figur
     if len(shapes) != 1 or marks != {True}:
         raise UserError("every row needs strips of the same lengths, and a mark for each neighbour.")
     figure = plt.figure()
-    ax, left, top = figure.add_axes((0, 0, 1, 1)), -2.6, 1 + _GAP / 2
+    ax, left, top = figure.add_axes((0, 0, 1, 1)), -2.0, 1 + _GAP / 2
     for down, (name, strips) in enumerate(rows.items()):
         y, x = -down * (1 + _GAP), 0.0
         ax.text(-0.4, y + 0.5, name, ha="right", va="center", fontsize=10, color=INK)

@@ -35,7 +35,7 @@ def neighbours_by_stage(tasks: Sequence[Task], found: Mapping[str, Mapping[str, 
         gain = each[at][1].sum(1) - each[stages[0]][1].sum(1)
         shown = int(np.where(itself, -np.inf, gain).argmax())
         for stage, (nearest, same) in each.items():
-            name = f"{task.name}\n{same[~itself, 0].mean():.2f}"
+            name = f"{task.name}\n{same[~itself, 0].mean():.2f} right"
             images = [task.train.inputs[int(i)] for i in nearest[shown]]
             strips[stage][name] = task.train.inputs[shown], images, same[shown]
     still = plots.neighbours({stage: list(each.values()) for stage, each in strips.items()})
