@@ -163,7 +163,7 @@ def test_the_label_slider_heads_each_budget_with_its_verdict(store):
 def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "tlkit.widgets.labels.drag", lambda draw, over, name, still: drawn.extend(map(draw, over))
+        "tlkit.widgets.labels.drag", lambda draw, over, name: drawn.extend(map(draw, over))
     )
     widgets.label_slider(store, list(CURVES))
     marks = [[t.get_text() for t in figure.axes[1].texts] for figure in drawn]
@@ -178,7 +178,7 @@ def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
 def test_axes_stand_still_while_the_labels_move(store, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "tlkit.widgets.labels.drag", lambda draw, over, name, still: drawn.extend(map(draw, over))
+        "tlkit.widgets.labels.drag", lambda draw, over, name: drawn.extend(map(draw, over))
     )
     widgets.label_slider(store, list(CURVES))
     assert len({(*ax.get_xlim(), *ax.get_ylim()) for f in drawn for ax in f.axes[1:]}) == 1

@@ -200,7 +200,7 @@ assert np.mean(by_hand == cut.test.predicted) > 0.99, "by hand and in one line m
 # Solid lines are tiles, from the records: a thin one for each of the three networks, thick their mean. Dashed lines are
 # averages, measured here on fewer draws. The vertical line is your guess.
 
-# %%
+# %% tags=["headline"]
 import matplotlib.pyplot as plt
 
 sources = [backbones.load(name) for name in ("letters", "letters-s1", "letters-s2")]
@@ -427,12 +427,12 @@ print(*(f"{s}: {put_aside[s]:.2f} put aside, {np.mean(tested[s]):.2f} test" for 
 # among them, can afford to forget very little, and most photographs that people bring are near to one of the thousand. Bring
 # pictures from a microscope, and cutting earlier is worth a try again.
 
-# %%
+# %% tags=["quiz"]
 q = "Behind the stem, a probe on averages reads digits far worse than one on bare pixels. What follows?"
 said = {"The stem knows too little.": "Its tiles do better.", "Nothing yet.": "First, try another reader."}
 widgets.quiz(q, said, right="Nothing yet.")
 
-# %%
+# %% tags=["quiz"]
 q = "Why do the textures lose so much in the last stage?"
 said = {"It is too small.": "It is the largest.", "It forgot.": "Coarse or fine did not matter to letters."}
 widgets.quiz(q, said, right="It forgot.")

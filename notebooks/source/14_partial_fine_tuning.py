@@ -144,7 +144,7 @@ shallow = widgets.guess("Stages that should move with 1 label a class", few, low
 deep = widgets.guess("Stages that should move with 20 labels a class", many, low=0, high=4, step=1)
 display(shallow, deep)
 
-# %%
+# %% tags=["headline"]
 rows = claims.shelf().store("14_depth").read()
 figure = plots.accuracy_by_depth(rows, depths, (1, 5, 20), {1: shallow.value, 20: deep.value})
 
@@ -306,7 +306,7 @@ np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 # %% [markdown]
 # Two questions, to see whether it has settled. Click an answer.
 
-# %%
+# %% tags=["quiz"]
 dear = {
     "The optimiser visits all parameters anyway.": "It holds only those that move.",
     "The error must travel back to it through all other stages.": "So all of them are run, both ways.",

@@ -32,9 +32,7 @@ def label_slider(store: Store, plans: Sequence[str], against: str = "scratch") -
         )
     stops = {plan: plots.stops_paying(shown, [plan], pairs, against) for plan in transferred}
     draw = partial(_frame, records=records, plans=plans, against=against, judged=judged, stops=stops)
-    return drag(
-        draw, budgets, "labels per class", plots.accuracy_by_labels(records, plans, pairs=pairs).figure
-    )
+    return drag(draw, budgets, "labels per class")
 
 
 Judged = Mapping[tuple[str, int], Verdict]  # by plan and labels

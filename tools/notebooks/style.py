@@ -23,7 +23,7 @@ MAX_RUN = 3  # code cells with no prose between
 PARAMETERS = range(3, 9)
 TAGS = {  # tag -> the kind of cell that may carry it; None: any
     "parameters": "code", "solution": "code", "check": "code", "record": "code", "colab": "code",
-    "headline": "code",
+    "headline": "code", "quiz": "code",
     "raises-exception": "code", "nbval-ignore-output": "code", "nbval-check-output": "code",
     "hint": "markdown", "answer": "markdown", "predict": None,
 }  # fmt: skip
@@ -121,7 +121,9 @@ def _literal(line: ast.stmt) -> bool:
 def _limits(nb: NotebookNode) -> Iterator[str]:
     if len(nb.cells) > MAX_CELLS:
         yield f"{len(nb.cells)} cells, more than {MAX_CELLS}"
-    lines = {i: sum(map(bool, map(str.strip, code(c).splitlines()))) for i, c in _code_cells(nb)}
+    # a quiz is prose that answers back
+    taught = [(i, c) for i, c in _code_cells(nb) if "quiz" not in tags(c)]
+    lines = {i: sum(map(bool, map(str.strip, code(c).splitlines()))) for i, c in taught}
     yield from (
         f"cell {i}: {n} lines of code, more than {MAX_LINES}" for i, n in lines.items() if n > MAX_LINES
     )
