@@ -448,7 +448,7 @@ widgets.quiz(q, said, right="It forgot.")
 # - What a probe says is about stage *and* reader. Averages forget the where; if the where is noise, that is a gain.
 # - Choose the place like any other setting, on labels put aside.
 #
-# **Next:** 14 lets the late stages learn again, instead of throwing them away.
+# **Next:** [14](14_partial_fine_tuning.ipynb) lets the late stages learn again, instead of throwing them away.
 #
 # **To read.** Yosinski et al. 2014, *How transferable are features in deep neural networks?*, arXiv:1411.1792: the same
 # question, on photographs. Evci et al. 2022, *Head2Toe*, arXiv:2201.03529. Alain and Bengio 2016, *Understanding

@@ -459,7 +459,7 @@ for plan, count in counted.items():
 # - **Slow is a third way** between frozen and free: `@decay`, or fastai's `slice`. That it beats one rate {{claim 18-decay}}.
 # - **To freeze by name is not to freeze.** `freeze_to` leaves batch norms free; an audit of one line shows it.
 #
-# **Next:** 15 lets everything move, and asks what that forgets.
+# **Next:** [15](15_full_fine_tuning.ipynb) lets everything move, and asks what that forgets.
 #
 # **To read.** Yosinski et al. 2014, *How transferable are features in deep neural networks?*, arXiv:1411.1792. Howard and Ruder
 # 2018, *Universal language model fine-tuning*, arXiv:1801.06146. Lee et al. 2023, *Surgical fine-tuning*, arXiv:2210.11466. Frankle et al.
