@@ -162,9 +162,7 @@ def test_the_label_slider_heads_each_budget_with_its_verdict(store):
 
 def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
     drawn = []
-    monkeypatch.setattr(
-        "tlkit.widgets.labels.drag", lambda draw, over, name: drawn.extend(map(draw, over))
-    )
+    monkeypatch.setattr("tlkit.widgets.labels.drag", lambda draw, over, name: drawn.extend(map(draw, over)))
     widgets.label_slider(store, list(CURVES))
     marks = [[t.get_text() for t in figure.axes[1].texts] for figure in drawn]
     assert marks == [[], [], ["from here on frozen\nis not shown to be better"]]
@@ -177,9 +175,7 @@ def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
 
 def test_axes_stand_still_while_the_labels_move(store, monkeypatch):
     drawn = []
-    monkeypatch.setattr(
-        "tlkit.widgets.labels.drag", lambda draw, over, name: drawn.extend(map(draw, over))
-    )
+    monkeypatch.setattr("tlkit.widgets.labels.drag", lambda draw, over, name: drawn.extend(map(draw, over)))
     widgets.label_slider(store, list(CURVES))
     assert len({(*ax.get_xlim(), *ax.get_ylim()) for f in drawn for ax in f.axes[1:]}) == 1
     plt.close("all")
@@ -225,7 +221,11 @@ def test_a_stage_shows_what_it_finds_and_how_often_that_is_right(alike, monkeypa
     assert [label for label, _ in frames.slider.options] == ["pixels", "stem", "end"]
     still, *pages = drawn
     assert list(still) == ["pixels", "stem", "end"]
-    assert [list(page) for page in pages] == [["made\n0.50 right"], ["made\n0.00 right"], ["made\n1.00 right"]]
+    assert [list(page) for page in pages] == [
+        ["made\n0.50 right"],
+        ["made\n0.00 right"],
+        ["made\n1.00 right"],
+    ]
     [(shown, images, same)] = pages[-1]["made\n1.00 right"]
     assert (shown == task.train.inputs[3]).all() and (images[0] == task.train.inputs[1]).all() and same.all()
 
