@@ -24,16 +24,20 @@ STAGES = ("stem", "block1", "block2", "block3")
 DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gradual", "norm", "bias")
 FRESH = tuple(range(10, 20))  # draws that nobody had looked at when the criteria were written
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+LONGER = 10
 PHOTOS = {"16_wildlife": "caltech_wildlife", "16_steel": "neu_steel"}
 
 
 def grids(name: str) -> list[Grid]:
     """The grids whose records lie in the file `name`."""
     recipe = recipes.default()
-    if name in PHOTOS:
+    if (photos := name.removesuffix("_long")) in PHOTOS:
         weights = str(cache.get("weights_vision") / "mobilenetv1_025_128.pt")
-        network, few = "timm:mobilenetv1_100,size=96", (1, 2, 5, 10, 20)
-        return [Grid(PHOTOS[name], network, PLANS, few, SEEDS, recipes.default(photos=True), weights)]
+        network, settings = "timm:mobilenetv1_100,size=96", recipes.default(photos=True)
+        if photos != name:  # is scratch only slow?
+            longer = replace(settings, steps=LONGER * settings.steps)
+            return [Grid(PHOTOS[photos], network, ("scratch",), (20,), SEEDS[:5], longer, weights)]
+        return [Grid(PHOTOS[name], network, PLANS, (1, 2, 5, 10, 20), SEEDS, settings, weights)]
     if name.startswith("13_"):
         return list(_places(name.removeprefix("13_"), recipe))
     if name == "15_rates":
