@@ -143,7 +143,7 @@ def test_equal_counts_only_where_the_criterion_accepts_it(where):
 def test_sides_measured_on_other_data_are_refused(tmp_path):
     made.digits(tmp_path / "16_digits.jsonl", ("pixels", "scratch"), (1,), seeds=6, items=50)
     made.digits(tmp_path / "11_lookalikes.jsonl", ("frozen",), (1,), seeds=6, items=50, data="d2")
-    with pytest.raises(UserError, match="data d2 and d1"):
+    with pytest.raises(UserError, match="data d1 and d2"):
         claims.row(one("3-lookalikes"), claims.shelf(tmp_path))
 
 

@@ -4,11 +4,12 @@ import made_up_records as made
 import numpy as np
 import pytest
 
-from tlkit.claims import contrasts
+from tlkit.claims import contrasts, samples
 from tlkit.claims.criteria import Claim
 from tlkit.claims.rows import MEASURES
 from tlkit.errors import UserError
 from tlkit.records import Store
+from tlkit.stats import verdict
 
 SEEDS = range(10)
 
@@ -92,13 +93,13 @@ def test_a_mean_over_pretraining_seeds_draw_by_draw(tmp_path):
     ]
     kept = store(tmp_path / "r.jsonl", levels)
     sides = {"backbone": ("a1", "a2"), "against_backbone": ("b1", "b2"), "plan": "frozen", "labels": (1,)}
-    found = contrasts.difference(claim("difference", **sides), kept, kept)[1]
-    assert found.mean == pytest.approx(0.1, abs=0.005)
-    by_hand = contrasts.mean(kept, "frozen", 1, ("a1", "a2")).values([3])[0]
+    row = MEASURES["difference"](claim("difference", **sides), kept, kept)
+    assert row.effect.startswith("1 label: +0.10") and row.verdict == "holds"
+    by_hand = samples.side(kept, "frozen", 1, ("a1", "a2")).values([3])[0]
     rows = [r.value for r in kept.read() if r.seed == 3 and r.backbone in ("a1", "a2")]
     assert by_hand == pytest.approx(np.mean(rows))
     with pytest.raises(UserError, match="keep one"):
-        contrasts.mean(kept, "frozen", 1)
+        samples.side(kept, "frozen", 1)
 
 
 def test_the_gap_between_training_and_test(tmp_path):
@@ -137,7 +138,7 @@ def test_the_spread_over_one_grid_of_rates_counts_what_diverged_as_chance(tmp_pa
 def test_sides_measured_differently_are_refused(tmp_path):
     one = store(tmp_path / "a.jsonl", [("full", 1, {}, 0.5)])
     other = store(tmp_path / "b.jsonl", [("frozen", 1, {"recipe": "r9"}, 0.5)])
-    with pytest.raises(UserError, match=r"claim x: records of recipe"):
+    with pytest.raises(UserError, match=r"records of recipe r1-abc and r9 cannot be compared"):
         contrasts.gap(claim("gap", labels=(1,)), one, other)
 
 
@@ -145,3 +146,19 @@ def test_sides_measured_differently_are_refused(tmp_path):
 def test_what_is_not_measured_yet_gives_no_row(tmp_path, kind):
     empty = Store(tmp_path / "none.jsonl")
     assert MEASURES[kind](claim(kind), empty, empty) is None
+
+
+def test_a_metric_of_which_less_is_better_does_not_read_backwards(tmp_path):
+    """An error that is 2 smaller is a gain of 2, in every kind of claim."""
+    near = [("full", 1, {}, 5.0), ("frozen", 1, {}, 5.0), ("full", 20, {}, 1.0), ("frozen", 20, {}, 3.0)]
+    kept = store(tmp_path / "e.jsonl", near, metric="rmse")
+    assert contrasts.by_labels(claim("by labels"), kept, kept)[20].mean == pytest.approx(2, abs=0.01)
+    split = {"train": 1.0, "test": 3.0}
+    levels = [("full", 1, {}, split), ("frozen", 1, {}, {"train": 1.0, "test": 1.5})]
+    gaps = store(tmp_path / "g.jsonl", levels, metric="rmse")
+    assert contrasts.gap(claim("gap", labels=(1,)), gaps, gaps)[1].mean == pytest.approx(1.5, abs=0.01)
+
+
+def test_a_tie_of_differences_is_no_lead():
+    found = verdict(np.array([0.3 - 0.2] * 5 + [0.2]), np.array([0.1] * 6))
+    assert (found.wins, found.losses) == (1, 0), "0.3 - 0.2 is 0.1, whatever the last digit says"

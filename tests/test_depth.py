@@ -1,5 +1,7 @@
 """How far into a network features are read: until a stage, from all stages, and a choice among them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -89,8 +91,6 @@ def test_a_model_that_reads_all_stages_can_be_saved_and_used(digits, tmp_path):
 
 def test_probes_that_descend_are_another_recipe(digits):
     base = recipe.default()
-    from dataclasses import replace
-
     walked = replace(base, solve=False)
     assert walked.version != base.version and replace(walked, solve=True).version == base.version
     assert walked.tries(Plan.parse("frozen"), 5) == [f"{r:g}" for r in base.rates]

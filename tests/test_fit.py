@@ -2,6 +2,8 @@
 
 import copy
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -461,3 +463,14 @@ def test_a_plan_may_be_given_as_text_and_the_recipe_left_to_the_kind_of_network(
         fit(task, backbone, "last", 2)
     photos = replace(backbone, name="timm:tiny")
     assert fit(task, photos, "full", 2).detail["steps"] == recipe.default(photos=True).steps
+
+
+def test_peak_memory_is_this_process_own_and_not_what_its_parent_held():
+    big = np.ones(60 * 2**20, dtype=np.uint8)  # 60 MiB that the child never touches
+    here = cost.peak_mb()
+    code = (
+        "from tlkit.fit.cost import peak_mb; print(peak_mb()); x = bytearray(200 * 2**20); print(peak_mb())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = map(float, told.stdout.split())
+    assert big.all() and before < here and after - before > 190

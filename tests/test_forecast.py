@@ -96,7 +96,7 @@ def test_what_has_no_price_is_refused():
 
 
 def test_a_forecast_counts_trainings_and_multiplies(monkeypatch):
-    monkeypatch.setattr("tlkit.forecast._item_seconds", lambda task, backbone, plan: (0.5, 2.0))
+    monkeypatch.setattr("tlkit.forecast._item_seconds", lambda *parts: (0.5, 2.0))
     monkeypatch.setattr("tlkit.forecast._prefix_seconds", lambda task, backbone, cut: 10.0 * cut)
     settings = recipe.default()
     grid = Grid("digits", "letters", ("full", "last-1"), (1, 5), (0, 1), settings)

@@ -74,8 +74,8 @@ def price(task: Task, backbone: Backbone, plan: Plan, labels: int, recipe: Recip
     set_modes(chain, plan)
     trained = sum(p.numel() for p in chain.parameters() if p.requires_grad)
     activations = held(Suffix(chain, plan.cut(chain.names)), _repeated(at, batch))
-    solved = plan.where == "head" and task.objective.solver is not None and recipe.solve
-    seconds = _fit_seconds(task, recipe, plan, labels, _item_seconds(task, backbone, plan))
+    solved = _solved(task, recipe, plan)
+    seconds = _fit_seconds(task, recipe, plan, labels, _item_seconds(task, backbone, plan, recipe))
     seconds += _prefix_seconds(task, backbone, plan.cut(backbone.stages)) * (items + len(task.test))
     memory = 4 * (1 + MOMENTS) * trained + activations
     return Price(str(plan), trained, prefix * items, 0 if solved else suffix * batch, memory, seconds)
@@ -84,20 +84,24 @@ def price(task: Task, backbone: Backbone, plan: Plan, labels: int, recipe: Recip
 def forecast(grid: Grid, cells: list[Cell], jobs: int = 1) -> Forecast:
     """Time a few items through each plan's suffix, both ways, and multiply; good to a factor of two."""
     task, backbone = grid.parts
-    timed = {cell.plan: _item_seconds(task, backbone, Plan.parse(cell.plan)) for cell in cells}
+    timed = {c.plan: _item_seconds(task, backbone, Plan.parse(c.plan), c.recipe) for c in cells}
     trainings, seconds = 0, 0.0
     for cell in cells:
         plan = Plan.parse(cell.plan)
-        trainings += _trainings(cell.recipe, plan, cell.labels)
+        trainings += _trainings(task, cell.recipe, plan, cell.labels)
         seconds += _fit_seconds(task, cell.recipe, plan, cell.labels, timed[cell.plan])
     cut = _deepest(backbone, timed)
     prefix = _prefix_seconds(task, backbone, cut) * (len(task.train) + len(task.test))
     return Forecast(len(cells), trainings, seconds / jobs + prefix)
 
 
-def _trainings(recipe: Recipe, plan: Plan, labels: int) -> int:
+def _solved(task: Task, recipe: Recipe, plan: Plan) -> bool:
+    return plan.where == "head" and recipe.solver(task.objective) is not None
+
+
+def _trainings(task: Task, recipe: Recipe, plan: Plan, labels: int) -> int:
     """One for each setting that is tried, and a last one on all labelled items."""
-    tries = len(recipe.tries(plan, labels))
+    tries = len(recipe.tries(plan, labels, recipe.solver(task.objective) is not None))
     return 1 if tries == 1 else tries + 1
 
 
@@ -105,7 +109,7 @@ def _fit_seconds(task: Task, recipe: Recipe, plan: Plan, labels: int, timed: tup
     """All trainings of a fit and one look at the test, without the prefix."""
     forward, step = timed
     items = labels * (len(task.classes) if task.objective.by_class else 1)
-    passes = _trainings(recipe, plan, labels) * recipe.schedule(items)[0]
+    passes = _trainings(task, recipe, plan, labels) * recipe.schedule(items)[0]
     return passes * items * step + forward * len(task.test)
 
 
@@ -121,9 +125,9 @@ def _repeated(one: Any, times: int) -> Any:
     return tree_map(lambda leaf: torch.cat([leaf] * times), one)
 
 
-def _item_seconds(task: Task, backbone: Backbone, plan: Plan) -> tuple[float, float]:
+def _item_seconds(task: Task, backbone: Backbone, plan: Plan, recipe: Recipe) -> tuple[float, float]:
     """(forward, forward and backward) seconds an item through what the plan does not keep."""
-    if plan.where in ("nothing", "head"):
+    if plan.where == "nothing" or _solved(task, recipe, plan):
         return 0.0, 0.0
     chain = freeze(_with_head(task, backbone), plan)
     batch = _repeated(_example(task, backbone, plan), _TIMED)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from tlkit.env import data_dir
 from tlkit.errors import UserError
 from tlkit.plans import Plan
-from tlkit.tasks import SELECT_FROM
+from tlkit.tasks import SELECT_FROM, Objective
 
 VERSION = 3  # raise it when the meaning of a fit changes: finished fits of another version are run again
 
@@ -85,6 +85,15 @@ class Recipe:
             return list(self.baselines)
         values = self.strengths if plan.where == "head" and solved and self.solve else self.rates
         return [f"{v:g}" if float(f"{v:g}") == v else repr(v) for v in values]
+
+    def solver(self, objective: Objective) -> str | None:
+        """How the probe of such a task is solved; None where it descends, by nature or by this recipe."""
+        return objective.solver if self.solve else None
+
+
+def suited(backbone: str) -> Recipe:
+    """The committed recipe for a network of that name: of a library, trained on photographs, or our own."""
+    return default(photos=":" in backbone)
 
 
 @lru_cache(maxsize=2)

@@ -32,13 +32,8 @@ def grids(kind: str, seeds: tuple[int, ...]) -> Iterator[study.Grid]:
     base = replace(recipes.default(photos), fixed=())
     weights = str(cache.get(NARROW[0]) / NARROW[1]) if photos else None
     for plan in PLANS if photos else PLANS + MORE:
-        backbone = (
-            "timm:mobilenetv1_100,size=96"
-            if photos
-            else "letters,features=all"
-            if plan == "select"
-            else "letters"
-        )
+        ours = "letters,features=all" if plan == "select" else "letters"
+        backbone = "timm:mobilenetv1_100,size=96" if photos else ours
         for setting in base.grid(Plan.parse(plan)):
             tried = replace(base, fixed=((plan, setting),))
             for task in PHOTOS if photos else GLYPHS:

@@ -1,10 +1,11 @@
 """The claims and what the records say of them: verdicts, the table of them, and text for notebooks."""
 
 from tlkit.claims.committed import changed, write_verdicts
-from tlkit.claims.compared import BASELINES, Pair, compare, pairs, sample
+from tlkit.claims.compared import BASELINES, Pair, compare, pairs
 from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
 from tlkit.claims.filling import FILLERS, fill
 from tlkit.claims.rows import ABSENT, Row, card, row, saving, signed, table
+from tlkit.claims.samples import sample
 
 __all__ = [
     "ABSENT",

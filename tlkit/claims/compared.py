@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tlkit.claims.samples import Side, refuse_unlike, sample
 from tlkit.errors import UserError
-from tlkit.records import Record, Store, values
+from tlkit.records import Record, Store
 from tlkit.stats import Verdict, verdicts
 
 BASELINES = ("scratch", "pixels")
-LOWER_IS_BETTER = ("rmse",)
-_PACKED = ".items.jsonl"  # where a store keeps what was predicted for each test item
 
 
 @dataclass(frozen=True)
@@ -33,42 +32,7 @@ class Pair:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The finished test rows of one plan at one budget, by seed, and the store they lie in."""
-
-    store: Store
-    rows: dict[int, Record]
-
-    @property
-    def mean(self) -> float:
-        return float(np.mean([row.value for row in self.rows.values()]))
-
-    def correct(self, seeds: Sequence[int]) -> np.ndarray:
-        """(seeds, items): 1 where the prediction is the target, else 0."""
-        rows = [self.rows[seed] for seed in seeds]
-        found = [self.store.items(r.fit_key) == self.store.targets(r.task, r.data) for r in rows]
-        return np.array(found, dtype=float)
-
-    @property
-    def has_items(self) -> bool:
-        """Whether predictions were kept: all or none of a file's fits have them."""
-        kept = self.store.path.with_name(self.store.path.stem + _PACKED).exists()
-        return kept and all(row.metric == "accuracy" for row in self.rows.values())
-
-
-def sample(store: Store, plan: str, labels: int, records: Iterable[Record] | None = None) -> Sample:
-    """The finished fits of `plan` at `labels` among `records` (default: all of the store).
-
-    Raises UserError where two tasks, backbones, recipes ... are mixed.
-    """
-    records = store.read() if records is None else list(records)
-    kept = values(records, plan=plan, labels=labels)  # refuses what is ambiguous
-    rows = [r for r in records if (r.plan, r.labels, r.split) == (plan, labels, "test")]
-    return Sample(store, {r.seed: r for r in rows if r.status == "ok" and r.seed in kept})
-
-
-def compare(pairs: Sequence[tuple[Sample, Sample]], delta: float = 0.02) -> list[Verdict]:
+def compare(pairs: Sequence[tuple[Side, Side]], delta: float = 0.02) -> list[Verdict]:
     """A verdict for each (plan, baseline), over the seeds both have; one Holm family.
 
     Where both sides kept their predictions, the interval covers new test items as well as new seeds. Where
@@ -78,21 +42,13 @@ def compare(pairs: Sequence[tuple[Sample, Sample]], delta: float = 0.02) -> list
     return verdicts([_arrays(a, b) for a, b in pairs], delta)
 
 
-def _arrays(a: Sample, b: Sample) -> tuple[np.ndarray, ...]:
-    seeds = sorted(a.rows.keys() & b.rows.keys())
+def _arrays(a: Side, b: Side) -> list[np.ndarray]:
+    seeds = sorted(a.seeds & b.seeds)
     if not seeds:
-        raise UserError(
-            f"{a.store.path.name} and {b.store.path.name} have no seed in common: nothing to pair."
-        )
-    for name in ("task", "data", "metric", "recipe"):
-        left, right = (getattr(side.rows[seeds[0]], name) for side in (a, b))
-        if left != right:
-            raise UserError(f"records of {name} {left} and {right} cannot be compared: run both on the same.")
-    sign = -1.0 if a.rows[seeds[0]].metric in LOWER_IS_BETTER else 1.0
-    both = [sign * np.array([side.rows[seed].value for seed in seeds]) for side in (a, b)]
-    if a.has_items and b.has_items:
-        both += [side.correct(seeds) for side in (a, b)]
-    return tuple(both)
+        raise UserError("two sides of a comparison have no seed in common: nothing to pair.")
+    refuse_unlike(a, b)
+    both = [one.values(seeds) for one in (a, b)]
+    return both + ([one.correct(seeds) for one in (a, b)] if a.has_items and b.has_items else [])
 
 
 def pairs(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlkit.claims.compared import Sample, sample
+from tlkit.claims.samples import Sample, sample
 from tlkit.errors import UserError
 from tlkit.records import Record, Store
 from tlkit.stats import FEWEST_SEEDS, interval

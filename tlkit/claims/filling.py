@@ -15,9 +15,10 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from tlkit.claims.compared import Sample, compare, sample
+from tlkit.claims.compared import compare
 from tlkit.claims.criteria import Shelf, one, shelf
 from tlkit.claims.rows import ABSENT, card, row, saving, signed, table
+from tlkit.claims.samples import Sample, sample
 from tlkit.errors import UserError, unknown
 from tlkit.records import Store
 from tlkit.stats import Verdict

@@ -10,8 +10,9 @@ import numpy as np
 from tlkit import env
 from tlkit.claims import contrasts, effort
 from tlkit.claims.budgets import over_budgets
-from tlkit.claims.compared import compare, sample
+from tlkit.claims.compared import compare
 from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
+from tlkit.claims.samples import sample
 from tlkit.errors import UserError, unknown
 from tlkit.records import Store
 from tlkit.stats import FEWEST_SEEDS, Saving, Verdict, interval, label_saving
@@ -62,11 +63,9 @@ def row(claim: Claim, where: Shelf | None = None) -> Row:
 
 
 def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
-    if claim.backbone:
-        return _contrast(contrasts.difference)(claim, store, base)
-    jobs = [(n, against, sample(store, claim.plan, n), sample(base, against, n))
+    jobs = [(n, against, *contrasts.sides(claim, store, base, n, against))
             for n in claim.labels for against in claim.against]  # fmt: skip
-    if not all(a.rows.keys() & b.rows.keys() for *_, a, b in jobs):
+    if not all(a.seeds & b.seeds for *_, a, b in jobs):
         return None
     found = compare([(a, b) for *_, a, b in jobs], claim.delta)
     keyed = {(n, against): v for (n, against, *_), v in zip(jobs, found, strict=True)}
@@ -74,9 +73,10 @@ def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
         n: _all([keyed[n, against].word for against in claim.against], claim.accept) for n in claim.labels
     }
     shown = claim.labels if len(claim.labels) <= 3 else (claim.labels[0], claim.labels[-1])
+    of = "" if claim.against_backbone else " against {}"  # else the text of the claim says what against what
     effect = "; ".join(
         f"{_labels(n)}: "
-        + ", ".join(f"{signed(keyed[n, against])} against {against}" for against in claim.against)
+        + ", ".join(signed(keyed[n, against]) + of.format(against) for against in claim.against)
         for n in shown
     )
     named = {f"{n} against {against}": v.word for (n, against), v in keyed.items()}

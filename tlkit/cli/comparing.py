@@ -84,7 +84,7 @@ def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, 
         raise UserError(
             "name one thing to learn: --task NAME (see --help) or --folder PATH with a sub-folder a class."
         )
-    recipe = recipes.default(photos=":" in backbone)
+    recipe = recipes.suited(backbone)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     if rates is not None:

@@ -62,12 +62,12 @@ def fit(
     """
     began = time.perf_counter()
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
-    recipe = recipe or recipes.default(photos=":" in backbone.name)
+    recipe = recipe or recipes.suited(backbone.name)
     job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed), show)
-    settings = recipe.tries(plan, labels, solved=job.solver is not None)
+    solved = job.solver is not None
+    settings = recipe.tries(plan, labels, solved)
     tried = {setting: job.trial(setting) for setting in settings} if len(settings) > 1 else {}
-    usual = recipe.usual(plan, solved=job.solver is not None)
-    best = _best(tried, task.objective.higher_is_better, usual) if tried else settings[0]
+    best = _best(tried, task.objective.higher_is_better, recipe.usual(plan, solved)) if tried else settings[0]
     model, predict, losses = job.train(best, job.draw.all)
     audit = None
     if model is not None:

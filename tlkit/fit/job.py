@@ -137,8 +137,8 @@ class Job:
 
     @property
     def solver(self) -> str | None:
-        """How the task's probe is solved; None where it descends, by nature or by the recipe."""
-        return self.task.objective.solver if self.recipe.solve else None
+        """How the task's probe is solved; None where it descends."""
+        return self.recipe.solver(self.task.objective)
 
     @property
     def phases(self) -> list[Plan]:

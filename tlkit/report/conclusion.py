@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit import claims
-from tlkit.claims.compared import LOWER_IS_BETTER
+from tlkit.claims.samples import LOWER_IS_BETTER
 from tlkit.records import Record, Store
 from tlkit.stats import FEWEST_SEEDS, Verdict
 

@@ -81,7 +81,8 @@ def verdict(
         )
     found = interval(a - b, _item_differences(items_a, items_b), LEVEL)
     word = str(words(found.low, found.high, found.p, found.n, delta))
-    wins, losses = int((a > b).sum()), int((a < b).sum())
+    ahead = np.round(a - b, 12)  # the last digits of a mean or a difference are no lead
+    wins, losses = int((ahead > 0).sum()), int((ahead < 0).sum())
     return Verdict(word, found.mean, found.low, found.high, found.n, found.p, wins, delta, losses)
 
 

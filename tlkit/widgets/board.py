@@ -19,7 +19,7 @@ from tlkit.forecast import Price, price
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Task
-from tlkit.widgets.frames import _drawn, _page
+from tlkit.widgets.frames import drawn, page
 
 _SHOWN = ("frozen", "last-1", "full")  # on a page without widgets
 _WIDTH = {"width": "auto"}
@@ -87,7 +87,7 @@ class Board(VBox):
         metric, value = self.task.objective.metric, done.test.metrics[self.task.objective.metric]
         lines = f"{plan}: {metric} {value:.3f} in {done.measured['seconds']:.1f} s.", str(done.audit)
         self.result.value = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
-        self.dots.value = _page(*_drawn(_dots(self.fits, metric), "dots")).value
+        self.dots.value = page(*drawn(_dots(self.fits, metric), "dots")).value
 
     def _show(self) -> None:
         moving = []
@@ -98,7 +98,7 @@ class Board(VBox):
             toggle.icon, toggle.button_style = ("fire", "warning") if moves else ("snowflake-o", "info")
         self.plan, self.clicks = nearest(self.backbone.stages, moving)
         strip = plots.chain(self.backbone.stages, self.plan)
-        self.strip.value = _page(*_drawn(strip, "strip")).value
+        self.strip.value = page(*drawn(strip, "strip")).value
         self.words.value = self._said(moving)
         self.table.value = _table(self.price, self.price_of("full"))
         self.button.description, self.button.disabled = f"Fit {self.plan}", self.clicks > 0
@@ -195,4 +195,4 @@ def _still(stages: Sequence[str], prices: Sequence[Price]) -> bytes:
     figure, axes = plt.subplots(len(prices), 1, figsize=(6.5, 1.9 * len(prices)), layout="constrained")
     for ax, one in zip(axes, prices, strict=True):
         plots.chain(stages, one.plan, ax).set_title(str(one), loc="left", fontsize=10)
-    return _drawn(figure, "still")[0]
+    return drawn(figure, "still")[0]

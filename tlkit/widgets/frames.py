@@ -74,15 +74,13 @@ def _turned(
     still: Figure | None,
 ) -> Frames:
     name = slider.description
-    frames = [_drawn(draw(value), f"draw({value!r})") for value in over]
-    pages = [
-        _page(png, title or f"{name}: {value}") for value, (png, title) in zip(over, frames, strict=True)
-    ]
-    last = frames[-1] if still is None else _drawn(still, "still")
+    frames = [drawn(draw(value), f"draw({value!r})") for value in over]
+    pages = [page(png, title or f"{name}: {value}") for value, (png, title) in zip(over, frames, strict=True)]
+    last = frames[-1] if still is None else drawn(still, "still")
     return Frames(slider, pages, last[0])
 
 
-def _drawn(result: Any, what: str) -> tuple[bytes, str]:
+def drawn(result: Any, what: str) -> tuple[bytes, str]:
     """A figure as PNG and its title; it is closed, so that the cell does not show it a second time."""
     figure = getattr(result, "figure", result)
     if not isinstance(figure, Figure):
@@ -97,6 +95,6 @@ def _drawn(result: Any, what: str) -> tuple[bytes, str]:
     )
 
 
-def _page(picture: bytes, text: str) -> HTML:
+def page(picture: bytes, text: str) -> HTML:
     source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
     return HTML(f'<img src="{source}" alt="{html.escape(text)}" style="max-width: 100%">')

@@ -29,16 +29,23 @@ def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_
     settings = {"timeout": cell_seconds, "record_timing": False, "store_widget_state": True}
     for cell in (c for c in nb.cells if c.cell_type == "code"):
         cell.outputs, cell.execution_count = [], None
-    client = NotebookClient(nb, resources={"metadata": {"path": str(folder)}}, **settings, **KERNEL)
+    running: list[int] = [0]
+
+    def starts(cell: NotebookNode, cell_index: int) -> None:
+        running[0] = cell_index
+
+    client = NotebookClient(
+        nb, resources={"metadata": {"path": str(folder)}}, on_cell_start=starts, **settings, **KERNEL
+    )
     started = perf_counter()
     try:
         with one_thread():
             client.execute()
     except CellExecutionError as failure:
         message = f"{failure.ename}: {failure.evalue}".strip().splitlines()[-1]
-        raise UserError(f"{name}, {label(nb, _failed(nb))}: {message}") from failure
+        raise UserError(f"{name}, {label(nb, running[0])}: {message}") from failure
     except (CellTimeoutError, DeadKernelError) as failure:
-        raise UserError(f"{name}, {label(nb, _failed(nb))}: {str(failure).splitlines()[0]}") from failure
+        raise UserError(f"{name}, {label(nb, running[0])}: {str(failure).splitlines()[0]}") from failure
     seconds = perf_counter() - started
     for output in (out for cell in nb.cells for out in cell.get("outputs", ()) if "traceback" in out):
         output["traceback"] = [line.replace(f"{folder.parent}{os.sep}", "") for line in output["traceback"]]
@@ -49,12 +56,6 @@ def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_
 def label(nb: NotebookNode, position: int) -> str:
     """How messages name a cell: its place, counted from 1, and its first line."""
     return f"cell {position + 1} ({(nb.cells[position].source.splitlines() or [''])[0]})"
-
-
-def _failed(nb: NotebookNode) -> int:
-    """The last cell that was started."""
-    code = [i for i, cell in enumerate(nb.cells) if cell.cell_type == "code"]
-    return max((i for i in code if nb.cells[i].execution_count or nb.cells[i].outputs), default=code[0])
 
 
 def refuse(nb: NotebookNode, name: str, root: Path) -> None:
