@@ -195,6 +195,7 @@ for check in env.doctor():
 # | word | means |
 # |---|---|
 # | accuracy | the share of test items that are answered correctly |
+# | Adam, SGD | two rules for a step of learning; Adam gives each weight a step size of its own |
 # | audit | the comparison of a network before and after, number by number: what moved, and whether it should have |
 # | backbone | a network cut into named stages, without its head |
 # | baseline | what a plan must beat to have been worth it: `pixels` and `scratch` |
@@ -203,29 +204,38 @@ for check in env.doctor():
 # | censored | a value known only as "more than": the measuring ended before it was reached |
 # | class | one of the possible answers |
 # | draw | the labelled items that a seed gives, the same for every plan |
+# | early stopping | keeping the weights of the step that did best on the selection split |
 # | feature | one of the numbers that a stage makes of an item |
+# | filter | the small pattern of weights that a convolution slides over a picture |
 # | fine-tuning | training on from pretrained weights; *full* if all stages move |
+# | forgetting | what full fine-tuning may do to the source task; *catastrophic* if little of it is left |
 # | frozen | what does not move: weights, running averages and dropout alike |
+# | gap | training accuracy minus test accuracy |
 # | head | the last, small part, which turns features into answers; new for each target |
 # | Holm's rule | who asks many questions must be surer of each answer, so that chance alone seldom gives even one |
 # | honest split | no test item shares its group with a training item: its writer, say, or with medical pictures its patient |
 # | interval | the range of differences that the data leave possible; a 95 % interval misses the truth once in twenty times |
 # | label-saving factor | labels that scratch needs for the accuracy that transfer reaches, over those of transfer |
 # | labels | target labels a class, those used for choosing settings included |
+# | learning rate | the length of a step of learning; too short learns nothing in time, too long diverges |
 # | lp-ft | first a probe, then full fine-tuning from there |
 # | operations | multiplications and additions of floating-point numbers: what a fit costs on any machine |
+# | overfitting | learning the labelled items by heart: the gap grows, the test does not |
 # | pixels | the baseline on bare inputs, without a network |
 # | plan | which stages move, and from which start; one word, such as `frozen` or `last-1` |
 # | pretraining | the training on the source |
 # | probe | a head on frozen features, found by a solver |
 # | recipe | all settings of a fit; part of every record |
 # | record | one measured number with all it takes to believe it |
+# | relative | among the neighbours of a picture in the space of features, one of its own class |
 # | scratch | the baseline: the same network from random weights |
 # | seal | what keeps the test's answers from everything but the final marking |
 # | seed | decides the draw, the start of the head and the order of training; the test stays the same |
 # | selection split | the fifth of the labels on which settings are chosen, from five labels a class up |
 # | source, target | the task a network was trained on; the task that it is wanted for |
+# | spread | the standard deviation, over seeds or over learning rates |
 # | stage | a link of the chain, such as `stem` or `block2` |
+# | tile | one of the squares over which features are averaged, so that a little of their place is kept |
 # | transfer | using for one task what was learnt on another; *negative* if that makes it worse |
 # | verdict | *better*, *worse*, *equal* or *cannot tell*, with an interval and the number of seeds |
 #
