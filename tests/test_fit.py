@@ -292,10 +292,10 @@ def test_settling_draws_no_numbers_of_others():
     torch.manual_seed(0)
     want = torch.rand(2)
     torch.manual_seed(0)
-    settle(chain, Plan.parse("full"), x, 8, seed=3)
+    settle(chain, Plan.parse("full"), features.Rows.of(x), 8, seed=3)
     assert torch.equal(torch.rand(2), want)
     first = copy.deepcopy(chain)
-    settle(chain, Plan.parse("full"), x, 8, seed=3)
+    settle(chain, Plan.parse("full"), features.Rows.of(x), 8, seed=3)
     assert equal(first, chain), "and twice is once"
 
 

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from tlkit.env import data_dir
-from tlkit.errors import UserError
+from tlkit.errors import UserError, unknown
 from tlkit.plans import Plan
 from tlkit.tasks import SELECT_FROM, Objective
+from tlkit.tasks.views import names as augmentations
 
 VERSION = 3  # raise it when the meaning of a fit changes: finished fits of another version are run again
 
@@ -24,6 +25,8 @@ class Recipe:
     equally
     long: equal tries for all. fixed: the setting per plan where labels are too few to choose, from sibling
     tasks. solve: false lets every probe descend at the rates instead, for those who ask what a solver spares.
+    augment: learn from `views` views of each item (`tasks.views`), in each pass from the next one; a solved
+    probe from all of them at once.
     """
 
     steps: int = 60
@@ -35,6 +38,8 @@ class Recipe:
     fixed: tuple[tuple[str, str], ...] = ()
     weight_decay: float = 0.01
     solve: bool = True
+    augment: str = ""
+    views: int = 1
 
     def __post_init__(self) -> None:
         if not 0 < len(self.rates) == len(self.strengths) == len(self.baselines):
@@ -49,6 +54,13 @@ class Recipe:
                 f"steps={self.steps}, batch={self.batch}: give at least 1 step, and batches of 2 or more."
             )
 
+        if (not self.augment and self.views != 1) or self.views < 1:
+            raise UserError(
+                f"views={self.views} with augment={self.augment!r}: give 1 or more views, and above 1 a name."
+            )
+        if self.augment and self.augment not in augmentations():
+            raise unknown("augmentation", self.augment, augmentations())
+
     def schedule(self, items: int) -> tuple[int, int]:
         """(epochs, batch size) for a descent on so many items: batches of even size, none of a single item.
 
@@ -61,9 +73,8 @@ class Recipe:
 
     @property
     def version(self) -> str:
-        fields = asdict(self)
-        if self.solve:
-            del fields["solve"]  # a field of later date, left out as long as it changes nothing
+        later = {"solve": True, "augment": "", "views": 1}  # left out as long as they change nothing
+        fields = {k: v for k, v in asdict(self).items() if (k, v) not in later.items()}
         text = json.dumps(fields, sort_keys=True)
         return f"r{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 

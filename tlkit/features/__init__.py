@@ -2,25 +2,39 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import default_collate
 
 from tlkit import cache
 from tlkit.backbones import Backbone
-from tlkit.features.kept import Kept
+from tlkit.features.kept import TALLY, Kept, Tally
 from tlkit.features.probes import Probe, last_linear, probe
+from tlkit.features.rows import Rows
 from tlkit.tasks import Items
 
-__all__ = ["Cut", "Probe", "activations", "example", "last_linear", "pixels", "probe", "raw_example"]
+__all__ = [
+    "TALLY",
+    "Cut",
+    "Probe",
+    "Rows",
+    "Tally",
+    "activations",
+    "example",
+    "last_linear",
+    "pixels",
+    "probe",
+    "raw_example",
+    "reading",
+]
 
 BATCH = 32  # items a forward pass where no gradient is wanted
 _LAYOUT = 2  # raise it when what is kept comes to mean something else: old entries are then left alone
@@ -73,6 +87,15 @@ def activations(at: Cut, items: Items, indices: np.ndarray) -> Any:
         run = lambda rows: at.run(items.inputs[i] for i in rows)  # noqa: E731
         _KEPT[folder] = Kept(folder, len(items), example(at, items), run)
     return _KEPT[folder].take(np.asarray(indices))
+
+
+def reading(at: Cut, views: Sequence[Items], indices: np.ndarray, seed: int = 0) -> Rows:
+    """The items `indices` at a cut, for a descent: in memory where they are few, else read batch by batch.
+
+    views: the same items as they look in each view; without augmentation just the items.
+    """
+    size = sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(example(at, views[0])))
+    return Rows.read([partial(activations, at, items) for items in views], np.asarray(indices), size, seed)
 
 
 _KEPT: dict[Path, Kept] = {}

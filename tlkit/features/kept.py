@@ -1,44 +1,87 @@
 """Rows of activations on disk: computed once, block by block, whoever asks first and in whatever order."""
 
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from tlkit.cache.folders import require_writable
 from tlkit.errors import UserError
+from tlkit.features import budget
 
 # Items are always computed in the same company: a batch of another size gives other last digits.
 BLOCK = 8
 SYNC = 4  # blocks between two waits for the disk
 
 
+@dataclass
+class Tally:
+    """What this process has done so far: rows of activations read, kept, and computed for want of room."""
+
+    read: int = 0
+    kept: int = 0
+    again: int = 0
+    seconds: float = 0.0  # of computing
+
+    def since(self) -> dict[str, float]:
+        """What was done between the moment this copy was taken and now."""
+        kept, again = TALLY.kept - self.kept, TALLY.again - self.again
+        return {
+            "prefix_seconds": TALLY.seconds - self.seconds,
+            "rows_computed": kept + again,
+            "rows_not_kept": again,
+            "rows_read": TALLY.read - self.read,
+        }
+
+
+TALLY = Tally()
+
+
 class Kept:
     """A pytree of N x ... arrays in a folder: sparse .npy files, and a mask of the blocks that are filled.
 
-    like: a batch of one, for the structure; compute: rows (a range) to a batch of them.
+    like: a batch of one, for the structure; compute: rows to a batch of them.
     """
 
-    def __init__(self, folder: Path, rows: int, like: Any, compute: Callable[[range], Any]):
-        self.folder, self.rows, self.compute = folder, rows, compute
+    def __init__(self, folder: Path, rows: int, like: Any, compute: Callable[[Sequence[int]], Any]):
+        self.folder, self.rows, self._run = folder, rows, compute
         leaves, self.tree = tree_flatten(like)
+        self.row_bytes = sum(leaf[0].numel() * leaf.element_size() for leaf in leaves)
         arrays = {f"leaf{i}.npy": (rows, leaf.shape[1:], leaf.numpy().dtype) for i, leaf in enumerate(leaves)}
         self.layout = arrays | {"done.npy": (-(-rows // BLOCK), (), np.dtype(bool))}
         self.maps = self._open()
+        if self.maps:
+            budget.opened(folder)
 
     def take(self, indices: np.ndarray) -> Any:
-        """The rows of `indices`, in that order, as tensors; computed first where they are not there yet."""
-        blocks = np.unique(indices // BLOCK)
-        if self.maps is None or not self.maps[-1][blocks].all():
-            self._fill(blocks)
-        rows = [torch.from_numpy(np.ascontiguousarray(leaf[indices])) for leaf in self.maps[:-1]]
-        return tree_unflatten(rows, self.tree)
+        """The rows of `indices`, in that order, as tensors; computed first where they are not there yet.
+
+        What the budget has no room for is computed and not kept: equal to what would have been but for the
+        last digits, since its batch is another.
+        """
+        if self.maps is None or not self.maps[-1][indices // BLOCK].all():
+            self._fill(np.unique(indices // BLOCK))
+        there = self.maps[-1][indices // BLOCK]
+        TALLY.read += int(there.sum())
+        rows = [np.ascontiguousarray(leaf[indices]) for leaf in self.maps[:-1]]
+        if not there.all():
+            TALLY.again += int((~there).sum())
+            for row, now in zip(rows, self._compute(indices[~there]), strict=True):
+                row[~there] = now
+        return tree_unflatten(map(torch.from_numpy, rows), self.tree)
+
+    def _compute(self, rows: Sequence[int]) -> list[np.ndarray]:
+        began = time.perf_counter()
+        leaves = [leaf.numpy() for leaf in tree_flatten(self._run(rows))[0]]
+        TALLY.seconds += time.perf_counter() - began
+        return leaves
 
     def _open(self) -> list[np.memmap] | None:
         """The arrays, the mask last; None where one is absent, damaged or of another layout."""
@@ -68,6 +111,8 @@ class Kept:
                     self._create()
                 self.maps = self._open()
             missing = blocks[~self.maps[-1][blocks]]
+            room = budget.room(self.folder, len(missing) * BLOCK * self.row_bytes)
+            missing = missing[: room // (BLOCK * self.row_bytes)]
             for first in range(0, len(missing), SYNC):
                 self._fill_some(missing[first : first + SYNC])
             self.maps = self._open()
@@ -76,9 +121,10 @@ class Kept:
         parts: list[list] = [[] for _ in self.maps]
         for block in blocks:
             rows = range(block * BLOCK, min((block + 1) * BLOCK, self.rows))
-            for part, leaf in zip(parts, tree_flatten(self.compute(rows))[0], strict=False):
-                part.append((rows.start, leaf.numpy()))
+            for part, leaf in zip(parts, self._compute(rows), strict=False):
+                part.append((rows.start, leaf))
             parts[-1].append((block, np.array([True])))
+            TALLY.kept += len(rows)
         with self._written():
             # the mask last: a kill, or a loss of power, leaves rows to do again, never wrong ones
             for name, array, part in zip(self.layout, self.maps, parts, strict=True):
@@ -88,10 +134,12 @@ class Kept:
     def _locked(self) -> Iterator[None]:
         with self._written():
             require_writable(self.folder)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / "lock")
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = budget.lock(self.folder)
             lock.acquire()
         try:
+            with self._written():
+                self.folder.mkdir(exist_ok=True)
             yield
         finally:
             lock.release()

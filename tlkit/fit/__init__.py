@@ -2,12 +2,12 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from tlkit import plans
+from tlkit import features, plans
 from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
@@ -27,8 +27,8 @@ class Fit:
 
     setting: what was chosen; tried: the score of every setting on the selection split (NaN: it diverged),
     empty where the setting came from the recipe. train, select: the first metric on the labelled and the
-    selection items. measured: seconds, memory; detail: what must repeat. losses: one a step of the final
-    training.
+    selection items. measured: seconds, memory, and the rows of activations that were computed, read, and not
+    kept for want of room; detail: what must repeat. losses: one a step of the final training.
     """
 
     model: Chain | None
@@ -60,7 +60,7 @@ def fit(
     the CPU, so that a number does not depend on the machine's accelerator. Raises UserError for too few items
     or an unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
     """
-    began = time.perf_counter()
+    began, tally = time.perf_counter(), replace(features.TALLY)
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
     recipe = recipe or recipes.suited(backbone.name)
     job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed), show)
@@ -78,7 +78,7 @@ def fit(
     if test:
         who = f"{backbone.name} {plan}, {labels} labels, seed {seed}"
         evaluation = task.evaluate(lambda items: predict(items, np.arange(len(items))), who)
-    measured = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb()}
+    measured = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb(), **tally.since()}
     detail = job.detail(model, best, len(settings), audit)
     return Fit(model, audit, best, tried, train, tried.get(best), evaluation, measured, detail, losses)
 

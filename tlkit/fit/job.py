@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tlkit.fit.loop import Diverged, descend
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Draw, Items, Task
+from tlkit.tasks.views import view
 
 Predict = Callable[[Items, np.ndarray], np.ndarray]
 
@@ -83,7 +84,8 @@ class Job:
         """A solved probe (setting: its strength) or, where none can be, the head's descent (its rate)."""
         if self.solver is None:
             return self._descend(chain, Plan("head"), rows, targets, setting)
-        pooled = features.activations(self._pooled, self.task.train, rows).numpy()
+        pooled = [features.activations(self._pooled, view, rows).numpy() for view in self._views]
+        pooled, targets = np.concatenate(pooled), np.concatenate([targets] * len(pooled))
         outputs = features.last_linear(chain.head).out_features
         keep = self._last_width if self.plan.start == "selected" else None
         features.probe(pooled, targets, setting, outputs, self.solver, keep).into(chain.head)
@@ -94,7 +96,8 @@ class Job:
         self, chain: Chain, plan: Plan, rows: np.ndarray, targets: np.ndarray, rate: float
     ) -> list[float]:
         at, objective = features.Cut(self.backbone, plan.cut(self.backbone.stages)), self.task.objective
-        inputs, wanted = features.activations(at, self.task.train, rows), torch.as_tensor(targets)
+        inputs = features.reading(at, self._views, rows, self.seed)
+        wanted = torch.as_tensor(targets)
         how = objective.loss, rate, self._part, self.seed, self.show, objective.collate
         return descend(chain, plan, inputs, wanted, *how)
 
@@ -134,6 +137,12 @@ class Job:
         if self.plan.where == "head" and self.solver:
             return self._pooled, chain.head[1:]
         return self._cut, Suffix(chain, self._cut.cut)
+
+    @cached_property
+    def _views(self) -> list[Items]:
+        """What is learnt from: the items, or their views where the recipe augments."""
+        numbers = range(1, self.recipe.views + 1) if self.recipe.augment else [0]
+        return [view(self.task.train, self.recipe.augment, number) for number in numbers]
 
     @property
     def solver(self) -> str | None:

@@ -15,6 +15,7 @@ from torch.utils.data import default_collate
 from tlkit import env, plans
 from tlkit.backbones.chain import Chain, Suffix
 from tlkit.errors import UserError
+from tlkit.features import Rows
 from tlkit.fit.settle import settle
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
@@ -66,15 +67,19 @@ class _Guard(Callback):
         self.losses.append(self.learn.loss.item())
 
 
-class _Rows(torch.utils.data.Dataset):
-    def __init__(self, inputs: Any, targets: torch.Tensor):
-        self.inputs, self.targets = inputs, targets
+def _batches(rows: Rows, targets: torch.Tensor, size: int, collate: Callable[[list], Any]) -> DataLoader:
+    """Shuffled batches, each taken in one piece: fastai's own way takes item by item."""
 
-    def __len__(self) -> int:
-        return len(self.targets)
+    def batch(positions: list[int]) -> Any:
+        inputs, wanted = rows.take(positions), targets[positions]
+        if collate is default_collate:
+            return inputs, wanted
+        pairs = [(tree_map(lambda leaf, k=k: leaf[k], inputs), one) for k, one in enumerate(wanted)]
+        return collate(pairs)
 
-    def __getitem__(self, i: int) -> tuple[Any, torch.Tensor]:
-        return tree_map(lambda leaf: leaf[i], self.inputs), self.targets[i]
+    # functions, not methods: those fastcore would bind to the loader
+    ours = {"create_batch": batch, "retain": lambda made, _: made, "before_iter": lambda: rows.turn()}
+    return DataLoader(range(len(rows)), bs=size, shuffle=True, num_workers=0, **ours)
 
 
 def descend(
@@ -91,15 +96,16 @@ def descend(
 ) -> list[float]:
     """Train `chain` in place by one one-cycle descent of Adam (Smith 2018); returns the loss of every step.
 
-    inputs: activations at `plan.cut` (a pytree of N x ...); only the suffix behind the cut is run. Frozen
-    tensors are in no optimiser group and their stages stay in eval mode; batch-norm averages that moved are
-    settled at the end. collate: a list of (input, target) to a batch. Raises Diverged when the loss is no
-    longer finite, NotFrozen when the optimiser holds a frozen tensor.
+    inputs: activations at `plan.cut`, Rows or a pytree of N x ...; only the suffix behind the cut is run.
+    Frozen tensors are in no optimiser group and their stages stay in eval mode; batch-norm averages that
+    moved are settled at the end. collate: a list of (input, target) to a batch. Raises Diverged when the
+    loss is no longer finite, NotFrozen when the optimiser holds a frozen tensor.
     """
     env.seed_everything(seed)
     plans.freeze(chain, plan)
     epochs, size = recipe.schedule(len(targets))
-    load = DataLoader(_Rows(inputs, targets), bs=size, shuffle=True, num_workers=0, create_batch=collate)
+    rows = inputs if isinstance(inputs, Rows) else Rows.of(inputs)
+    load = _batches(rows, targets, size, collate)
     groups, rates = plans.groups(chain, plan, rate)
     _refuse_single(chain, plan, size)
     guard = _Guard(f"plan {plan}, rate {rate:g}")
@@ -112,7 +118,7 @@ def descend(
             learn.fit_one_cycle(epochs, lr_max=np.array(rates))
     finally:
         chain.eval()
-    settle(chain, plan, inputs, size, seed)
+    settle(chain, plan, rows, size, seed)
     return guard.losses
 
 
