@@ -12,7 +12,8 @@ from tlkit import recipe
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.fit.cost import held
-from tlkit.forecast import Price, forecast, price
+from tlkit.forecast import Price, forecast, price, views
+from tlkit.forecast.grids import MOST_VIEWS
 from tlkit.plans import Plan
 from tlkit.study import Grid
 
@@ -95,9 +96,18 @@ def test_what_has_no_price_is_refused():
         priced("block:miid")
 
 
-def test_a_forecast_counts_trainings_and_multiplies(monkeypatch):
-    monkeypatch.setattr("tlkit.forecast._item_seconds", lambda *parts: (0.5, 2.0))
-    monkeypatch.setattr("tlkit.forecast._prefix_seconds", lambda task, backbone, cut: 10.0 * cut)
+@pytest.fixture
+def timings(monkeypatch):
+    """Half a second an item forwards, two with the step, ten for each stage of the prefix."""
+    for name, value in (
+        ("item", lambda *parts: (0.5, 2.0)),
+        ("prefix", lambda task, source, cut: 10.0 * cut),
+    ):
+        monkeypatch.setattr(f"tlkit.forecast.grids.{name}_seconds", value)
+        monkeypatch.setattr(f"tlkit.forecast.prices.{name}_seconds", value)
+
+
+def test_a_forecast_counts_trainings_and_multiplies(timings):
     settings = recipe.default()
     grid = Grid("digits", "letters", ("full", "last-1"), (1, 5), (0, 1), settings)
     task, cells = grid.parts[0], list(grid.cells())
@@ -105,6 +115,34 @@ def test_a_forecast_counts_trainings_and_multiplies(monkeypatch):
     assert (found.fits, found.trainings) == (8, 4 * (1 + 4))
     passes = 4 * (1 * 10 * settings.schedule(10)[0] + 4 * 50 * settings.schedule(50)[0])
     fits = 2.0 * passes + 0.5 * 8 * len(task.test)
-    assert found.seconds == fits / 2 + 10.0 * 3 * (len(task.train) + len(task.test))
+    labelled = set().union(*(task.draw(n, seed).all.tolist() for n in (1, 5) for seed in (0, 1)))
+    assert found.seconds == fits / 2 + 10.0 * 3 * (len(labelled) + len(task.test))
+    assert found.again == (fits + 10.0 * 3 * (passes / 2 + 4 * len(task.test))) / 2
+    rows = len(labelled) + len(task.test)
+    assert found.bytes == rows * 4 * (16 * 16 + 64 * 4 * 4), "as they are put in, and behind block2"
     dear = price(*grid.parts, Plan.parse("last-1"), 1, settings).seconds
     assert dear == 2.0 * 10 * settings.schedule(10)[0] + 0.5 * len(task.test) + 30.0 * (10 + len(task.test))
+
+
+def test_a_probe_that_is_solved_looks_once_a_try(timings):
+    settings = recipe.default()
+    grid = Grid("digits", "letters", ("frozen", "pixels"), (5,), (0,), settings)
+    task, cells = grid.parts[0], list(grid.cells())
+    found = forecast(grid, cells)
+    assert found.again - found.seconds == 40.0 * (4 - 1) * 50 and found.bytes == (50 + len(task.test)) * 512
+
+
+def test_as_many_views_as_the_descent_is_worth_and_the_disk_holds(monkeypatch):
+    def wanted(*plans: str, **settings) -> int:
+        return views(Grid("digits", "letters", plans, (5,), (0,), replace(recipe.default(), **settings)))
+
+    monkeypatch.setenv("TLKIT_BUDGET", "1")
+    assert wanted("frozen") == wanted("frozen", "pixels") == MOST_VIEWS
+    assert wanted("full", steps=4, epochs=2) == 2, "no more than passes"
+    few = wanted("last-1", steps=4, epochs=3)
+    assert few == 3, "here the last stage costs more than all before it"
+    assert wanted("block:block3", "full", steps=4, epochs=2) == 2, "the fewest that any plan can use"
+    monkeypatch.setenv("TLKIT_BUDGET", repr(3.5 * 50 * 16 * 16 * 4 / 1e9))
+    assert wanted("full") == 3
+    monkeypatch.setenv("TLKIT_BUDGET", "0")
+    assert wanted("full") == 1

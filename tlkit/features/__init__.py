@@ -16,6 +16,7 @@ from torch.utils.data import default_collate
 
 from tlkit import cache
 from tlkit.backbones import Backbone
+from tlkit.features import budget
 from tlkit.features.kept import TALLY, Kept, Tally
 from tlkit.features.probes import Probe, last_linear, probe
 from tlkit.features.rows import Rows
@@ -34,6 +35,8 @@ __all__ = [
     "probe",
     "raw_example",
     "reading",
+    "room",
+    "row_bytes",
 ]
 
 BATCH = 32  # items a forward pass where no gradient is wanted
@@ -94,8 +97,18 @@ def reading(at: Cut, views: Sequence[Items], indices: np.ndarray, seed: int = 0)
 
     views: the same items as they look in each view; without augmentation just the items.
     """
-    size = sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(example(at, views[0])))
-    return Rows.read([partial(activations, at, items) for items in views], np.asarray(indices), size, seed)
+    read = [partial(activations, at, items) for items in views]
+    return Rows.read(read, np.asarray(indices), row_bytes(at, views[0]), seed)
+
+
+def row_bytes(at: Cut, items: Items) -> int:
+    """Bytes of one item's activations at a cut."""
+    return sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(example(at, items)))
+
+
+def room() -> int:
+    """Bytes that all kept activations together may take (`budget.limit`)."""
+    return budget.limit(_root(os.environ.get("TLKIT_COMPUTED")))
 
 
 _KEPT: dict[Path, Kept] = {}
