@@ -1,0 +1,73 @@
+"""One run of one contestant, in this process alone: `python -m benchmarks.child`, the request on stdin."""
+
+import cProfile
+import importlib
+import json
+import os
+import pstats
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+from benchmarks.phases import Watch
+
+ROWS = 10  # of a profile
+
+
+def main() -> None:
+    """Answer {"call", "arguments", "threads", "profile"} with what was measured, in the file "answer"."""
+    request = json.load(sys.stdin)
+    warnings.filterwarnings("ignore")  # what others' libraries say of each other is not measured here
+    began = time.perf_counter()
+    import torch
+
+    if request["threads"]:
+        torch.set_num_threads(request["threads"])
+    module, _, name = request["call"].partition(":")
+    call = getattr(importlib.import_module(module), name)
+    imports = time.perf_counter() - began
+    answer = run(call, request["arguments"], request["profile"])
+    answer["seconds"]["import"] = imports
+    answer["threads"] = torch.get_num_threads()
+    part = Path(request["answer"] + ".part")
+    part.write_text(json.dumps(answer))
+    os.replace(part, request["answer"])
+
+
+def run(call: Callable, arguments: dict, profile: bool = False) -> dict:
+    """What `call(watch, **arguments)` says of itself, its seconds by phase and in all, and its peak memory."""
+    from tlkit.fit.cost import peak_mb
+
+    watch, profiler = Watch(), cProfile.Profile() if profile else None
+    began = time.perf_counter()
+    with profiler or nullcontext():
+        facts = call(watch, **arguments)
+    total = time.perf_counter() - began
+    answer = {**facts, "seconds": {**watch.seconds, "total": total}, "peak_mb": peak_mb()}
+    return answer | ({"profile": rows(profiler)} if profiler else {})
+
+
+def rows(profiler: cProfile.Profile) -> list[dict]:
+    """The functions with the most time of their own, most first."""
+    found = pstats.Stats(profiler).stats
+    top = sorted(found.items(), key=lambda item: -item[1][2])[:ROWS]
+    return [{"where": place(*key), "calls": calls, "seconds": own} for key, (_, calls, own, _, _) in top]
+
+
+def place(file: str, line: int, function: str) -> str:
+    """A function's name that means the same on every machine."""
+    if file == "~":
+        return function.strip("<>{}").removeprefix("built-in method ")
+    parts = Path(file).parts
+    after = max((i for i, part in enumerate(parts) if part in ("site-packages", "lib")), default=-1) + 1
+    after = after or next(
+        (i for i, part in enumerate(parts) if part in ("tlkit", "benchmarks")), len(parts) - 1
+    )
+    return f"{'/'.join(parts[after:])}:{line} {function}"
+
+
+if __name__ == "__main__":
+    main()
