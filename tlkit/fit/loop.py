@@ -3,7 +3,6 @@
 
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -24,10 +23,14 @@ from tlkit.recipe import Recipe
 warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated")
 
 from fastai.callback.core import Callback, CancelValidException
+from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import Learner  # the Learner with its one-cycle schedule patched in
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
+from fastai.learner import CastToTensor, Recorder
 from fastai.optimizer import Adam
+
+_FOR_SHOW = [CastToTensor, ProgressCallback, Recorder]  # a sixth of the time of a small step
 
 
 class Diverged(UserError):
@@ -110,12 +113,10 @@ def descend(
     _refuse_single(chain, plan, size)
     guard = _Guard(f"plan {plan}, rate {rate:g}")
     learn = _learner(chain, plan, load, groups, [_Modes(chain, plan), guard], loss, recipe.weight_decay)
+    if not show:
+        learn.remove_cbs(_FOR_SHOW)
     try:
-        with ExitStack() as quiet:
-            if not show:
-                quiet.enter_context(learn.no_bar())
-                quiet.enter_context(learn.no_logging())
-            learn.fit_one_cycle(epochs, lr_max=np.array(rates))
+        learn.fit_one_cycle(epochs, lr_max=np.array(rates))
     finally:
         chain.eval()
     settle(chain, plan, rows, size, seed)
