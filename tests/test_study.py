@@ -12,6 +12,7 @@ from tlkit import fit as fitting
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.records import Store
+from tlkit.study import worker
 from tlkit.tasks import catalogue
 
 PLANS = ("pixels", "scratch", "frozen", "block:mid")
@@ -191,9 +192,9 @@ def test_predictions_and_targets_lie_beside_the_records(world, store):
     [([0, 255], "uint8"), ([0, 256], "uint16"), ([-1, 3], "int64"), ([], "int64"), ([[1], [2]], "uint8")],
 )
 def test_class_numbers_in_few_bytes(array, dtype):
-    small = study._small(np.array(array, dtype=np.int64))
+    small = worker.small(np.array(array, dtype=np.int64))
     assert small.dtype == dtype and small.tolist() == array
-    assert study._small(np.array([0.5])).dtype == float
+    assert worker.small(np.array([0.5])).dtype == float
 
 
 def test_one_plan_under_two_names_is_one(world, store):

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit.errors import UserError, unknown
 
-STATUSES = ("ok", "diverged", "skipped")
+STATUSES = ("ok", "diverged", "failed", "skipped")
 FitKey = tuple[str, str, str, str, str, int, int, str]
 _TEXT = ("task", "data", "backbone", "weights", "plan", "recipe", "split", "metric")
 

@@ -1,0 +1,147 @@
+"""joblib's back ends, so that a fit is written down when it ends, and a killed worker costs its own fit only.
+
+What each of them lacks for that is added here: a second try with loky, an answer for a fit that killed every
+worker with Dask, and results one by one with Ray.
+"""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+from joblib import Parallel, delayed, parallel_config
+from joblib._dask import DaskDistributedBackend
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.parallel import ParallelBackendBase
+
+from tlkit.errors import UserError
+from tlkit.study.grid import Cell
+from tlkit.study.worker import Finished, in_process, on_cluster, work
+
+RETRIES = 3  # of a fit whose worker was killed; then it is recorded as failed
+TOGETHER = 2  # so many kills may have been a neighbour's: the tries after that a fit has to itself
+Ended = Iterator[tuple[Cell, Finished | None]]  # in the order they end; None: its workers were all killed
+
+
+def at_home(cells: list[Cell], jobs: int) -> Ended:
+    """The fits in `jobs` processes of this machine (joblib's loky); a single one in this process.
+
+    When one process is killed, loky ends them all and does not say which it was. It was among the first
+    `jobs` fits without a result; those are tried again, at last one by one.
+    """
+    if jobs == 1 or len(cells) == 1:
+        yield from map(work, cells)
+        return
+    left, killed = list(cells), Counter()
+    while left:
+        now = [cell for cell in left if killed[cell] < TOGETHER] or left[:1]
+        try:
+            for cell, finished in _loky(list(now), min(jobs, max(2, len(now)))):
+                left.remove(cell)
+                now.remove(cell)
+                yield cell, finished
+        except TerminatedWorkerError:
+            for cell in now[:jobs]:
+                killed[cell] += 1
+                if killed[cell] > RETRIES:
+                    left.remove(cell)
+                    yield cell, None
+
+
+def _loky(cells: list[Cell], jobs: int) -> Ended:
+    with warnings.catch_warnings(), parallel_config("loky", inner_max_num_threads=1):
+        # loky replaces a worker whose memory has grown, and warns although no job is lost
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
+        yield from _spread(in_process, [(cell, os.getpid()) for cell in cells], jobs, "2*n_jobs")
+
+
+def abroad(cells: list[Cell], engine: ParallelBackendBase, jobs: int) -> Ended:
+    """The fits on a cluster, `jobs` at once. Raises UserError for what is amiss on one of its machines."""
+    with parallel_config(engine):
+        try:
+            for cell, ended in _spread(on_cluster, [(cell.anywhere(),) for cell in cells], jobs, jobs):
+                if isinstance(ended, UserError):
+                    raise ended
+                yield cell, ended
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"a machine of the cluster has no {error.name}: install there what is installed here "
+                "(pip install 'tlkit[cluster]')."
+            ) from error
+
+
+def _spread(function: Callable, calls: list[tuple], jobs: int, ahead: int | str) -> Iterator[Any]:
+    """What `function` makes of each call, as it comes; `ahead`: how many are given out and not back yet."""
+    parallel = Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
+    yield from parallel(delayed(function)(*call) for call in calls)
+
+
+class Dask(DaskDistributedBackend):
+    """joblib's Dask, which would wait for ever for a fit that killed every worker it was given to."""
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        """At least 2, since joblib runs the work of one worker in the calling process."""
+        return max(2, n_jobs)
+
+    def submit(self, func: Any, callback: Callable | None = None) -> Future:
+        """joblib calls back for results only; this also when there is none."""
+        future = super().submit(func, callback)
+        future.batch = func
+        future.add_done_callback(lambda done: callback(done) if done.exception() else None)
+        return future
+
+    def retrieve_result_callback(self, out: Any) -> list:
+        """The result of a batch, which holds one fit."""
+        from distributed import KilledWorker
+
+        return (
+            _survived(out, KilledWorker) if isinstance(out, Future) else super().retrieve_result_callback(out)
+        )
+
+
+class Ray(ParallelBackendBase):
+    """Ray's tasks behind joblib: each goes to a free CPU, is tried again if killed, and answers at once.
+
+    The back end that comes with Ray gives all results together, hands a call to the next process though
+    another may be free, and has no second try. No GPU is reserved: fits run on the CPU.
+    """
+
+    supports_retrieve_callback = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        import ray
+
+        self.task = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        """At least 2, since joblib runs the work of one worker in the calling process."""
+        return max(2, n_jobs)
+
+    def submit(self, func: Any, callback: Callable | None = None) -> Future:
+        """Give out a batch, which holds one fit."""
+        future = self.task.remote(func).future()
+        future.batch = func
+        future.add_done_callback(callback)
+        return future
+
+    def retrieve_result_callback(self, out: Future) -> list:
+        """The result of a batch."""
+        from ray.exceptions import OutOfMemoryError, WorkerCrashedError
+
+        return _survived(out, OutOfMemoryError, WorkerCrashedError)
+
+
+def _call(batch: Callable[[], list]) -> list:
+    return batch()
+
+
+def _survived(future: Future, *deaths: type[Exception]) -> list:
+    """What the fit came to; None for it where its workers were killed as often as it may be tried."""
+    try:
+        return future.result()
+    except deaths:
+        _, (cell, *_), _ = future.batch.items[0]
+        return [(cell, None)]

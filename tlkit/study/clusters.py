@@ -1,0 +1,153 @@
+"""Where fits run: this machine, or a cluster of Ray's or Dask's, one that runs or one started for them."""
+
+import importlib.util
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tlkit.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from tlkit.study.backends import Dask, Ended, Ray
+    from tlkit.study.grid import Cell
+
+BACKENDS = ("loky", "ray", "dask")
+PATIENCE = 10.0  # seconds for a cluster to answer, and to have a worker
+RESULTS = 100 * 2**20  # bytes of shared memory for a local Ray: what comes back from fits is small
+START = {"ray": "ray start --head", "dask": "dask scheduler"}
+JOIN = {"ray": "ray start --address HOST:PORT", "dask": "dask worker HOST:PORT --nthreads 1"}
+
+
+def check(backend: str, cluster: str | None = None) -> None:
+    """Raise UserError for an unknown back end, one that is not installed, or a cluster of loky's."""
+    if backend not in BACKENDS:
+        raise unknown("--backend", backend, BACKENDS)
+    if backend == "loky":
+        if cluster is not None:
+            raise UserError(f"--cluster {cluster}: loky is for one machine, add --backend ray or dask.")
+    elif importlib.util.find_spec("distributed" if backend == "dask" else "ray") is None:
+        raise UserError(f"--backend {backend} is not installed here: pip install 'tlkit[cluster]'.")
+
+
+@contextmanager
+def opened(backend: str, cluster: str | None, jobs: int | None) -> "Iterator[Callable[[list[Cell]], Ended]]":
+    """Something that runs cells and gives (cell, result) as each ends; what was started for it ends with it.
+
+    Without `cluster` there are `jobs` workers, or 1; with the address of one that runs, `jobs` says how many
+    fits it may run at once, by default as many as it has processors. Raises UserError where none answers.
+    """
+    from tlkit.study import backends
+
+    check(backend, cluster)
+    if backend == "loky":
+        yield partial(backends.at_home, jobs=jobs or 1)
+    else:
+        with (_ray if backend == "ray" else _dask)(cluster, jobs or 1) as (engine, processors):
+            if not processors:
+                raise UserError(f"the {backend} cluster at {cluster} has no worker: {JOIN[backend]}.")
+            yield partial(backends.abroad, engine=engine, jobs=jobs or processors)
+
+
+@contextmanager
+def _dask(address: str | None, jobs: int) -> "Iterator[tuple[Dask, int]]":
+    import dask
+    from distributed import Client, LocalCluster
+
+    from tlkit.study.backends import RETRIES, Dask
+
+    with ExitStack() as stack:
+        if address is None:
+            # without limits: a worker over its share of the memory would be killed, whatever else is free
+            workers = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": None}
+            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}))
+            quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+            host = stack.enter_context(LocalCluster(**workers, **quiet))
+        else:
+            host = address
+            _knock("dask", address)
+        try:
+            client = stack.enter_context(Client(host, timeout=PATIENCE, set_as_default=False))
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            pass
+        except (OSError, ValueError) as error:
+            raise _silent("dask", address, error) from error
+        yield Dask(client=client), sum(client.nthreads().values())
+
+
+@contextmanager
+def _ray(address: str | None, jobs: int) -> "Iterator[tuple[Ray, int]]":
+    # no reports to Ray's makers, and no say in which GPUs a fit sees
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
+        os.environ.setdefault(name, "0")
+    import ray
+
+    from tlkit.study.backends import Ray
+
+    ours = not ray.is_initialized()  # else it is the caller's, who goes on with it
+    if ours:
+        _connect(address, jobs)
+    elif address is not None:
+        raise UserError(
+            "this process is in a Ray cluster already: leave --cluster out, or call ray.shutdown()."
+        )
+    try:
+        yield Ray(), int(ray.cluster_resources().get("CPU", 0))
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _connect(address: str | None, jobs: int) -> None:
+    import ray
+
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    before = signal.getsignal(signal.SIGTERM)  # which Ray takes for itself
+    if address is None:
+        own = {"num_cpus": jobs, "include_dashboard": False, "object_store_memory": RESULTS}
+        ray.init("local", **own, **quiet)
+    else:
+        if address != "auto":
+            _knock("ray", address)
+        try:
+            ray.init(address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise _silent("ray", address, error) from error
+    if before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
+
+
+def _knock(backend: str, address: str) -> None:
+    """Raise UserError unless a cluster is there, which Ray and Dask wait for minutes to find out.
+
+    Both speak first to whoever calls, unless the line is encrypted.
+    """
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if not parts.hostname or not port:
+        raise UserError(f"--cluster {address!r}: give HOST:PORT, what `{START[backend]}` printed.")
+    try:
+        with socket.create_connection((parts.hostname, port), PATIENCE) as line:
+            plain = parts.scheme == "tcp" and os.environ.get("RAY_USE_TLS", "0") == "0"
+            if plain and not line.recv(1):
+                raise ConnectionError("it hangs up")
+    except OSError as error:
+        raise _silent(backend, address, error) from error
+
+
+def _silent(backend: str, address: str | None, error: Exception) -> UserError:
+    reason = str(error).strip().partition("\n")[0].rstrip(".")
+    return UserError(
+        f"no {backend} cluster answers at {address} ({reason}): start one there ({START[backend]}), or leave "
+        "--cluster out for one of this machine."
+    )

@@ -1,0 +1,87 @@
+"""Running what a grid still lacks: each fit once, written down the moment it ends."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from tlkit.errors import UserError
+from tlkit.records import FitKey, Record, Store
+from tlkit.study import clusters
+from tlkit.study.grid import Grid, todo
+from tlkit.study.worker import Finished, here, without_value
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of a grid did: fits run now, fits found finished, and the reasons of those that failed."""
+
+    ran: int
+    found: int
+    failed: tuple[str, ...]
+
+
+def run(
+    grid: Grid,
+    store: Store,
+    jobs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    backend: str = "loky",
+    cluster: str | None = None,
+) -> Outcome:
+    """Run what is not finished; each fit is written the moment it ends, so a killed run resumes where it was.
+
+    jobs: processes, one torch thread each; 1 if not given. progress(done, total) is called after every fit.
+    backend: "loky" for processes of this machine; "ray" or "dask", which also reach other machines: with
+    `cluster` the one that runs at this address (`jobs` is then the most fits at once, by default as many as
+    it has processors), else one started here for the run. With Dask a script of one's own needs the usual
+    `if __name__ == "__main__":`.
+
+    A fit that diverges is recorded as such and the others go on; so is one, as failed, whose workers were
+    killed time and again. Raises UserError for what cannot run at all, where no cluster answers, and when
+    files change meanwhile or are others on another machine.
+    """
+    clusters.check(backend, cluster)
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs {jobs}: give 1 or more processes.")
+    total = sum(1 for _ in grid.cells())
+    if not total:
+        raise UserError("a comparison needs at least one plan, one label budget and one seed.")
+    cells = todo(grid, store)
+    if not cells:
+        return Outcome(0, total, ())
+    grid.check()
+    failed = []
+    with clusters.opened(backend, cluster, jobs) as fits, closing(fits(cells)) as ended:
+        for done, (cell, finished) in enumerate(ended, 1):
+            failed += _keep(store, grid, grid.key(cell), finished)
+            if progress:
+                progress(total - len(cells) + done, total)
+    return Outcome(len(cells), total - len(cells), tuple(failed))
+
+
+def _keep(store: Store, grid: Grid, key: FitKey, finished: Finished | None) -> list[str]:
+    """Write a fit down; what is to be told of it, if it failed."""
+    finished = finished or _killed(grid, key)
+    _refuse_other(key, finished)
+    store.append([Record(*key, **row) for row in finished.rows], finished.predicted, finished.targets)
+    return [finished.failure] if finished.failure else []
+
+
+def _killed(grid: Grid, key: FitKey) -> Finished:
+    from tlkit.study.backends import RETRIES
+
+    why = (
+        f"the process of {key[4]}, {key[5]} labels, seed {key[6]}, was killed {RETRIES + 1} times, often for "
+        "want of memory: to have it tried again, delete its line among the records."
+    )
+    return Finished(key, [without_value(grid.parts[0].objective.metric, "failed", why)], failure=why)
+
+
+def _refuse_other(key: FitKey, finished: Finished) -> None:
+    """A fit of other files, weights or settings than those asked for is none of these records."""
+    names = {1: f"files of task {key[0]!r}", 3: f"weights of {key[2]}", 7: "version of tlkit"}
+    other = next((name for at, name in names.items() if finished.key[at] != key[at]), None)
+    if other and finished.machine == here():
+        raise UserError(f"the {other} changed while it ran: run it again.")
+    if other:
+        raise UserError(f"machine {finished.machine} has other {other} than this one: give it the same.")

@@ -1,0 +1,140 @@
+"""One fit, wherever it is run: in this process, in one of this machine, or on a machine of a cluster."""
+
+import os
+import platform
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tlkit.errors import UserError
+from tlkit.records import FitKey
+from tlkit.study.grid import Cell, identify
+
+if TYPE_CHECKING:
+    from tlkit.fit import Fit
+
+SPLITS = ("train", "select", "test")
+GROWTH = 2**30  # bytes a worker may grow by before it is replaced
+WATCH = 1.0  # seconds between a worker's looks at whether its parent is still there
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a worker sends back: rows of records (test last), predictions, test targets, or what failed.
+
+    key: of the fit, from the files where it ran; machine: the name of that place.
+    """
+
+    key: FitKey
+    rows: list[dict]
+    predicted: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    failure: str | None = None
+    machine: str = ""
+
+
+def here() -> str:
+    """The name of this machine."""
+    return platform.node()
+
+
+def work(cell: Cell) -> tuple[Cell, Finished]:
+    """One fit, in a worker or here: one torch thread, everything loaded by name."""
+    from tlkit import backbones, env
+    from tlkit.fit import Diverged, fit
+    from tlkit.plans import Plan
+    from tlkit.tasks import catalogue
+
+    env.set_threads(1)
+    task, backbone = catalogue.load(cell.task), backbones.load(cell.backbone, cell.weights)
+    key, metric, machine = identify(cell, task, backbone), task.objective.metric, here()
+    try:
+        done = fit(task, backbone, Plan.parse(cell.plan), cell.labels, cell.seed, cell.recipe)
+    except Diverged as error:
+        return cell, Finished(
+            key, [without_value(metric, "diverged", error)], None, None, str(error), machine
+        )
+    predicted, targets = small(done.test.predicted), small(done.test.targets)
+    return cell, Finished(key, rows(done, metric), predicted, targets, None, machine)
+
+
+def in_process(cell: Cell, parent: int) -> tuple[Cell, Finished]:
+    """A fit in a process of loky's, which lives on.
+
+    loky replaces a worker that has grown by 300 MB since its first task, which every large fit behind a small
+    one does; the new one would import everything anew, for longer than the fit takes.
+    """
+    from joblib.externals.loky import process_executor
+
+    process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH
+    _end_with(parent)
+    return work(cell)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process, within `WATCH` seconds, when its parent has gone: nobody would take the result."""
+    from psutil import pid_exists  # where the parent of an orphan keeps its number, as on Windows
+
+    def watch() -> None:
+        while os.getppid() == parent and pid_exists(parent):
+            time.sleep(WATCH)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def on_cluster(cell: Cell) -> tuple[Cell, Finished | UserError]:
+    """A fit on a machine of a cluster. What a user can mend there comes back, with the machine's name.
+
+    It comes as a value, since each library of clusters wraps what is raised in its own way.
+    """
+    from joblib import parallel_config
+
+    try:
+        _refuse_threads()
+        with parallel_config("sequential"):  # else scikit-learn would hand out parts of the fit
+            return work(cell)
+    except UserError as error:
+        return cell, UserError(
+            f"on machine {here()}: {error} (Every machine of a cluster needs tlkit and the same files, "
+            "a folder of one's own under the same path.)"
+        )
+
+
+def _refuse_threads() -> None:
+    """Fits draw from one generator of random numbers a process: two at once would spoil each other's."""
+    if "distributed" in sys.modules:
+        from distributed import get_worker
+
+        try:
+            threads = get_worker().state.nthreads
+        except ValueError:  # this is no worker of Dask's
+            return
+        if threads > 1:
+            raise UserError(f"a Dask worker runs {threads} fits in one process: start it with --nthreads 1.")
+
+
+def rows(done: "Fit", metric: str) -> list[dict]:
+    """The rows of a finished fit: split, metric, value; cost and detail stand in the test row, the last."""
+    values = dict(zip(SPLITS, (done.train, done.select, done.test.metrics[metric]), strict=True))
+    found = [{"split": s, "metric": metric, "value": v} for s, v in values.items() if v is not None]
+    found[-1] |= {"measured": done.measured, "detail": {**done.detail, "tried": done.tried}}
+    return found
+
+
+def without_value(metric: str, status: str, why: object) -> dict:
+    """The row of a fit that came to nothing."""
+    return {"split": "test", "metric": metric, "value": None, "status": status, "detail": {"why": str(why)}}
+
+
+def small(array: np.ndarray) -> np.ndarray:
+    """Class numbers in the fewest bytes that hold them."""
+    array = np.asarray(array)
+    whole = array.dtype == np.int64 and array.size and array.min() >= 0
+    return array.astype(np.min_scalar_type(int(array.max()))) if whole else array
