@@ -84,7 +84,7 @@ def test_verdicts_on_known_truth(rows):
         found["1"] == found["1-operations"] == found["2"] == found["20"] == found["3-lookalikes"] == "holds"
     )
     assert found["3-full"] == "holds only when labels <= 20"  # 0.969 over 0.93, then 0.985 over 0.972
-    assert found["5"] == "holds only when labels = 2"
+    assert found["5"] == "holds when labels = 2, else cannot tell"
     assert found["1-tasks"].startswith("holds only when tasks >= ")
 
 
@@ -151,10 +151,12 @@ def test_sides_measured_on_other_data_are_refused(tmp_path):
     ("words", "verdict"),
     [
         ("+++", "holds"), ("---", "does not hold"), ("???", "cannot tell"),
-        ("-?-", "does not hold when labels = 1, 5"), ("??-", "does not hold when labels = 5"),
-        ("++-", "holds only when labels <= 2"),
-        ("+??", "holds only when labels = 1"), ("-++", "holds only when labels >= 2"),
-        ("+-+", "holds only when labels = 1, 5"), ("-++-", "holds only when 2 <= labels <= 5"),
+        ("-?-", "does not hold when labels = 1, 5, else cannot tell"),
+        ("??-", "does not hold when labels = 5, else cannot tell"),
+        ("++-", "holds only when labels <= 2"), ("+-+", "holds only when labels = 1, 5"),
+        ("-++", "holds only when labels >= 2"), ("-++-", "holds only when 2 <= labels <= 5"),
+        ("+??", "holds when labels = 1, else cannot tell"),
+        ("+?-", "holds when labels = 1, does not when labels = 5, else cannot tell"),
     ],
 )  # fmt: skip
 def test_words_over_budgets(words, verdict):

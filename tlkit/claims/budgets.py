@@ -9,11 +9,18 @@ def over_budgets(words: Mapping[int, str]) -> str:
     bad = [n for n, word in words.items() if word not in ("better", "cannot tell")]
     if len(good) == len(words):
         return "holds"
-    if good:
-        return f"holds only when {_among(sorted(words), sorted(good))}"
     if len(bad) == len(words):
         return "does not hold"
-    return f"does not hold when {_among(sorted(words), sorted(bad))}" if bad else "cannot tell"
+    if not good and not bad:
+        return "cannot tell"
+    if len(good) + len(bad) == len(words):
+        return f"holds only when {_among(sorted(words), sorted(good))}"
+    found = []
+    if good:
+        found.append(f"holds when {_among(sorted(words), sorted(good))}")
+    if bad:
+        found.append(f"{'does not' if good else 'does not hold'} when {_among(sorted(words), sorted(bad))}")
+    return ", ".join([*found, "else cannot tell"])
 
 
 def _among(budgets: list[int], chosen: list[int]) -> str:

@@ -64,6 +64,7 @@ def _ledger(where: Shelf) -> str:
     """How many of the claims that have records hold, hold in part, do not hold, or cannot be told."""
     kinds = {
         "holds only": "only under a condition",
+        "holds when": "only under a condition",
         "holds": "hold",
         "does not hold when": "do not under a condition",
         "does not hold": "do not hold",

@@ -82,7 +82,7 @@ def write(out: str | Path, **content: Any) -> Path:
 
 def mark(word: str) -> str:
     """A sign for a verdict, which reads without colour."""
-    return MARKS.get(word, "◐" if word.startswith("holds only") else "?")
+    return MARKS.get(word, "◐" if word.startswith("holds ") else "?")
 
 
 def mood(word: str) -> str:
