@@ -1,1 +1,1 @@
-"""Speed and memory beside what people use today: `make bench`, or `python -m benchmarks [PART...] [--quick]`."""
+"""Speed and memory beside what people use today: `make bench`, or `python -m benchmarks [PART...]`."""

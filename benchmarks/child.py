@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def run(call: Callable, arguments: dict, profile: bool = False) -> dict:
-    """What `call(watch, **arguments)` says of itself, its seconds by phase and in all, and its peak memory."""
+    """What `call(watch, **arguments)` says of itself, its seconds by phase and in all, its peak memory."""
     from tlkit.fit.cost import peak_mb
 
     watch, profiler = Watch(), cProfile.Profile() if profile else None

@@ -36,9 +36,8 @@ def fitted(
 
 
 def one_setting(epochs: int, batch: int, rate: float, solve: bool = True) -> Recipe:
-    return Recipe(
-        steps=1, epochs=epochs, batch=batch, rates=(rate,), strengths=(STRENGTH,), baselines=("1-nn",), solve=solve
-    )  # fmt: skip
+    lists = {"rates": (rate,), "strengths": (STRENGTH,), "baselines": ("1-nn",)}
+    return Recipe(steps=1, epochs=epochs, batch=batch, solve=solve, **lists)
 
 
 def operations(

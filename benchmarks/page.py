@@ -67,7 +67,9 @@ def section(part: Part, results: Results | None) -> str:
 def profiled(name: str, lines: list[dict]) -> str:
     whole = sum(line["seconds"] for line in lines)
     rows = [[f"`{line['where']}`", str(line["calls"]), number(line["seconds"])] for line in lines]
-    said = f"What limits *{name}*: the functions with the most time of their own ({number(whole)} s in all shown).\n"
+    said = (
+        f"What limits *{name}*: the functions with the most time of their own, {number(whole)} s together.\n"
+    )
     return f"{said}\n{table(['function', 'calls', 'seconds'], rows)}\n"
 
 

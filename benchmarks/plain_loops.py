@@ -1,4 +1,4 @@
-"""Plain torch: the loop of PyTorch's tutorial on transfer learning, and one pass over the pictures, the floor."""
+"""Plain torch: the loop of PyTorch's tutorial on transfer learning, and one pass over the pictures."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def sides(folder: str, network: str, weights: str) -> tuple[ImageFolder, ImageFo
 def tutorial(
     watch: Watch, folder: str, network: str, weights: str, epochs: int, batch: int, look: Look = nobody,
 ) -> dict:  # fmt: skip
-    """PyTorch's tutorial, network as a fixed feature extractor: SGD on a new last layer, a step every 7 epochs.
+    """PyTorch's tutorial, the network as a fixed feature extractor: SGD on a new last layer.
 
     Its rates, its schedule and its train mode; written anew.
     """
@@ -55,7 +55,7 @@ def tutorial(
 
 
 def one_pass(watch: Watch, folder: str, network: str, weights: str, batch: int) -> dict:
-    """The floor: every picture decoded and run through the body once, without a gradient, and nothing learnt."""
+    """The floor: every picture decoded and run through the body once, in inference mode; nothing learnt."""
     with watch("open"):
         both = sides(folder, network, weights)
     with watch("build"):

@@ -17,8 +17,8 @@ def say(line: str) -> None:
 def measure(design: Design, results: Results, keep: Callable[[], None], run: Callable = apart.run) -> None:
     """Fill `results` with the runs and facts that `design` asks for and that are not there yet.
 
-    keep() is called the moment each of them has ended. From the second round on a contestant runs again only if what it last
-    took still fits into the minutes of the part, counted over all runs so far.
+    keep() is called the moment each of them has ended. From the second round on a contestant runs again only
+    if what it last took still fits into the minutes of the part, counted over all runs so far.
     """
     for asked in design.facts:
         if asked.who not in results.facts:

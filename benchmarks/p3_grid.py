@@ -1,0 +1,122 @@
+"""Part 3: the whole grid of notebook 16, against the same grid as loops over fastai."""
+
+import os
+from pathlib import Path
+
+from benchmarks.apart import DEFAULT, ONE, Contestant
+from benchmarks.part import Design, Part, Target
+from benchmarks.results import Results
+from benchmarks.spread import Key, number, shown, table, values
+from benchmarks.standings import median, names
+
+OURS, WRITTEN, TUNED = "tlkit", "fastai as written", "fastai tuned"
+GRID = {
+    "task": "digits",
+    "plans": ["pixels", "scratch", "frozen", "last-1", "full", "lp-ft"],
+    "labels": [1, 2, 5, 10, 20, 50],
+    "seeds": 10,
+}
+# what is run -> what it stands for
+LABELS = {"1": [1, 2], "5": [5, 10, 20, 50]}
+PLANS = {p: [p] for p in GRID["plans"] if p != "scratch"} | {"full": ["full", "scratch"]}
+COUNTS = "fits and passes, counted"
+ROUNDS, MINUTES = 2, 4
+
+SAID = """
+{plans} plans, {budgets} budgets and {seeds} seeds on `{task}`: {grid[fits]} fits, {grid[trainings]} trainings with
+their tries. Run here: {chosen} at {labels} labels a class, one seed; {run[fits]} fits, {run[trainings]} trainings.
+`full` stands for `scratch` too, which moves the same stages, and each budget for those on its side of the five
+labels from which settings are tried. A fit by descent is multiplied by the items that pass in the fits it stands
+for, over those that pass in itself ({run[passes]} here, {grid[passes]} in the grid); a fit that is solved, by the
+number of fits it stands for.
+
+The loops have the same draws, tries, steps and batches, and score once at the end of a training. *{written}*:
+a `DataBlock` of pictures, resized whenever they are shown, batch norms learning. *{tuned}*: tensors made once,
+frozen batch norms frozen. At one thread *{ours}* is one process; at the default it is as many processes as there
+are cores, of one thread each. Starting up, before the first cell, counts once.
+"""
+
+LIMIT = """
+By the operations in the committed records the loops do {most} times as many as tlkit, scoring apart, and
+{moving:.0f} % of tlkit's own belong to plans in which every stage moves: of those, nothing can be kept.
+"""
+
+
+def design(work: Path, quick: bool) -> Design:
+    """One seed at two budgets, five of six plans: every kind of fit there is."""
+    labels = {"1": [1, 2]} if quick else LABELS
+    cells = {"task": GRID["task"], "plans": list(PLANS), "labels": [int(k) for k in labels], "seeds": [0]}
+    racing = []
+    for threads, jobs in ((1, 1), (None, os.cpu_count())):
+        racing += [
+            Contestant(OURS, "benchmarks.grid_ours:studied", {**cells, "jobs": jobs}, threads),
+            Contestant(TUNED, "benchmarks.grid_loops:tight", cells, threads),
+            Contestant(WRITTEN, "benchmarks.grid_loops:as_written", cells, threads),
+        ]
+    setting = {"grid": GRID, "stands": labels, "plans": PLANS}
+    return Design(
+        setting, racing, ROUNDS, MINUTES, [Contestant(COUNTS, "benchmarks.grid_ours:counts", setting)]
+    )
+
+
+def whole(results: Results, name: str) -> Key:
+    """Seconds of the full grid from the cells of one run of `name`; starting up counts once.
+
+    Cells may run side by side, so it is the time of all of them together that is multiplied.
+    """
+    weights = results.facts[COUNTS]["solved" if name.startswith(OURS) else "descended"]
+
+    def key(run: dict) -> float:
+        cells, took = run["cells"], run["seconds"]
+        weighed = sum(weights[f"{c['plan']} {c['labels']}"] * c["seconds"] for c in cells)
+        return took["total"] - took["cells"] + took["cells"] * weighed / sum(c["seconds"] for c in cells)
+
+    return key
+
+
+def times(results: Results, other: str, threads: str) -> float | None:
+    """How many times longer another takes for the full grid."""
+    pair = [f"{who}, {threads}" for who in (other, OURS)]
+    if not all(results.of(name) for name in pair):
+        return None
+    above, below = (median(results, name, whole(results, name)) for name in pair)
+    return above / below
+
+
+def targets(results: Results) -> list[Target]:
+    return [
+        Target(f"grid: {WRITTEN} over tlkit, {t}", times(results, WRITTEN, t), 8, True, f"{OURS}, {ONE}")
+        for t in (ONE, DEFAULT)
+    ]
+
+
+def body(results: Results) -> str:
+    counted, said = results.facts[COUNTS], results.setting
+    grid, ops = said["grid"], counted["operations"]
+    header = ["", "runs", "seconds, cells run here", "seconds, full grid", "× ours", "mean test accuracy"]
+    words = SAID.format(
+        plans=len(grid["plans"]), budgets=len(grid["labels"]), seeds=grid["seeds"], task=grid["task"],
+        grid=counted["grid"], run=counted["run"], chosen=", ".join(f"`{p}`" for p in said["plans"]),
+        labels=" and ".join(said["stands"]), written=WRITTEN, tuned=TUNED, ours=OURS,
+    )  # fmt: skip
+    most, moving = ops["loops"] / ops["ours"], 100 * ops["everything moves"] / ops["ours"]
+    rows = [row(results, name) for name in names(results)]
+    return "\n".join([words, table(header, rows), LIMIT.format(most=number(most), moving=moving)])
+
+
+def row(results: Results, name: str) -> list[str]:
+    """One contestant, its cells and the grid they stand for."""
+    who, threads = name.rsplit(", ", 1)
+    against = None if who == OURS else times(results, who, threads)
+    scores = [cell["accuracy"] for cell in results.of(name)[0]["cells"]]
+    return [
+        name,
+        str(len(results.of(name))),
+        shown(values(results, name)),
+        shown(values(results, name, whole(results, name))),
+        number(against) if against else "1",
+        f"{sum(scores) / len(scores):.3f}",
+    ]
+
+
+PART = Part("p3_grid", "3 · The grid of notebook 16", design, body, targets)
