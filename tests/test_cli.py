@@ -196,7 +196,20 @@ def test_a_line_now_and_then_where_there_is_no_terminal(capsys):
     for done in (1, 10, 11, 12, 20):
         told(done, 100)
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["10 of 100 fits, 2 s", "11 of 100 fits, 70 s", "20 of 100 fits, 90 s"]
+    assert lines == [
+        "10 of 100 fits, 2 s; 300 a minute, 18 s left",
+        "11 of 100 fits, 70 s; 9.4 a minute, 9 min left",
+        "20 of 100 fits, 90 s; 13 a minute, 6 min left",
+    ]
+
+
+def test_the_rate_is_that_of_the_fits_run_now():
+    """Those found finished took no time, and say nothing of the time left."""
+    times = iter([0, 60, 120, 3660])
+    pace = running.Pace(lambda: next(times))
+    assert pace.told(501, 1000) == "1.0 a minute, 8.3 h left"
+    assert pace.told(504, 1000) == "2.0 a minute, 4.1 h left"
+    assert pace.told(1000, 1000) == "8.2 a minute"
 
 
 @pytest.mark.parametrize(

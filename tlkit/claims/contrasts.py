@@ -90,8 +90,9 @@ def spread(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None
 
 
 def _over_recipes(store: Store, plan: str, labels: int) -> dict[str, dict[int, float]]:
-    """Recipe -> seed -> test accuracy."""
+    """Recipe -> seed -> test accuracy; a fit whose process was killed says nothing of the plan."""
     rows = [r for r in store.read() if (r.plan, r.labels, r.split) == (plan, labels, "test")]
+    rows = [r for r in rows if r.status != "failed"]
     found: dict[str, dict[int, float]] = {}
     for row in rows:
         found.setdefault(row.recipe, {})[row.seed] = _chance(store, row) if row.value is None else row.value

@@ -31,7 +31,15 @@ Weights = _option(Path | None, "A .safetensors or .pt file for a timm or torchvi
 Plans = _option(str, "pixels, scratch, frozen, last-K, full, lp-ft, block:NAME; each may end in @decay=0.5.")
 Labels = _option(str, "Label budgets, labels a class.")
 Seeds = _option(str, "Repeats, 5 or more for a verdict; or which seeds: 10-19, or 0,3,5.")
-Jobs = _option(int, "Processes, one thread each.", min=1)
+Jobs = _option(int | None, "Processes, one thread each; default 1, of a cluster all it has.", min=1)
+Backend = _option(
+    str, "loky: processes of this machine; ray or dask: a cluster (pip install 'tlkit[cluster]')."
+)
+Cluster = _option(
+    str | None,
+    "HOST:PORT of a cluster that runs; default one started here. Its machines need tlkit and the same files: "
+    "a folder of one's own under the same path; named sets and weights each fetches itself.",
+)
 Out = _option(Path | None, "Records, a JSON object a line; default build/TASK.jsonl.")
 ReportPath = _option(Path | None, "Report; default beside the records, as .html.")
 Steps = _option(int | None, "Training steps of every descent; default from the recipe.")
@@ -48,7 +56,9 @@ def compare(
     plans: Plans = PLANS,
     labels: Labels = "5,10",
     seeds: Seeds = "10",
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
+    backend: Backend = "loky",
+    cluster: Cluster = None,
     out: Out = None,
     report: ReportPath = None,
     steps: Steps = None,
@@ -56,22 +66,25 @@ def compare(
     dry_run: DryRun = False,
 ) -> None:
     """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
+    from tlkit import study
     from tlkit.records import Store
 
+    study.check(backend, cluster)
     grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates)
     out = out or Path("build") / f"{grid.parts[0].name.replace(':', '-')}.jsonl"
     store = Store(out)
     telling.before(grid)
     if dry_run:
-        return running.forecast(grid, store, jobs)
-    outcome = running.run(grid, store, jobs)
+        return running.forecast(grid, store, jobs or 1)
+    outcome = running.run(grid, store, jobs, backend, cluster)
     keys = {grid.key(cell) for cell in grid.cells()}
     mine = [record for record in store.read() if record.fit_key in keys]
     telling.after(store, mine)
     console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {out}", soft_wrap=True)
     keeping.keep(grid, store, mine, report or out.with_suffix(".html"), outcome.ran)
     for reason in outcome.failed:
-        console.print(f"[bold red]diverged:[/] {reason}", soft_wrap=True)
+        kind, _, why = reason.partition(": ")
+        console.print(f"[bold red]{kind}:[/] {why}", soft_wrap=True)
     raise typer.Exit(1 if outcome.failed else 0)
 
 

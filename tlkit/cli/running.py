@@ -7,14 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tlkit.errors import UserError
 
@@ -37,7 +30,7 @@ def forecast(grid: "Grid", store: "Store", jobs: int) -> None:
         light = grid.without_fetching()
         light.check()
         ahead = forecast(light, cells, jobs)
-        wait = f"about {ahead.seconds / 60:.0f} min" if ahead.seconds > 90 else f"about {ahead.seconds:.0f} s"
+        wait = f"about {_span(ahead.seconds)}"
         fits = f"{ahead.fits} fit{'s' * (ahead.fits != 1)}"
         console.print(f"{fits} to run: {wait} with --jobs {jobs}.")
         if ahead.trainings > ahead.fits:
@@ -51,7 +44,7 @@ def forecast(grid: "Grid", store: "Store", jobs: int) -> None:
     console.print(f"{found} fits are finished already; nothing was written.")
 
 
-def run(grid: "Grid", store: "Store", jobs: int) -> "Outcome":
+def run(grid: "Grid", store: "Store", jobs: int | None, backend: str, cluster: str | None) -> "Outcome":
     """Run what is not finished, with a bar, or plain lines where there is no terminal.
 
     Raises UserError where another process is running fits into the same file: both would do all the work.
@@ -59,9 +52,9 @@ def run(grid: "Grid", store: "Store", jobs: int) -> "Outcome":
     from tlkit import study
 
     if not study.todo(grid, store):
-        return study.run(grid, store, jobs)
+        return study.run(grid, store)
     with _alone(store.path), _progress() as told:
-        return study.run(grid, store, jobs, told)
+        return study.run(grid, store, jobs, told, backend, cluster)
 
 
 @contextmanager
@@ -96,23 +89,48 @@ def _progress() -> Iterator[Told]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
     )
+    pace = Pace()
     with Progress(*columns, console=console, transient=True) as bar:
-        fits = bar.add_task("fits", total=None)
-        yield lambda done, total: bar.update(fits, completed=done, total=total)
+        fits = bar.add_task("fits", total=None, pace="")
+        yield lambda done, total: bar.update(fits, completed=done, total=total, pace=pace.told(done, total))
+
+
+class Pace:
+    """How fast fits end, those found finished apart, and how long the rest will take at that rate."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self.clock, self.found = clock, None
+        self.began = self.now = clock()
+
+    def told(self, done: int, total: int) -> str:
+        """To be called after every fit: its rate, and the time left."""
+        if self.found is None:
+            self.found = done - 1
+        self.now = self.clock()
+        rate = (done - self.found) / max(self.now - self.began, 1e-3)
+        a_minute = f"{60 * rate:.{1 if 60 * rate < 10 else 0}f} a minute"
+        return f"{a_minute}, {_span((total - done) / rate)} left" if done < total else a_minute
+
+
+def _span(seconds: float) -> str:
+    """About so long: '40 s', '12 min', '3.5 h'."""
+    if seconds <= 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def plain_lines(clock: Callable[[], float] = time.monotonic) -> Told:
     """A line at every tenth of the way, and at the first fit that ends a minute after the last line."""
-    began = last = clock()
-    tenth = 0
+    pace = Pace(clock)
+    last, tenth = pace.began, 0
 
     def told(done: int, total: int) -> None:
         nonlocal last, tenth
-        now = clock()
+        text, now = pace.told(done, total), pace.now
         if done * 10 // total > tenth or now - last >= PATIENCE:
             last, tenth = now, done * 10 // total
-            console.print(f"{done} of {total} fits, {now - began:.0f} s", highlight=False)
+            console.print(f"{done} of {total} fits, {_span(now - pace.began)}; {text}", highlight=False)
 
     return told

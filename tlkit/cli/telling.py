@@ -67,7 +67,7 @@ def _means(store: "Store", records: "list[Record]") -> None:
     for first in range(0, len(budgets), ACROSS):
         shown = budgets[first : first + ACROSS]
         table = Table(box=box.SIMPLE_HEAD, title=f"mean test {row.metric}", title_justify="left")
-        table.caption = caption + "; (n): of so many seeds, the others diverged" * fewer
+        table.caption = caption + "; (n): of so many seeds, the others came to nothing" * fewer
         table.caption_justify = "left"
         table.add_column("plan", overflow="fold")
         for n in shown:

@@ -104,7 +104,7 @@ def _by_rate(
     records: list[Record], plan: str, chance: float
 ) -> tuple[dict[float, dict[int, float]], list[float]]:
     """(rate -> seed -> accuracy, rates where a fit diverged); such a fit names no rate, its recipe does."""
-    rows = [r for r in records if r.split == "test"]
+    rows = [r for r in records if r.split == "test" and r.status != "failed"]  # killed: no fault of the plan
     told = {r.recipe: float(r.detail["setting"]) for r in rows if r.status == "ok" and r.plan != "pixels"}
     mine = [r for r in rows if r.plan == plan]
     budgets = sorted({r.labels for r in mine})

@@ -8,7 +8,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
@@ -18,9 +18,8 @@ from joblib.parallel import ParallelBackendBase
 
 from tlkit.errors import UserError
 from tlkit.study.grid import Cell
-from tlkit.study.worker import Finished, in_process, on_cluster, work
+from tlkit.study.worker import RETRIES, Finished, in_process, on_cluster, work
 
-RETRIES = 3  # of a fit whose worker was killed; then it is recorded as failed
 TOGETHER = 2  # so many kills may have been a neighbour's: the tries after that a fit has to itself
 Ended = Iterator[tuple[Cell, Finished | None]]  # in the order they end; None: its workers were all killed
 
@@ -51,35 +50,43 @@ def at_home(cells: list[Cell], jobs: int) -> Ended:
 
 
 def _loky(cells: list[Cell], jobs: int) -> Ended:
-    with warnings.catch_warnings(), parallel_config("loky", inner_max_num_threads=1):
+    calls = [delayed(in_process)(cell, os.getpid()) for cell in cells]
+    with warnings.catch_warnings():
         # loky replaces a worker whose memory has grown, and warns although no job is lost
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
-        yield from _spread(in_process, [(cell, os.getpid()) for cell in cells], jobs, "2*n_jobs")
+        yield from _parallel(jobs, "2*n_jobs", backend="loky", inner_max_num_threads=1)(calls)
 
 
-def abroad(cells: list[Cell], engine: ParallelBackendBase, jobs: int) -> Ended:
-    """The fits on a cluster, `jobs` at once. Raises UserError for what is amiss on one of its machines."""
-    with parallel_config(engine):
-        try:
-            for cell, ended in _spread(on_cluster, [(cell.anywhere(),) for cell in cells], jobs, jobs):
-                if isinstance(ended, UserError):
-                    raise ended
-                yield cell, ended
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"a machine of the cluster has no {error.name}: install there what is installed here "
-                "(pip install 'tlkit[cluster]')."
-            ) from error
+def abroad(cells: list[Cell], engine: "Dask | Ray", jobs: int) -> Ended:
+    """The fits on a cluster, `jobs` at once. Raises UserError for what is amiss with it or its machines."""
+    calls = [delayed(on_cluster)(cell.anywhere()) for cell in cells]
+    try:
+        for cell, ended in _parallel(jobs, jobs, backend=engine)(calls):
+            if isinstance(ended, UserError):
+                raise ended
+            yield cell, ended
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"a machine of the cluster has no {error.name}: install there what is installed here "
+            "(pip install 'tlkit[cluster]')."
+        ) from error
+    except engine.losses as error:
+        raise UserError(
+            f"the cluster went away ({type(error).__name__}): when it is back, the same command goes on "
+            "where it was."
+        ) from error
 
 
-def _spread(function: Callable, calls: list[tuple], jobs: int, ahead: int | str) -> Iterator[Any]:
-    """What `function` makes of each call, as it comes; `ahead`: how many are given out and not back yet."""
-    parallel = Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
-    yield from parallel(delayed(function)(*call) for call in calls)
+def _parallel(jobs: int, ahead: int | str, **config: Any) -> Parallel:
+    """joblib, giving each result as it comes; `ahead`: how many calls are given out and not back yet."""
+    with parallel_config(**config):
+        return Parallel(jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
 
 
 class Dask(DaskDistributedBackend):
     """joblib's Dask, which would wait for ever for a fit that killed every worker it was given to."""
+
+    losses = (CancelledError,)  # what comes of fits when their cluster is gone
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """At least 2, since joblib runs the work of one worker in the calling process."""
@@ -113,8 +120,10 @@ class Ray(ParallelBackendBase):
     def __init__(self) -> None:
         super().__init__()
         import ray
+        from ray import exceptions as of_ray
 
-        self.task = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
+        self.task = ray.remote(num_cpus=1, max_retries=RETRIES)(tlkit_fit)
+        self.losses = (of_ray.LocalRayletDiedError, of_ray.RaySystemError, of_ray.ObjectLostError)
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """At least 2, since joblib runs the work of one worker in the calling process."""
@@ -134,7 +143,8 @@ class Ray(ParallelBackendBase):
         return _survived(out, OutOfMemoryError, WorkerCrashedError)
 
 
-def _call(batch: Callable[[], list]) -> list:
+def tlkit_fit(batch: Callable[[], list]) -> list:
+    """What Ray runs; its tools show the name."""
     return batch()
 
 

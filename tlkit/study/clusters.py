@@ -12,7 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tlkit.env.process import THREAD_VARIABLES
 from tlkit.errors import UserError, unknown
+from tlkit.study.worker import RETRIES
 
 if TYPE_CHECKING:
     from tlkit.study.backends import Dask, Ended, Ray
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 BACKENDS = ("loky", "ray", "dask")
 PATIENCE = 10.0  # seconds for a cluster to answer, and to have a worker
 RESULTS = 100 * 2**20  # bytes of shared memory for a local Ray: what comes back from fits is small
+# Dask would also have every piece of memory handed back at once, at which small fits take twice as long
+LOCAL_DASK = {
+    "distributed.scheduler.allowed-failures": RETRIES,
+    "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1),
+}
 START = {"ray": "ray start --head", "dask": "dask scheduler"}
 JOIN = {"ray": "ray start --address HOST:PORT", "dask": "dask worker HOST:PORT --nthreads 1"}
 
@@ -60,13 +67,13 @@ def _dask(address: str | None, jobs: int) -> "Iterator[tuple[Dask, int]]":
     import dask
     from distributed import Client, LocalCluster
 
-    from tlkit.study.backends import RETRIES, Dask
+    from tlkit.study.backends import Dask
 
     with ExitStack() as stack:
         if address is None:
             # without limits: a worker over its share of the memory would be killed, whatever else is free
             workers = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": None}
-            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}))
+            stack.enter_context(dask.config.set(LOCAL_DASK))
             quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
             host = stack.enter_context(LocalCluster(**workers, **quiet))
         else:

@@ -8,7 +8,7 @@ from tlkit.errors import UserError
 from tlkit.records import FitKey, Record, Store
 from tlkit.study import clusters
 from tlkit.study.grid import Grid, todo
-from tlkit.study.worker import Finished, here, without_value
+from tlkit.study.worker import RETRIES, Finished, here, without_value
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ def _keep(store: Store, grid: Grid, key: FitKey, finished: Finished | None) -> l
 
 
 def _killed(grid: Grid, key: FitKey) -> Finished:
-    from tlkit.study.backends import RETRIES
-
     why = (
         f"the process of {key[4]}, {key[5]} labels, seed {key[6]}, was killed {RETRIES + 1} times, often for "
         "want of memory: to have it tried again, delete its line among the records."
     )
-    return Finished(key, [without_value(grid.parts[0].objective.metric, "failed", why)], failure=why)
+    return Finished(
+        key, [without_value(grid.parts[0].objective.metric, "failed", why)], failure=f"failed: {why}"
+    )
 
 
 def _refuse_other(key: FitKey, finished: Finished) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tlkit.fit import Fit
 
 SPLITS = ("train", "select", "test")
+RETRIES = 3  # of a fit whose worker was killed; then it is recorded as failed
 GROWTH = 2**30  # bytes a worker may grow by before it is replaced
 WATCH = 1.0  # seconds between a worker's looks at whether its parent is still there
 
@@ -56,9 +57,8 @@ def work(cell: Cell) -> tuple[Cell, Finished]:
     try:
         done = fit(task, backbone, Plan.parse(cell.plan), cell.labels, cell.seed, cell.recipe)
     except Diverged as error:
-        return cell, Finished(
-            key, [without_value(metric, "diverged", error)], None, None, str(error), machine
-        )
+        row, told = without_value(metric, "diverged", error), f"diverged: {error}"
+        return cell, Finished(key, [row], failure=told, machine=machine)
     predicted, targets = small(done.test.predicted), small(done.test.targets)
     return cell, Finished(key, rows(done, metric), predicted, targets, None, machine)
 
