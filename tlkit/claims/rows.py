@@ -170,7 +170,8 @@ def _break_even(claim: Claim, store: Store, base: Store) -> Row | None:
     tasks, fewest, most = (math.ceil(spent / x) for x in (mean.mean, high, low))
     count = ", a cautious count" * found.flops.bound
     effect = f"repaid after {tasks} tasks [{fewest}, {most}] like this one{count}"
-    return Row(claim, effect, f"holds only when tasks >= {tasks}", {"saved": word})
+    verdict = f"holds when tasks >= {most}, does not when tasks < {fewest}, else cannot tell"
+    return Row(claim, effect, verdict, {"saved": word})
 
 
 MEASURES: dict[str, Callable[[Claim, Store, Store], Row | None]] = {

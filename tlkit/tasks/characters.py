@@ -7,9 +7,11 @@ from tlkit import simulate
 from tlkit.errors import unknown
 from tlkit.tasks import Items, Task, array_items, classification
 
-# scikit-learn's digits are stored writer by writer; these boundaries follow the published order of the file
+# The file holds sheet after sheet; the bounds are those of Inria's scikit-learn MOOC ("Sample grouping"). It is
+# taken that a sheet is one person's: the set's description speaks of 13 people, the bounds make 14 sheets, and
+# who wrote which was not published.
 WRITERS = (0, 130, 256, 386, 516, 646, 776, 915, 1029, 1157, 1287, 1415, 1545, 1667, 1797)
-TRAIN_WRITERS = 8  # of 14: about 100 images a digit to draw from, and six people never seen
+TRAIN_WRITERS = 8  # of 14: about 100 images a digit to draw from, and six sheets never seen
 FAMILY_SIZE = 80  # images a class and side of the split in a procedural family
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # by a pixel, of eight a side
 NOISE = 0.15  # standard deviation of the grey noise on shifted digits, whose ink is 1
@@ -18,9 +20,9 @@ NOISE = 0.15  # standard deviation of the grey noise on shifted digits, whose in
 def digits(split: str = "writer") -> Task:
     """1,797 handwritten digits, 1 x 8 x 8 in [0, 1] (scikit-learn's; Alpaydin & Kaynak 1998).
 
-    split: "writer" tests on six people who wrote no training image; "shifted" is the same with every test
-    image moved by a pixel and noisy; "random" mixes all writers, which flatters. Raises UserError for
-    another.
+    split: "writer" tests on six sheets, taken to be of people who wrote no training image; "shifted" is the
+    same with every test image moved by a pixel and noisy; "random" mixes all writers, which flatters. Raises
+    UserError for another.
     """
     if split not in ("writer", "shifted", "random"):
         raise unknown("split of the digits", split, ("writer", "shifted", "random"))
