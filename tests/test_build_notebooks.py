@@ -461,6 +461,18 @@ def test_the_student_copy_holds_no_answer_and_no_output(built):
     assert "stub" not in whole and "<summary>An answer</summary>\n\nThe counts" in whole
 
 
+def test_the_code_that_says_the_right_answer_is_folded(layout):
+    source(layout, "print('quiz')", tags=' tags=["quiz"]')
+    layout.source(NAME).write_text(layout.source(NAME).read_text() + '\n# %% tags=["check"]\nassert True\n')
+    raw = read_source(layout.source(NAME))
+
+    def folded(nb) -> list[bool]:
+        return [c.metadata.get("jupyter", {}).get("source_hidden", False) for c in nb.cells]
+
+    assert folded(cells.assemble(raw, cells.Page(NAME))) == [False, True, False]
+    assert folded(cells.student(raw, cells.Page(NAME))) == [False, True, True]
+
+
 def test_links_of_the_copy_reach_one_folder_further(layout):
     edit(layout, "**Needs** nothing.", "**Needs** [this](../README.md) and [00](00_start.ipynb).")
     page = cells.Page(NAME, seconds=5)

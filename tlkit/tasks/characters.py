@@ -7,9 +7,9 @@ from tlkit import simulate
 from tlkit.errors import unknown
 from tlkit.tasks import Items, Task, array_items, classification
 
-# The file holds sheet after sheet; the bounds are those of Inria's scikit-learn MOOC ("Sample grouping"). It is
-# taken that a sheet is one person's: the set's description speaks of 13 people, the bounds make 14 sheets, and
-# who wrote which was not published.
+# The file holds sheet after sheet; the bounds are those of Inria's scikit-learn MOOC ("Sample grouping").
+# It is taken that a sheet is one person's: the set's description speaks of 13 people, the bounds make 14
+# sheets, and who wrote which was not published.
 WRITERS = (0, 130, 256, 386, 516, 646, 776, 915, 1029, 1157, 1287, 1415, 1545, 1667, 1797)
 TRAIN_WRITERS = 8  # of 14: about 100 images a digit to draw from, and six sheets never seen
 FAMILY_SIZE = 80  # images a class and side of the split in a procedural family

@@ -22,6 +22,8 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 FOLDED = {"hint": "Hint", "answer": "An answer"}
+HIDDEN = ("quiz",)  # their code says the right answer: it is folded, and opens at a click
+HIDDEN_FROM_STUDENTS = (*HIDDEN, "check")
 Block = tuple[str | None, list[str]]  # a line of the source (None: the build adds it), the lines it becomes
 
 
@@ -77,7 +79,7 @@ def student(raw: NotebookNode, page: Page) -> NotebookNode:
             exercise = found[-1]
         if "answer" in tags(cell):
             continue
-        cells.append(_built(cell, page, first=i == 0))
+        cells.append(_built(cell, page, i == 0, HIDDEN_FROM_STUDENTS))
         if cell.cell_type == "markdown":
             cells[-1].source = cells[-1].source.replace("](../", "](../../")  # a copy lies one folder deeper
         if "solution" in tags(cell):
@@ -119,8 +121,10 @@ def _notebook(cells: list[NotebookNode], **hashes: str) -> NotebookNode:
     return nb
 
 
-def _built(cell: NotebookNode, page: Page, first: bool) -> NotebookNode:
+def _built(cell: NotebookNode, page: Page, first: bool, hidden: tuple[str, ...] = HIDDEN) -> NotebookNode:
     metadata = {"tags": list(tags(cell))} if tags(cell) else {}
+    if {*hidden} & {*tags(cell)}:
+        metadata["jupyter"] = {"source_hidden": True}
     if cell.cell_type == "code":
         return new_code_cell(split_stub(cell.source)[0], id=cell.id, metadata=metadata)
     lines = [line for _, built in rendered(cell, page, first) for line in built]
