@@ -54,7 +54,7 @@ def measured(part: Part, quick: bool, state: Path) -> Results:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     design = part.design(work, quick)
-    results = Results.resumed(part.name, design.setting, state)
+    results = Results.resumed(part.name, design.setting, state, strict=not quick)
     keep = lambda: results.write(state)  # noqa: E731
     rounds.measure(design, results, keep)
     rounds.profile(part, design, results, keep)

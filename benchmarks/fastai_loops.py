@@ -56,15 +56,15 @@ def as_written(
     with watch("build"):
         file = {"file": weights, "mean": view.mean, "std": view.std}
         learn = vision_learner(
-            dls, sketch.blueprint["name"], metrics=accuracy, splitter=groups,
+            dls, sketch.blueprint["name"], metrics=accuracy, splitter=by_layer,
             pretrained_cfg_overlay=file, **sketch.blueprint["options"],
         )  # fmt: skip
         learn.freeze_to(-1 - tuned(plan))
     return trained(watch, learn, epochs, rate, look)
 
 
-def groups(model: nn.Module) -> list[list[nn.Parameter]]:
-    """A group a stage, the head the last."""
+def by_layer(model: nn.Module) -> list[list[nn.Parameter]]:
+    """The same of what `vision_learner` makes of a network of timm."""
     return [params(stage) for stage in (*stages(model[0].model), model[1])]
 
 
@@ -88,10 +88,15 @@ def tight(
         model = classifier(*plain(network, weights), classes, tuned(plan))
         learn = Learner(
             DataLoaders(*loads, device=CPU), model, F.cross_entropy, metrics=accuracy, train_bn=False,
-            splitter=lambda m: [params(part) for part in (*m[0], m[1])], cbs=BnFreeze(),
+            splitter=by_stage, cbs=BnFreeze(),
         )  # fmt: skip
         learn.freeze_to(-1 - tuned(plan))
     return trained(watch, learn, epochs, rate, look)
+
+
+def by_stage(model: nn.Module) -> list[list[nn.Parameter]]:
+    """A group a stage, the head the last."""
+    return [params(part) for part in (*model[0], model[1])]
 
 
 def decoded(root: Path, view: Any) -> tuple[torch.Tensor, torch.Tensor]:

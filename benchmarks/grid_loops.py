@@ -17,7 +17,6 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.data.transforms import IndexSplitter
 from fastai.metrics import accuracy
-from fastai.torch_core import params
 from fastai.vision.augment import Resize
 from fastai.vision.core import PILImageBW
 from fastai.vision.data import ImageBlock
@@ -26,7 +25,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from benchmarks.fastai_loops import CPU, OnceAtTheEnd
+from benchmarks.fastai_loops import CPU, OnceAtTheEnd, by_stage
 from benchmarks.phases import Watch
 from tlkit import backbones, env
 from tlkit.backbones.own import FEATURES, INPUT_SIZE, glyph_input
@@ -86,8 +85,8 @@ class Loops:
         )
         frozen = {"train_bn": False, "cbs": BnFreeze()} if self.tuned else {}
         return Learner(
-            dls, nn.Sequential(body, head), nn.CrossEntropyLoss(), metrics=accuracy,
-            wd=self.recipe.weight_decay, splitter=lambda m: [params(part) for part in (*m[0], m[1])], **frozen,
+            dls, nn.Sequential(body, head), nn.CrossEntropyLoss(), metrics=accuracy, splitter=by_stage,
+            wd=self.recipe.weight_decay, **frozen,
         )  # fmt: skip
 
     def pixels(self, setting: str, rows: np.ndarray, scored: np.ndarray | None) -> float:

@@ -18,19 +18,20 @@ HUGGING, TUTORIAL = "Hugging Face Trainer", "PyTorch tutorial"
 ROUNDS, MINUTES = 3, 9
 
 SAID = """
-{train} training and {valid} validation pictures ({pictures}), `{network}`, weights: {weights}; {epochs} epochs in
-batches of {batch}. *{solved}*: logistic regression on kept features; *{walked}*: as many epochs as the others, by
-fastai's Learner on kept features. *{floor}*: every picture decoded and run once, those for training and those
-for validation, in the batches that are quickest, and nothing learnt. *{written}*: `vision_learner` with its own
-head, batch norms learning, pictures cropped at random along their longer side and decoded in every epoch (at the
-default by worker processes). *{tuned}*: pictures decoded once into tensors, batch norms frozen, the head that tlkit
-has. *{hugging}* and *{tutorial}* decode in every epoch and let batch-norm averages follow the data, as they do by
-default; the tutorial keeps its own optimiser. What is ours stands at the same number of threads.
+{train} training and {valid} validation pictures ({pictures}), `{network}`, weights: {weights}; {epochs}
+epochs in batches of {batch}. *{solved}*: logistic regression on kept features; *{walked}*: as many
+epochs as the others, by fastai's Learner on kept features. *{floor}*: every picture decoded and run
+once, those for training and those for validation, in the batches that are quickest, and nothing learnt.
+*{written}*: `vision_learner` with its own head, batch norms learning, pictures cropped at random along
+their longer side and decoded in every epoch (at the default by worker processes). *{tuned}*: pictures
+decoded once into tensors, batch norms frozen, the head that tlkit has. *{hugging}* and *{tutorial}*
+decode in every epoch and let batch-norm averages follow the data, as they do by default; the tutorial
+keeps its own optimiser. What is ours stands at the same number of threads.
 """
 
 DEFAULTS = """
-All validate once, at the end. By default fastai and the tutorial validate in every epoch: {more} times more, at
-one thread {each}.
+All validate once, at the end. By default fastai and the tutorial validate in every epoch: {more} times
+more, at one thread {each}.
 """
 
 
@@ -57,7 +58,7 @@ def design(work: Path, quick: bool) -> Design:
     }  # fmt: skip
     seen = {"folder": str(folder), **network, "batch": batch}
     learnt = {**seen, "epochs": epochs, "rate": setting["rate"]}
-    return Design(setting, contestants(seen, learnt), ROUNDS, MINUTES)
+    return Design(setting, contestants(seen, learnt), 1 if quick else ROUNDS, MINUTES)
 
 
 def contestants(seen: dict, learnt: dict) -> list[Contestant]:

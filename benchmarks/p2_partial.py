@@ -16,15 +16,15 @@ LAW = "operations, counted"
 ROUNDS, MINUTES = 3, 5
 
 SAID = """
-{train} training and {valid} validation pictures ({pictures}), `{network}` with random weights, so that accuracies
-mean nothing here; {epochs} epochs in batches of {batch}. The same stages move in all; in *{written}* every batch
-norm learns besides.
+{train} training and {valid} validation pictures ({pictures}), `{network}` with random weights, so that
+accuracies mean nothing here; {epochs} epochs in batches of {batch}. The same stages move in all; in
+*{written}* every batch norm learns besides.
 """
 
 LAW_SAID = """
-The FLOP law: operations of training without a kept prefix over those with it (counted by `tlkit.fit.cost`), and
-beside it the seconds of *{tuned}* over ours. *Included*: the prefix is run once for every picture. *Apart*: the
-epochs alone, as if the prefix had been there already.
+The FLOP law: operations of training without a kept prefix over those with it (counted by
+`tlkit.fit.cost`), and beside it the seconds of *{tuned}* over ours. *Included*: the prefix is run once
+for every picture. *Apart*: the epochs alone, as if the prefix had been there already.
 """
 
 
@@ -41,7 +41,7 @@ def design(work: Path, quick: bool) -> Design:
     law = Contestant(LAW, "benchmarks.ours:operations", {**seen, "plans": list(PLANS)})
     learnt = {**seen, "batch": batch, "rate": setting["rate"]}
     racing = [c for plan in PLANS for c in contestants(plan, {**learnt, "plan": plan})]
-    return Design(setting, racing, ROUNDS, MINUTES, [law])
+    return Design(setting, racing, 1 if quick else ROUNDS, MINUTES, [law])
 
 
 def contestants(plan: str, learnt: dict) -> list[Contestant]:

@@ -23,22 +23,25 @@ COUNTS = "fits and passes, counted"
 ROUNDS, MINUTES = 2, 4
 
 SAID = """
-{plans} plans, {budgets} budgets and {seeds} seeds on `{task}`: {grid[fits]} fits, {grid[trainings]} trainings with
-their tries. Run here: {chosen} at {labels} labels a class, one seed; {run[fits]} fits, {run[trainings]} trainings.
-`full` stands for `scratch` too, which moves the same stages, and each budget for those on its side of the five
-labels from which settings are tried. A fit by descent is multiplied by the items that pass in the fits it stands
-for, over those that pass in itself ({run[passes]} here, {grid[passes]} in the grid); a fit that is solved, by the
-number of fits it stands for.
+{plans} plans, {budgets} budgets and {seeds} seeds on `{task}`: {grid[fits]} fits, {grid[trainings]}
+trainings with their tries. Run here: {chosen} at {labels} labels a class, one seed; {run[fits]} fits,
+{run[trainings]} trainings. `full` stands for `scratch` too, which moves the same stages, and each
+budget for those on its side of the five labels from which settings are tried. A fit by descent is
+multiplied by the items that pass in the fits it stands for, over those that pass in itself
+({run[passes]} here, {grid[passes]} in the grid); a fit that is solved, by the number of fits it stands
+for.
 
-The loops have the same draws, tries, steps and batches, and score once at the end of a training. *{written}*:
-a `DataBlock` of pictures, resized whenever they are shown, batch norms learning. *{tuned}*: tensors made once,
-frozen batch norms frozen. At one thread *{ours}* is one process; at the default it is as many processes as there
-are cores, of one thread each. Starting up, before the first cell, counts once.
+The loops have the same draws, tries, steps and batches, and score once at the end of a training.
+*{written}*: a `DataBlock` of pictures, resized whenever they are shown, batch norms learning.
+*{tuned}*: tensors made once, frozen batch norms frozen. At one thread *{ours}* is one process; at the
+default it is as many processes as there are cores, of one thread each. Starting up, before the first
+cell, counts once.
 """
 
 LIMIT = """
-By the operations in the committed records the loops do {most} times as many as tlkit, scoring apart, and
-{moving:.0f} % of tlkit's own belong to plans in which every stage moves: of those, nothing can be kept.
+By the operations in the committed records the loops do {most} times as many as tlkit, scoring apart,
+and {moving:.0f} % of tlkit's own belong to plans in which every stage moves: of those, nothing can be
+kept.
 """
 
 
@@ -55,7 +58,11 @@ def design(work: Path, quick: bool) -> Design:
         ]
     setting = {"grid": GRID, "stands": labels, "plans": PLANS}
     return Design(
-        setting, racing, ROUNDS, MINUTES, [Contestant(COUNTS, "benchmarks.grid_ours:counts", setting)]
+        setting,
+        racing,
+        1 if quick else ROUNDS,
+        MINUTES,
+        [Contestant(COUNTS, "benchmarks.grid_ours:counts", setting)],
     )
 
 

@@ -40,13 +40,16 @@ class Results:
     finished: str = ""
 
     @classmethod
-    def resumed(cls, part: str, setting: dict, folder: Path = STATE) -> "Results":
-        """The state in `folder` if it was measured here, with this code and setting; else an empty one."""
+    def resumed(cls, part: str, setting: dict, folder: Path = STATE, strict: bool = True) -> "Results":
+        """The state in `folder` if it was measured here and with this setting; else an empty one.
+
+        strict: with this code, too.
+        """
         new = cls(part, json.loads(json.dumps(setting)), machine(), code())
         path = folder / f"{part}.json"
         old = cls.read(path) if path.exists() else new
-        same = (old.setting, old.machine, old.code) == (new.setting, new.machine, new.code)
-        return old if same else new
+        same = (old.setting, old.machine) == (new.setting, new.machine)
+        return old if same and (not strict or old.code == new.code) else new
 
     @classmethod
     def read(cls, path: Path) -> "Results":
