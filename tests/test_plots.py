@@ -477,6 +477,10 @@ def test_zero_is_mid_grey_in_filters():
     responses = np.array([[[[0.0, 4.0]], [[1.0, 2.0]]]])  # one picture, two filters
     figure = plots.filters(np.ones((2, 1, 3, 3)), responses=responses)
     assert [ax.images[0].get_array().tolist() for ax in figure.axes[2:]] == [[[0, 1]], [[0.5, 1]]]
+    named = plots.filters(np.ones((2, 1, 3, 3)), responses=responses, rows=("filter", "digit"))
+    assert [[t.get_text() for t in ax.texts] for ax in named.axes] == [["filter"], [], ["digit"], []]
+    with pytest.raises(UserError, match="1 names for 2 rows"):
+        plots.filters(np.ones((2, 1, 3, 3)), responses=responses, rows=("filter",))
     with pytest.raises(UserError, match="do not belong to 3 filters"):
         plots.filters(np.ones((3, 1, 3, 3)), responses=responses)
     with pytest.raises(UserError, match="first convolution"):
@@ -526,8 +530,8 @@ def test_a_thin_line_for_each_network_and_a_thick_one_for_their_mean():
 def test_accuracies_that_do_not_fit_the_chain_are_refused():
     with pytest.raises(UserError, match="by place: 3 accuracies for the 4 stages"):
         plots.accuracy_by_stage(STAGES, {"by place": KNOWN[:, 1:]})
-    with pytest.raises(UserError, match="5 curves"):
-        plots.accuracy_by_stage(STAGES, dict.fromkeys("abcde", KNOWN))
+    with pytest.raises(UserError, match="6 curves"):
+        plots.accuracy_by_stage(STAGES, dict.fromkeys("abcdef", KNOWN))
     with pytest.raises(UserError, match="behind 5 stages"):
         plots.accuracy_by_stage(STAGES, {"by place": KNOWN}, guess=5)
 

@@ -222,7 +222,7 @@ def test_a_stage_shows_what_it_finds_and_how_often_that_is_right(alike, monkeypa
     frames = widgets.neighbours_by_stage([task], found, "end")
     assert [label for label, _ in frames.slider.options] == ["pixels", "stem", "end"]
     still, *pages = drawn
-    assert list(still) == ["pixels", "stem", "end"]
+    assert list(still) == ["pixels\n0.50", "stem\n0.00", "end\n1.00"]
     assert [list(page) for page in pages] == [
         ["made\n0.50 right"],
         ["made\n0.00 right"],

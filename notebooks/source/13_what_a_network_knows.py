@@ -27,6 +27,8 @@ guess_far = 2  # the same for the textures
 n_draws = 3  # draws of labelled pictures for the averages in section 6 (10 at most)
 
 # %%
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -34,6 +36,7 @@ from tlkit import backbones, claims, env, features, plots, records, simulate, wi
 from tlkit.tasks import catalogue
 
 env.setup(seed)
+assert labels in (5, 20), "the records that section 6 draws were made with 5 and with 20 labels a class"
 
 # %% [markdown]
 # ## 1 · A near target and a far one
@@ -62,7 +65,7 @@ display(near_guess, far_guess)
 # ## 2 · What the first stage looks for
 #
 # The stem slides small *filters* over the picture, 3 × 3 pixels each. Where light and shade lie as in the filter, its answer
-# is strong. On top twelve filters, those that have something to say to both pictures below: a digit and a texture.
+# is strong. On top twelve filters, those that have something to say to both pictures below.
 
 
 # %%
@@ -79,9 +82,10 @@ def outputs(pictures, network):
 backbone = backbones.load("letters")
 network = backbone.pretrained()
 pair = torch.stack([near.train.inputs[3], far.train.inputs[7]])
-answers = outputs(backbone.transform(pair), network)["stem"]
+answers = outputs(backbone.transform(pair), network)["stem"][..., 1:-1, 1:-1]  # the rim sees the padding
 strong = answers.std((2, 3)).amin(0).argsort(descending=True)[:12]
-figure = plots.filters(network.stages["stem"][0].weight[strong], responses=answers[:, strong])
+shown = network.stages["stem"][0].weight[strong]
+figure = plots.filters(shown, responses=answers[:, strong], rows=("filter", "digit", "texture"))
 
 # %% [markdown]
 # Some mark flanks, some edges from below, some whatever slants. They were made for letters, but there is no letter in them, and a
@@ -96,7 +100,7 @@ figure = plots.filters(network.stages["stem"][0].weight[strong], responses=answe
 from sklearn.linear_model import LogisticRegression
 
 
-def probe(views, task, labelled, strength=0.1):
+def probe_by_hand(views, task, labelled, strength=0.1):
     """Solve a head on the labelled rows and mark it; views: rows of the training pictures and of the test."""
     known, new = views[0][labelled], views[1]
     centre, scale = known.mean(0), (known - known.mean(0)).pow(2).mean().sqrt()
@@ -112,7 +116,7 @@ def both(task, backbone, network):
 
 def by_stage(read, sides, task, draws):
     views = {stage: [read(side[stage]) for side in sides] for stage in sides[0]}
-    marks = {s: [probe(v, task, d).metrics["accuracy"] for d in draws] for s, v in views.items()}
+    marks = {s: [probe_by_hand(v, task, d).metrics["accuracy"] for d in draws] for s, v in views.items()}
     return {s: round(float(np.mean(each)), 3) for s, each in marks.items()}
 
 
@@ -167,33 +171,34 @@ widgets.neighbours_by_stage(tasks, found, at="block2")
 
 # %% [markdown]
 # First *the same ink in the same places*: to the pixels this 2 is an 8. In the end *the same kind of shape*. (The two pictures were
-# chosen because they show it best. The number is about all pictures: how often the nearest neighbour is a relative.)
+# chosen because they show it best. The numbers, digits first, are about all pictures: how often the nearest neighbour is a
+# relative.)
 # Keep an eye on the last stage, though. It lets something in that the one before had kept out.
 #
 # ## 5 · Cut
 #
 # By hand we have cut already: stages until `block2`, tiles, a head. In one line, `until=block2` ends the chain there, and the
-# rest is the plan `frozen`, as ever.
+# rest is the plan `frozen`, as ever. (`until=block3` cuts nothing off; it reads the whole chain in tiles, too.)
 
 # %%
 from tlkit.fit import fit
 
-whole = fit(near, backbone, "frozen", labels, seed)
+whole = fit(near, backbones.load("letters,until=block3"), "frozen", labels, seed)
 cut = fit(near, backbones.load("letters,until=block2"), "frozen", labels, seed)
 for name, done in {"whole": whole, "cut": cut}.items():
     size, accuracy = done.detail["parameters"], done.test.metrics["accuracy"]
     print(f"{name}: {size:,} weights, accuracy {accuracy:.3f}")
 
-# %%
-by_hand = probe([tiles(side["block2"]) for side in sides[0]], near, labelled, float(cut.setting)).predicted
+views = [tiles(side["block2"]) for side in sides[0]]
+by_hand = probe_by_hand(views, near, labelled, float(cut.setting)).predicted
 assert np.mean(by_hand == cut.test.predicted) > 0.99, "by hand and in one line must name the same digits"
 
 # %% [markdown]
 # Most of the weights are in the last stage. Throw them away, and what is left reads digits **better**. Was it luck? Not of the
-# draw: in the records the cut network was ahead in {{ahead 13_digits letters,until=block2 letters frozen 5}} draws. Nor of the
+# draw: in the records the cut network was ahead in {{ahead 13_digits letters,until=block2 letters,until=block3 frozen 5}} draws. Nor of the
 # training: two more networks, brought up on the same letters from other random starts, were ahead in
-# {{ahead 13_digits letters-s1,until=block2 letters-s1 frozen 5}} and in
-# {{ahead 13_digits letters-s2,until=block2 letters-s2 frozen 5}}.
+# {{ahead 13_digits letters-s1,until=block2 letters-s1,until=block3 frozen 5}} and in
+# {{ahead 13_digits letters-s2,until=block2 letters-s2,until=block3 frozen 5}}.
 #
 # ## 6 · Where would you cut?
 #
@@ -219,30 +224,32 @@ kept = records.values(files[0], plan="frozen", labels=labels, backbone="letters,
 assert abs(kept - cut.test.metrics["accuracy"]) < 0.02, "block2 scores otherwise here than in the records"
 
 # %% [markdown]
-# The three networks agree. Look where the lines peak. Digits want the *where*, and almost all of the chain. Textures want
+# The three networks agree. Digits want the *where*, and almost all of the chain. Textures want
 # *averages*: where a bright patch lies is chance, and nothing but noise to them. Then one block is nearly as good as
-# two, and the last one a long way back. Whichever way it is read, the end is for neither task the place to cut.
+# two, and the last one a long way back. Read in the way that suits it, either task does best **before** the end.
 #
 # But how can a stage make things *worse*?
 #
 # ## 7 · What it forgets on the way
 #
 # By throwing away what its own task does not need. Ask the same features other questions. Of letters: is it a capital? Is the
-# stroke thick or thin, for that letter? Of textures: coarse or fine? A coin gets half of each right. The probe
-# is solved on 200 pictures, and asked about the others.
+# stroke thick or thin, for that letter? Of textures: coarse or fine? And those with a grain: in which of four directions? A coin
+# gets half of these right, of the directions a quarter. The probe is solved on 200 pictures, and asked about the others.
 
 # %%
 glyphs = simulate.glyphs("letters", 20, seed)
 letters, ink = np.array(glyphs.classes)[glyphs.labels], glyphs.images.mean((1, 2, 3))
 thick = ink > np.array([np.median(ink[letters == letter]) for letter in letters])
-coarse = np.char.startswith(far.classes, "coarse")[far.targets]
+names = np.array(far.classes)[far.targets]  # such as "coarse 45°", or "coarse" where nothing has a direction
+coarse, grainy = np.char.startswith(names, "coarse"), np.char.endswith(names, "°")
+way = np.unique([name.split()[-1] for name in names[grainy]], return_inverse=True)[1]
 pictures, grains = (backbone.transform(x) for x in (torch.tensor(glyphs.images), far.train.inputs))
 
 
 # %%
 def asked(pictures, truth, network):
     rows = [averages(maps).numpy() for maps in outputs(pictures, network).values()][1:]
-    heads = [features.probe(x[:200], 1 * truth[:200], 0.1, outputs=2) for x in rows]
+    heads = [features.probe(x[:200], 1 * truth[:200], 0.1, outputs=1 + truth.max()) for x in rows]
     return [np.mean(h(x[200:]).argmax(1) == truth[200:]) for h, x in zip(heads, rows, strict=True)]
 
 
@@ -252,6 +259,7 @@ right = {
     "thick or thin?": [asked(pictures, thick, n) for n in trained],
     "thick or thin?\n(random weights)": [asked(pictures, thick, n) for n in untrained],
     "coarse or fine?": [asked(grains, coarse, n) for n in trained],
+    "which direction?": [asked(grains[grainy], way, n) for n in trained],
 }
 ax = plots.accuracy_by_stage(network.names, right)
 
@@ -259,15 +267,14 @@ ax = plots.accuracy_by_stage(network.names, right)
 # What a letter *is* gets clearer with every stage. How thick it is was plain to see at first; at the end the network might as
 # well toss a coin. No chain does so by nature: three with random weights never lose the thickness. The letters networks have
 # *learnt* to forget it, since a thick **g** and a thin **g** bear one name. In notebook 11 this was their merit.
-# To the textures it is a loss: coarse or fine is half of the question there.
+# Of textures the last stage blurs both: the grain's size and its direction.
 #
 # So a late stage is not *specific* because it knows so much about letters. It has forgotten the rest.
 #
 # ## 8 · Why choose one stage?
 #
-# One could take the features of all stages and keep the best. So does Head2Toe: solve a probe on everything, see which
-# features move its answers most (size of their weights times their spread), keep as many as the last stage has, solve
-# again. By hand, then as the plan `select`:
+# One could take the features of all stages and keep the best. So does Head2Toe, here the plan `select`. By hand it begins with
+# all features side by side: tiles of the early stages, averages of the last.
 
 # %%
 everything = backbones.load("letters,features=all")
@@ -275,10 +282,16 @@ selected = {task.name: fit(task, everything, "select", labels, seed) for task in
 parts = [[*(tiles(side[s]) for s in network.names[:-1]), averages(side["block3"])] for side in sides[0]]
 views, strength = [torch.cat(part, 1) for part in parts], float(selected["digits"].setting)
 known, targets = views[0][labelled].numpy(), np.asarray(near.targets)[labelled]
+
+# %% [markdown]
+# Solve a probe on everything; see which features move its answers most, by the size of their weights times their spread; keep as
+# many as the last stage has; solve again.
+
+# %%
 weight = features.probe(known, targets, strength, outputs=10).weight
 moves = np.linalg.norm(weight, axis=0) * known.std(0)
 best = np.argsort(-moves)[:128]
-by_hand = probe([view[:, best] for view in views], near, labelled, strength).predicted
+by_hand = probe_by_hand([view[:, best] for view in views], near, labelled, strength).predicted
 assert np.mean(by_hand == selected["digits"].test.predicted) > 0.99, "by hand and the plan must agree"
 
 # %%
@@ -313,9 +326,13 @@ ax = plots.bars_by_stage(counts, "features kept")
 # | {{claim 19 text}} | {{claim 19}} | {{claim 19 effect}} |
 # | {{claim 19-far text}} | {{claim 19-far}} | {{claim 19-far effect}} |
 #
-# Compare the rows in the first table: no selection did as well as one good cut. And one verdict sits badly with all that we have
-# seen: "late layers are specific" {{claim 4-late}}. What would count for and against it was written down before anything was
-# measured, and it says *tiles* for every stage; but for textures and early stages that is the wrong reader, as section 6 shows. So this
+# Claims take the mean of the three networks. *Better* means a bracket above zero, but not one that lies within two points of
+# zero as a whole: so little counts as equal. The first bracket at five labels is wide because `pixels` twice chose the worse of
+# two readers, which had tied on the labels put aside.
+#
+# No selection did as well as one good cut. And one verdict sits badly with what we have
+# seen: "late layers are specific" {{claim 4-late}}. Measured is what `block3` adds to `block1` on digits, less the same on textures,
+# and the criterion, written down before anything was measured, says *tiles* for both: for textures the wrong reader. So this
 # wrong turn was our own. The verdict stands: a criterion that is mended after a look at the results can prove
 # anything. A better one needs a new experiment.
 #
@@ -323,14 +340,15 @@ ax = plots.bars_by_stage(counts, "features kept")
 #
 # - **When the test picks the cut.** We looked at the test to see which place is best. With a task of your own the place is one
 #   more setting, to be chosen on labels put aside: exercise 13.3.
+# - **When too few are put aside.** Ten digits are read with hardly a mistake behind any stage, and so tell nothing. Where stages tie,
+#   stay at the end.
 # - **When the readers differ.** Each stage gives another number of features, in tiles of another size. What a probe says is always
 #   about stage *and* reader.
 # - **When stages may move.** A stage that is worth little frozen may yet be a good place to start from. That is what 14 and
 #   15 are about.
 # - **Elsewhere.** This is one small network in three trainings, and two targets. Large ones carry more to their end, the
 #   more so the more kinds of things they had to tell apart.
-
-# %% [markdown]
+#
 # ## Exercises
 #
 # ### Exercise 13.1 · The round one
@@ -363,33 +381,33 @@ figure = plots.gallery(near.train.inputs[excited], ncols=10)
 # %% [markdown]
 # ### Exercise 13.2 · Knowledge or architecture?
 #
-# How much of what the early stages tell about textures did they *learn*? Take a network with random weights, and fill
-# `untaught` with the accuracy of a probe on the averages of each stage, for the textures, with the labels drawn by `seed`.
+# How much of what the early stages tell about textures did they *learn*? Section 7 has made three networks that learnt nothing:
+# `untrained`. Fill `untaught`, for each of them the accuracy of a probe on the averages of each stage, for the textures.
+# (`draws` still holds the draws of section 6, and `now` what the letters networks score.)
 
 # %% tags=["solution"]
-blank = backbone.fresh("random").eval()
-untaught = by_stage(averages, both(far, backbone, blank), far, [far.draw(labels, seed).all])
+untaught = [by_stage(averages, both(far, backbone, blank), far, draws) for blank in untrained]
 # stub:
-# blank = ...
-# untaught = by_stage(averages, both(...), far, [far.draw(labels, seed).all])
+# untaught = [by_stage(averages, both(...), far, draws) for blank in untrained]
 
 # %% tags=["check"]
-taught = by_stage(averages, sides[1], far, [far.draw(labels, seed).all])
-assert untaught != taught, "these are the weights that know letters: backbone.fresh('random')"
-assert not blank.training, "in train mode batch norm looks at the whole batch: .eval()"
-again = by_stage(averages, both(far, backbone, blank), far, [far.draw(labels, seed).all])
-assert untaught == again, "use averages, the textures, and the labels drawn by this seed"
-print("random: ", untaught, "\nletters:", taught)
+assert len(untaught) == len(untrained), "one line for each of the networks in `untrained`"
+stem = [averages(side["stem"]) for side in both(far, backbone, untrained[-1])]
+once = np.mean([probe_by_hand(stem, far, draw).metrics["accuracy"] for draw in draws])
+assert abs(untaught[-1]["stem"] - now[-1]["stem"]) > 1e-3, "these are weights that know letters: use `blank`"
+assert abs(untaught[-1]["stem"] - once) < 1e-3, "use averages, the textures, and all `draws`"
+for name, each in {"random": untaught, "letters": now}.items():
+    print(name, *(f"{s} {min(x[s] for x in each):.2f}-{max(x[s] for x in each):.2f}" for s in network.names))
 
 # %% [markdown] tags=["hint"]
-# `backbone.fresh("random").eval()` is the network; `both(far, backbone, blank)` what its stages hand on.
+# `both(far, backbone, blank)` is what the stages of one such network hand on.
 
 # %% [markdown]
 # ### Exercise 13.3 · A third target
 #
 # Greek letters, `glyphs:greek-b`, are nearer still. Where would you cut for them? Fit the plan `frozen` behind each stage, with five
-# labels a class and five draws, and choose the place by the mean `select`: the score on the labels that `fit` puts aside. Only then
-# look at the test.
+# labels a class and five draws. Then write `choose`: of such `fits` the stage with the best mean score on the labels
+# that `fit` puts aside, which it keeps as `done.select`. Only then look at the test. Would `choose` serve the digits as well?
 
 # %% tags=["solution"]
 greek = catalogue.load("glyphs:greek-b")
@@ -397,26 +415,43 @@ fits = {}
 for stage in network.names:
     place = backbones.load(f"letters,until={stage}")
     fits[stage] = [fit(greek, place, "frozen", 5, s) for s in range(5)]
-choice = max(fits, key=lambda stage: np.mean([done.select for done in fits[stage]]))
+
+
+def choose(fits):
+    return max(fits, key=lambda stage: np.mean([done.select for done in fits[stage]]))
+
+
 # stub:
 # greek = catalogue.load("glyphs:greek-b")
 # fits = {}
 # for stage in network.names:
 #     place = backbones.load(...)
 #     fits[stage] = [... for s in range(5)]
-# choice = max(fits, key=lambda stage: ...)
+#
+#
+# def choose(fits):
+#     return max(fits, key=lambda stage: ...)
 
 # %% tags=["check"]
 assert all(np.shape(each) == (5,) for each in fits.values()), "five draws behind each stage: seeds 0 to 4"
-items = [done.detail["items"] for each in fits.values() for done in each]
-assert all(n["fit"] + n["select"] == 50 for n in items), "five labels a class, those put aside among them"
-put_aside = {stage: np.mean([done.select for done in each]) for stage, each in fits.items()}
-tested = {s: [d.test.metrics["accuracy"] if d.test else np.nan for d in each] for s, each in fits.items()}
-assert choice == max(put_aside, key=put_aside.get), "choose by select: the test must not choose for you"
-print(*(f"{s}: {put_aside[s]:.2f} put aside, {np.mean(tested[s]):.2f} test" for s in fits), sep="\n")
+ends = {stage: each[0].model.names[-1] for stage, each in fits.items()}
+assert ends == {s: s for s in network.names}, f"each chain must end at its stage, until=..., not so: {ends}"
+again = [fit(greek, backbones.load("letters,until=stem"), "frozen", 5, s) for s in range(5)]
+same = [np.array_equal(a.test.predicted, b.test.predicted) for a, b in zip(again, fits["stem"], strict=True)]
+assert greek.name == "glyphs:greek-b" and all(same), "take the Greek letters, five labels, seeds 0 to 4"
+turned = {s: [replace(d, select=1 - d.select) for d in each] for s, each in fits.items()}
+assert choose(turned) == "stem", "when the scores put aside turn round, so must `choose`: see nothing else"
+print("for the Greek letters you choose", choose(fits))
+for s in network.names:
+    tried = [(done.select, done.test.metrics["accuracy"]) for done in fits[s]]
+    kept = {"plan": "frozen", "labels": 5, "backbone": f"letters,until={s}"}
+    digits = [np.mean([*records.values(files[0], **kept, split=x).values()]) for x in ("select", "test")]
+    for name, (aside, test) in {"Greek": np.mean(tried, 0), "digits, in the records": digits}.items():
+        print(f"{s:6} {aside:.2f} put aside, {test:.2f} test  ({name})")
 
 # %% [markdown] tags=["hint"]
-# One fit is `fit(greek, place, "frozen", 5, s)`; its `select` is the share that is right among the labels put aside.
+# One fit is `fit(greek, place, "frozen", 5, s)`. The key of `choose` is a mean of `done.select` over `fits[stage]`. As for the
+# digits: can ten labels tell the stages apart?
 
 # %% [markdown]
 # **Think.** Networks trained on a thousand kinds of photographs are usually cut at their very end, and that serves most tasks
@@ -428,25 +463,27 @@ print(*(f"{s}: {put_aside[s]:.2f} put aside, {np.mean(tested[s]):.2f} test" for 
 # pictures from a microscope, and cutting earlier is worth a try again.
 
 # %% tags=["quiz"]
-q = "Behind the stem, a probe on averages reads digits far worse than one on bare pixels. What follows?"
-said = {"The stem knows too little.": "Its tiles do better.", "Nothing yet.": "First, try another reader."}
-widgets.quiz(q, said, right="Nothing yet.")
-
-# %% tags=["quiz"]
-q = "Why do the textures lose so much in the last stage?"
-said = {"It is too small.": "It is the largest.", "It forgot.": "Coarse or fine did not matter to letters."}
-widgets.quiz(q, said, right="It forgot.")
+low = {"The stem knows too little.": "Its tiles do better.", "Nothing yet.": "First, try another reader."}
+gone = {
+    "It is too small to keep it.": "It is the largest, and with random weights it keeps it.",
+    "Its source did not ask for it.": "Thick or thin, the letter has one name.",
+    "The stages before had lost it.": "Behind them it could still be read.",
+}
+display(
+    widgets.quiz("Averages of the stem read digits worse than pixels do. What follows?", low, [*low][1]),
+    widgets.quiz("Why does block3 not know thick from thin?", gone, [*gone][1]),
+)
 
 # %% [markdown]
 # ## Recap
 #
 # - Early stages hold what many tasks can use: edges, and where they are. Late ones hold what the source needed, and have
 #   forgotten what it did not, such as how thick a stroke is.
-# - **Where to cut?** The further the target, the earlier. For Greek letters the end is a good place (exercise 13.3), digits are
-#   better served one stage earlier, and textures have next to nothing to gain behind `block1`.
+# - **Where to cut?** Not by habit at the end. Digits and textures are both served best behind `block2`, each by its own reader; by
+#   averages, textures lose next to nothing if the cut comes a block earlier still.
 # - A cut network is smaller, faster and may be better. In one line: `until=block2`.
 # - What a probe says is about stage *and* reader. Averages forget the where; if the where is noise, that is a gain.
-# - Choose the place like any other setting, on labels put aside.
+# - Choose the place like any other setting, on labels put aside, if these are enough to tell.
 #
 # **Next:** [14](14_partial_fine_tuning.ipynb) lets the late stages learn again, instead of throwing them away.
 #

@@ -41,7 +41,7 @@ class Price:
     seconds: float
 
     def __str__(self) -> str:
-        steps = f"{self.step / 1e6:,.0f} million operations a step" if self.step else "no steps"
+        steps = f"{self.step / 1e6:,.0f} million operations per step" if self.step else "no steps"
         costs = f"{steps}, {self.memory / 1e6:.1f} MB, {self.seconds:.1f} s"
         return f"{self.plan}: {self.trained:,} parameters, {costs}"
 

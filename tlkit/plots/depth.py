@@ -15,7 +15,7 @@ from tlkit.records import Record
 
 _PRICED = {  # field of a price -> name, colour, marker, line
     "trained": ("parameters that move", BLUE, "o", "-"),
-    "step": ("operations of a step", VERMILION, "s", "--"),
+    "step": ("operations per step", VERMILION, "s", "--"),
     "memory": ("memory for training", BLACK, "^", ":"),
 }
 _BARS = ((BLUE, ""), (ORANGE, "//"), (GREY, ".."))

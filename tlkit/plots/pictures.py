@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tlkit.errors import UserError
@@ -22,18 +23,22 @@ def gallery(
         raise UserError(
             f"{len(images)} pictures with {len(titles)} titles: give pictures, and as many titles or none."
         )
-    starts = range(0, len(images), min(ncols, len(images)))
-    if len(rows) not in (0, len(starts)):
-        raise UserError(f"{len(rows)} names for {len(starts)} rows of pictures: name every row, or none.")
     figure, axes = grid_of(len(images), ncols, 0.85, bool(len(titles)))
-    for name, i in zip(rows, starts, strict=False):
-        place = {"transform": axes[i].transAxes, "ha": "right", "va": "center"}
-        axes[i].text(-0.12, 0.5, name, **place, fontsize=9)
+    _name_rows(axes, ncols, rows)
     for i, (ax, image) in enumerate(zip(axes, images, strict=True)):
         ax.imshow(picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         if len(titles):
             ax.set_title(str(titles[i]), fontsize=9)
     return figure
+
+
+def _name_rows(axes: Sequence[Axes], ncols: int, names: Sequence[str]) -> None:
+    first = axes[:: min(ncols, len(axes))]
+    if len(names) not in (0, len(first)):
+        raise UserError(f"{len(names)} names for {len(first)} rows of pictures: name every row, or none.")
+    for ax, name in zip(first, names, strict=False):
+        place = {"transform": ax.transAxes, "ha": "right", "va": "center"}
+        ax.text(-0.12, 0.5, name, **place, fontsize=9)
 
 
 def picture(image: Any) -> np.ndarray:
@@ -49,12 +54,13 @@ def picture(image: Any) -> np.ndarray:
     return np.clip(array, 0, 1)
 
 
-def filters(weight: Any, ncols: int = 12, responses: Any = None) -> Figure:
+def filters(weight: Any, ncols: int = 12, responses: Any = None, rows: Sequence[str] = ()) -> Figure:
     """The filters of a first convolution, weight (out, 1 or 3, height, width); mid-grey is zero.
 
     responses: (pictures, out, H, W), what comes out of them, never negative: then all filters stand in one
-    row, and below each is its response to every picture, bright where it is strong. Raises UserError for a
-    layer that does not read pictures, or responses of another number of filters.
+    row, and below each is its response to every picture, bright where it is strong. rows: one name to the
+    left of each row. Raises UserError for a layer that does not read pictures, responses of another number of
+    filters, or names for another number of rows.
     """
     array = np.asarray(weight.detach() if hasattr(weight, "detach") else weight, float)
     if array.ndim != 4 or array.shape[1] not in (1, 3):
@@ -70,6 +76,7 @@ def filters(weight: Any, ncols: int = 12, responses: Any = None) -> Figure:
         ncols = len(array)
         shown += [one / max(float(one.max()), 1e-12) for rows in below for one in rows]
     figure, axes = grid_of(len(shown), ncols, 0.55 if responses is None else 0.7, False)
+    _name_rows(axes, ncols, rows)
     for ax, one in zip(axes, shown, strict=True):
         ax.imshow(one, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     return figure

@@ -18,7 +18,13 @@ from tlkit.records import Record, values
 Strip = tuple[
     Any, Sequence[Any], Sequence[bool]
 ]  # a picture, what was found for it, and which are of its kind
-_READINGS = ((BLUE, "o", "-"), (VERMILION, "s", "--"), (GREEN, "^", "-."), (ORANGE, "D", ":"))
+_READINGS = (
+    (BLUE, "o", "-"),
+    (VERMILION, "s", "--"),
+    (GREEN, "^", "-."),
+    (ORANGE, "D", ":"),
+    (BLACK, "v", (0, (6, 1, 1, 1, 1, 1))),
+)
 _GAP, _FRAME = 0.35, 0.12  # between pictures of a strip, and around one, in pictures
 
 
@@ -80,7 +86,7 @@ def accuracy_by_stage(
     curves: (networks, stages) accuracies under the name of each way to read; pixels: the accuracy without a
     network, a dotted line; guess: behind how many stages somebody would cut, a dashed line. The first
     of several axes in a figure has the legend. Raises UserError
-    for other shapes, more than four names, or a guess outside of the chain.
+    for other shapes, more than five names, or a guess outside of the chain.
     """
     beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if ax is None else {}
     ax = canvas(ax, 6.6, 3.4)

@@ -19,8 +19,8 @@ def neighbours_by_stage(tasks: Sequence[Task], found: Mapping[str, Mapping[str, 
     found: task name -> stage -> for every training item the positions of the nearest labelled ones (N x k)
     and whether each is of its class. Of each task that picture is shown which finds most at stage `at` beyond
     what it finds at the first; the number under the name is the share of unlabelled items whose nearest
-    neighbour is of their class. A page without widgets shows all stages at once. Raises UserError where the
-    tasks were not read at the same stages, `at` among them.
+    neighbour is of their class. A page without widgets shows all stages at once, each with these numbers.
+    Raises UserError where the tasks were not read at the same stages, `at` among them.
     """
     stages = list(next(iter(found.values())))
     if any(list(each) != stages for each in found.values()) or at not in stages:
@@ -28,6 +28,7 @@ def neighbours_by_stage(tasks: Sequence[Task], found: Mapping[str, Mapping[str, 
             f"the tasks must be read at the same stages, {at} among them, to be shown side by side."
         )
     strips: dict[str, dict[str, Strip]] = {stage: {} for stage in stages}
+    right: dict[str, list[str]] = {stage: [] for stage in stages}
     for task in tasks:
         each = found[task.name]
         where, _ = each[at]
@@ -35,10 +36,12 @@ def neighbours_by_stage(tasks: Sequence[Task], found: Mapping[str, Mapping[str, 
         gain = each[at][1].sum(1) - each[stages[0]][1].sum(1)
         shown = int(np.where(itself, -np.inf, gain).argmax())
         for stage, (nearest, same) in each.items():
-            name = f"{task.name}\n{same[~itself, 0].mean():.2f} right"
+            right[stage].append(f"{same[~itself, 0].mean():.2f}")
+            name = f"{task.name}\n{right[stage][-1]} right"
             images = [task.train.inputs[int(i)] for i in nearest[shown]]
             strips[stage][name] = task.train.inputs[shown], images, same[shown]
-    still = plots.neighbours({stage: list(each.values()) for stage, each in strips.items()})
+    names = (f"{stage}\n{' · '.join(shares)}" for stage, shares in right.items())
+    still = plots.neighbours(dict(zip(names, (list(each.values()) for each in strips.values()), strict=True)))
     return click(lambda stage: _page(strips[stage]), stages, "stage", still)
 
 
