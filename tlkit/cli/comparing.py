@@ -33,7 +33,7 @@ Labels = _option(str, "Label budgets, labels a class.")
 Seeds = _option(str, "Repeats, 5 or more for a verdict; or which seeds: 10-19, or 0,3,5.")
 Jobs = _option(int | None, "Processes, one thread each; default 1, of a cluster all it has.", min=1)
 Backend = _option(
-    str, "loky: processes of this machine; ray or dask: a cluster (pip install 'tlkit[cluster]')."
+    str, "loky: processes of this machine; ray or dask (the extra 'cluster'): also of others."
 )
 Cluster = _option(
     str | None,

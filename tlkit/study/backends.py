@@ -5,7 +5,7 @@ worker with Dask, and results one by one with Ray.
 """
 
 import os
-import warnings
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -51,30 +51,17 @@ def at_home(cells: list[Cell], jobs: int) -> Ended:
 
 def _loky(cells: list[Cell], jobs: int) -> Ended:
     calls = [delayed(in_process)(cell, os.getpid()) for cell in cells]
-    with warnings.catch_warnings():
-        # loky replaces a worker whose memory has grown, and warns although no job is lost
-        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
-        yield from _parallel(jobs, "2*n_jobs", backend="loky", inner_max_num_threads=1)(calls)
+    yield from _parallel(jobs, "2*n_jobs", backend="loky", inner_max_num_threads=1)(calls)
 
 
 def abroad(cells: list[Cell], engine: "Dask | Ray", jobs: int) -> Ended:
     """The fits on a cluster, `jobs` at once. Raises UserError for what is amiss with it or its machines."""
-    calls = [delayed(on_cluster)(cell.anywhere()) for cell in cells]
-    try:
-        for cell, ended in _parallel(jobs, jobs, backend=engine)(calls):
-            if isinstance(ended, UserError):
-                raise ended
-            yield cell, ended
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"a machine of the cluster has no {error.name}: install there what is installed here "
-            "(pip install 'tlkit[cluster]')."
-        ) from error
-    except engine.losses as error:
-        raise UserError(
-            f"the cluster went away ({type(error).__name__}): when it is back, the same command goes on "
-            "where it was."
-        ) from error
+    for cell, ended in _parallel(jobs, jobs, backend=engine)(
+        delayed(on_cluster)(cell.anywhere()) for cell in cells
+    ):
+        if isinstance(ended, UserError):
+            raise ended
+        yield cell, ended
 
 
 def _parallel(jobs: int, ahead: int | str, **config: Any) -> Parallel:
@@ -85,8 +72,6 @@ def _parallel(jobs: int, ahead: int | str, **config: Any) -> Parallel:
 
 class Dask(DaskDistributedBackend):
     """joblib's Dask, which would wait for ever for a fit that killed every worker it was given to."""
-
-    losses = (CancelledError,)  # what comes of fits when their cluster is gone
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """At least 2, since joblib runs the work of one worker in the calling process."""
@@ -100,12 +85,17 @@ class Dask(DaskDistributedBackend):
         return future
 
     def retrieve_result_callback(self, out: Any) -> list:
-        """The result of a batch, which holds one fit."""
+        """The result of a batch, which holds one fit. Raises UserError when the cluster is gone."""
         from distributed import KilledWorker
 
-        return (
-            _survived(out, KilledWorker) if isinstance(out, Future) else super().retrieve_result_callback(out)
-        )
+        try:
+            return out.result() if isinstance(out, Future) else super().retrieve_result_callback(out)
+        except KilledWorker:
+            return _killed(out.batch)
+        except CancelledError as error:
+            raise _gone(error) from error
+        except ModuleNotFoundError as error:
+            raise _missing(error.name) from error
 
 
 class Ray(ParallelBackendBase):
@@ -120,10 +110,8 @@ class Ray(ParallelBackendBase):
     def __init__(self) -> None:
         super().__init__()
         import ray
-        from ray import exceptions as of_ray
 
         self.task = ray.remote(num_cpus=1, max_retries=RETRIES)(tlkit_fit)
-        self.losses = (of_ray.LocalRayletDiedError, of_ray.RaySystemError, of_ray.ObjectLostError)
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """At least 2, since joblib runs the work of one worker in the calling process."""
@@ -137,10 +125,19 @@ class Ray(ParallelBackendBase):
         return future
 
     def retrieve_result_callback(self, out: Future) -> list:
-        """The result of a batch."""
-        from ray.exceptions import OutOfMemoryError, WorkerCrashedError
+        """The result of a batch. Raises UserError when the cluster is gone, or a machine lacks a package."""
+        from ray import exceptions as of_ray
 
-        return _survived(out, OutOfMemoryError, WorkerCrashedError)
+        try:
+            return out.result()
+        except (of_ray.OutOfMemoryError, of_ray.WorkerCrashedError):
+            return _killed(out.batch)
+        except of_ray.RayTaskError as error:  # which tells as text what went wrong before the fit began
+            if missing := re.search(r"No module named '([\w.]+)'", str(error)):
+                raise _missing(missing[1]) from error
+            raise
+        except (of_ray.LocalRayletDiedError, of_ray.ObjectLostError, of_ray.RaySystemError) as error:
+            raise _gone(error) from error
 
 
 def tlkit_fit(batch: Callable[[], list]) -> list:
@@ -148,10 +145,21 @@ def tlkit_fit(batch: Callable[[], list]) -> list:
     return batch()
 
 
-def _survived(future: Future, *deaths: type[Exception]) -> list:
-    """What the fit came to; None for it where its workers were killed as often as it may be tried."""
-    try:
-        return future.result()
-    except deaths:
-        _, (cell, *_), _ = future.batch.items[0]
-        return [(cell, None)]
+def _killed(batch: Any) -> list:
+    """For the one fit of a batch: its workers were killed as often as it may be tried."""
+    _, (cell, *_), _ = batch.items[0]
+    return [(cell, None)]
+
+
+def _gone(error: Exception) -> UserError:
+    return UserError(
+        f"the cluster went away ({type(error).__name__}): when it is back, the same command goes on where it "
+        "was."
+    )
+
+
+def _missing(package: str) -> UserError:
+    return UserError(
+        f"a machine of the cluster has no {package}: install there what is installed here (for tlkit itself, "
+        "pip install 'tlkit[cluster]')."
+    )

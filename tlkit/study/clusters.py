@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -28,6 +29,10 @@ LOCAL_DASK = {
     "distributed.scheduler.allowed-failures": RETRIES,
     "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1),
 }
+EXPECTED = (  # warnings that tell nobody anything
+    "A worker stopped while some jobs were given",  # loky replaces one that has grown: no job is lost
+    r"\d+ tasks (which|have been)",  # a run that is stopped leaves fits unfinished
+)
 START = {"ray": "ray start --head", "dask": "dask scheduler"}
 JOIN = {"ray": "ray start --address HOST:PORT", "dask": "dask worker HOST:PORT --nthreads 1"}
 
@@ -53,9 +58,12 @@ def opened(backend: str, cluster: str | None, jobs: int | None) -> "Iterator[Cal
     from tlkit.study import backends
 
     check(backend, cluster)
-    if backend == "loky":
-        yield partial(backends.at_home, jobs=jobs or 1)
-    else:
+    with warnings.catch_warnings():
+        for expected in EXPECTED:
+            warnings.filterwarnings("ignore", message=expected)
+        if backend == "loky":
+            yield partial(backends.at_home, jobs=jobs or 1)
+            return
         with (_ray if backend == "ray" else _dask)(cluster, jobs or 1) as (engine, processors):
             if not processors:
                 raise UserError(f"the {backend} cluster at {cluster} has no worker: {JOIN[backend]}.")

@@ -79,9 +79,11 @@ def _killed(grid: Grid, key: FitKey) -> Finished:
 
 def _refuse_other(key: FitKey, finished: Finished) -> None:
     """A fit of other files, weights or settings than those asked for is none of these records."""
-    names = {1: f"files of task {key[0]!r}", 3: f"weights of {key[2]}", 7: "version of tlkit"}
+    names = {1: f"files of task {key[0]!r}", 3: f"weights of {key[2]}", 7: "settings of tlkit"}
     other = next((name for at, name in names.items() if finished.key[at] != key[at]), None)
     if other and finished.machine == here():
         raise UserError(f"the {other} changed while it ran: run it again.")
     if other:
-        raise UserError(f"machine {finished.machine} has other {other} than this one: give it the same.")
+        raise UserError(
+            f"the {other} on machine {finished.machine} differ from those here: give it the same."
+        )
