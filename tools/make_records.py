@@ -34,9 +34,13 @@ def grids(name: str) -> list[Grid]:
     if (photos := name.removesuffix("_long")) in PHOTOS:
         weights = str(cache.get("weights_vision") / "mobilenetv1_025_128.pt")
         network, settings = "timm:mobilenetv1_100,size=96", recipes.default(photos=True)
-        if photos != name:  # is scratch only slow?
+        if photos != name:  # was a descent only slow?
             longer = replace(settings, steps=LONGER * settings.steps)
-            return [Grid(PHOTOS[photos], network, ("scratch",), (20,), SEEDS[:5], longer, weights)]
+            asked = {("scratch",): (20,)} | ({("full",): (5, 10, 20)} if photos == "16_wildlife" else {})
+            return [
+                Grid(PHOTOS[photos], network, plans, labels, SEEDS[:5], longer, weights)
+                for plans, labels in asked.items()
+            ]
         return [Grid(PHOTOS[name], network, PLANS, (1, 2, 5, 10, 20), SEEDS, settings, weights)]
     if name.startswith("13_"):
         return list(_places(name.removeprefix("13_"), recipe))
