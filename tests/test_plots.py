@@ -270,6 +270,8 @@ def test_columns_that_are_no_plans_differ_as_well():
     ax = plots.paired_dots([0.9, 0.8], [0.0, 0.1], ("mixed", "by writer"))
     assert len({line.get_marker() for line in ax.lines[-2:]}) == 2
     assert "cut" not in ax.get_ylabel() and "dotted" not in ax.get_xlabel()
+    ax = plots.paired_dots([0.9], [0.1], ("all letters", "no plan"), plans=("frozen", ""))
+    assert ax.lines[-1].get_color() == plots.look("frozen")["color"] != ax.lines[-2].get_color()
 
 
 def test_the_guess_is_drawn_on_the_bars():
@@ -299,7 +301,9 @@ def test_the_mark_stands_where_transfer_stops_paying(store):
     last = max(n for n, words in rows.items() if "better" in words)
     stop = plots.stops_paying(records, TRANSFER, pairs)
     assert stop == made.BUDGETS[made.BUDGETS.index(last) + 1]
-    said = text_of(plots.accuracy_by_labels(records, made.PLANS, pairs=pairs))
+    ax = plots.accuracy_by_labels(records, made.PLANS, pairs=pairs)
+    said = text_of(ax)
+    assert any(list(line.get_xdata()) == [stop, stop] for line in ax.lines), "where it was measured"
     found = {p.plan: p.verdict for p in pairs if (p.labels, p.against) == (stop, "scratch")}
     best = max(found, key=lambda plan: found[plan].mean)
     assert "no plan\nis better than scratch" in said and f"({best}: {found[best].word}" in said
@@ -427,6 +431,9 @@ def test_bars_stand_side_by_side_at_their_heights():
     bars = [(bar.get_x(), bar.get_height(), bar.get_hatch()) for group in ax.containers for bar in group]
     assert [height for _, height, _ in bars] == [0.004] * 4 + [1, 2, 3, 4]
     assert len({round(x, 3) for x, *_ in bars}) == 8 and len({hatch for *_, hatch in bars}) == 2
+    plans = {"full": {"stem": 1}, "digits": {"stem": 2}}
+    edges = [to_rgb(group[0].get_edgecolor()) for group in plots.bars_by_stage(plans).containers]
+    assert edges == [to_rgb("#009E73"), to_rgb("#E69F00")], "full is green, and what is no plan is not"
     with pytest.raises(UserError, match="the same stages"):
         plots.bars_by_stage({"a": {"stem": 1}, "b": {"head": 1}})
 

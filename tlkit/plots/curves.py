@@ -42,7 +42,7 @@ def accuracy_by_labels(
             ax.fill_between(x, *ends.T, color=style["color"], alpha=0.13, linewidth=0)
     budgets_axis(ax, budgets)
     ax.set_ylabel("test accuracy")
-    _mark(ax, records, plans, pairs, budgets)
+    _mark(ax, records, plans, pairs)
     if highlight is not None:
         _highlight(ax, curves, highlight)
     noun = None if highlight is None else f"{highlight} label{'s' * (highlight != 1)}"
@@ -101,22 +101,18 @@ def _verdicts(
     return dict(zip(jobs, verdicts(list(jobs.values())), strict=True)) if jobs else {}
 
 
-def _mark(
-    ax: Axes, records: list[Record], plans: Sequence[str], pairs: Iterable[Any] | None, budgets: list[int]
-) -> None:
+def _mark(ax: Axes, records: list[Record], plans: Sequence[str], pairs: Iterable[Any] | None) -> None:
     if "scratch" not in plans:
         return
     stop = stops_paying(records, plans, pairs)
     if stop is None:
         return
-    before = [n for n in budgets if n < stop]
-    x = float(np.sqrt(stop * before[-1])) if before else stop / 1.2
-    ax.axvline(x, color=GREY, linestyle=(0, (1, 2)), linewidth=1.5, zorder=1)
+    ax.axvline(stop, color=GREY, linestyle=(0, (1, 2)), linewidth=1.5, zorder=1)
     place = {"xycoords": ax.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
     text = "from here on no plan\nis better than scratch"
     rest = _instead(_verdicts(records, plans, pairs, "scratch"), stop)
     offset = {"xytext": (-4, 0), "textcoords": "offset points"}
-    ax.annotate(f"{text}\n({rest})", (x, 0.03), **place, **offset, fontsize=8.5, color=INK)
+    ax.annotate(f"{text}\n({rest})", (stop, 0.03), **place, **offset, fontsize=8.5, color=INK)
 
 
 def _instead(found: dict[tuple[str, int], Verdict], stop: int) -> str:

@@ -19,10 +19,12 @@ def paired_dots(
     names: tuple[str, str] = ("a", "b"),
     ax: Axes | None = None,
     ylabel: str = "test accuracy",
+    plans: tuple[str, str] | None = None,
 ) -> Axes:
     """Two columns of dots, (n_seeds,) each, a line for every seed; the title counts those where a is higher.
 
-    A line that does not rise is dotted; below the columns it says so, and where the axis does not begin at 0.
+    plans: whose look the columns take, where their names are no plans. A line that does not rise is dotted;
+    below the columns it says so, and where the axis does not begin at 0.
     Raises UserError where the two have different lengths.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
@@ -39,18 +41,17 @@ def paired_dots(
             linewidth=1,
             zorder=1,
         )
-    alike = look(names[0])["marker"] == look(names[1])["marker"]  # two names that are no plans
-    for x, (values, name) in enumerate(((b, names[1]), (a, names[0]))):
-        style = {key: look(name)[key] for key in ("color", "marker")}
+    plans = plans or names
+    alike = look(plans[0])["marker"] == look(plans[1])["marker"]  # two names that are no plans
+    for x, (values, plan) in enumerate(((b, plans[1]), (a, plans[0]))):
+        style = {key: look(plan)[key] for key in ("color", "marker")}
         if alike and x == 0:
             style = {"color": GREY, "marker": "p"}
         ax.plot(np.full(values.size, x), values, **style, linestyle="none", markersize=7, zorder=2)
     ax.set_xticks([0, 1], [names[1], names[0]])
     cut = " (axis cut)" if ylabel and ax.get_ylim()[0] > 0 else ""
     ax.set(xlim=(-0.4, 1.4), ylabel=ylabel + cut)
-    ax.set_xlabel(
-        "a line a seed; dotted: it does not rise" if (a <= b).any() else "a line a seed", fontsize=9
-    )
+    ax.set_xlabel("one line per seed" + "; dotted: it does not rise" * bool((a <= b).any()), fontsize=9)
     ax.set_title(f"{names[0]} is higher in {int((a > b).sum())} of {a.size} seeds", loc="left")
     return ax
 
