@@ -37,6 +37,7 @@ def accuracy_against_cost(
             continue
         ax.plot(cost, accuracy, **style, linewidth=1, markersize=8)
     ax.set_xscale("log")
+    ax.minorticks_off()
     ax.set(xlabel="floating-point operations of a fit, all tries", ylabel="test accuracy")
     _title(ax, records)
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -7,10 +7,11 @@ from matplotlib.axes import Axes
 
 from tlkit.errors import UserError
 from tlkit.plots.curves import by_labels
-from tlkit.plots.style import BLUE, GREEN, GREY, INK, PURPLE, VERMILION, budgets_axis, canvas, legend, look
+from tlkit.plots.style import GREY, INK, ORANGE, PURPLE, budgets_axis, canvas, legend, look
 from tlkit.records import Record, values
 
-_LINES = ((GREEN, "D", "-"), (VERMILION, "X", (0, (5, 2))), (BLUE, "o", "-."), (INK, "s", ":"))
+# colours that no plan has
+_LINES = ((INK, "D", "-"), (ORANGE, "X", (0, (5, 2))), (GREY, "o", "-."), (ORANGE, "s", ":"))
 
 
 def over_steps(

@@ -65,10 +65,13 @@ def _frame(
 
 
 def _marks(ax: Axes, stops: Mapping[str, int]) -> None:
+    """Where a gain ends for good: a line, and a note on the side of it that has more room."""
+    middle = ax.get_xlim()[0] * ax.get_xlim()[1]  # squared: the axis is logarithmic
     for k, (plan, stop) in enumerate(stops.items()):
         ax.axvline(stop, color=plots.look(plan)["color"], linestyle=":", zorder=0)
         place, text = ax.get_xaxis_transform(), f"from here on {plan}\nis not shown to be better"
-        note = ax.text(stop / 1.05, 0.99 - 0.16 * k, text, transform=place, ha="right", va="top", fontsize=9)
+        x, side = (stop * 1.06, "left") if stop**2 < middle else (stop / 1.06, "right")
+        note = ax.text(x, 0.99 - 0.16 * k, text, transform=place, ha=side, va="top", fontsize=9)
         note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
         note.set_in_layout(False)
 
@@ -103,4 +106,4 @@ def _gains(ax: Axes, labels: int, judged: Judged) -> None:
     ax.minorticks_off()
     ax.set(xlim=(budgets[0] / 1.3, budgets[-1] * 1.4), ylim=(low - 0.03, high + 0.35 * (high - low)))
     ax.set_xlabel("labels per class (open: not better)")
-    ax.legend(handlelength=3, fontsize=9, loc="center right", framealpha=1, edgecolor="white")
+    ax.legend(handlelength=3, fontsize=9, loc="upper left", frameon=False)
