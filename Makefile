@@ -5,6 +5,7 @@ export OMP_NUM_THREADS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH := $(VENV)/.bench
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 OLD := tlkit needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one, as in `make install PYTHON=python3.12`.
@@ -39,7 +40,7 @@ run: $(STAMP) ## run the first part of the workbook: the report in build/, the v
 # real data sets and weights beside the repository are used where they are; without them those tests are skipped
 ifeq ($(origin TLKIT_CACHE),undefined)
 ifneq ($(wildcard ../shared/cache/.),)
-test test-all: export TLKIT_CACHE = $(CURDIR)/../shared/cache
+test test-all bench: export TLKIT_CACHE = $(CURDIR)/../shared/cache
 endif
 endif
 
@@ -67,8 +68,13 @@ records: $(STAMP) ## run the full grids that are not finished; then `tlkit claim
 claims: $(STAMP) ## the verdict on every claim, from the committed records
 	tlkit claims
 
-bench: $(STAMP) ## measure speed and memory
-	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "$$script"; python "$$script"; done
+$(BENCH): $(STAMP)
+	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode \
+	  $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -c constraints.txt -e '.[dev,bench]'
+	@touch $@
+
+bench: $(BENCH) ## measure speed and memory, against fastai and others: half an hour; PARTS="p1_frozen" for some
+	python -m benchmarks $(PARTS)
 
 student: $(STAMP) ## build notebooks/exercises, the copies without solutions
 	python tools/build_notebooks.py --student

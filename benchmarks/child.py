@@ -22,13 +22,13 @@ def main() -> None:
     request = json.load(sys.stdin)
     warnings.filterwarnings("ignore")  # what others' libraries say of each other is not measured here
     began = time.perf_counter()
-    import torch
-
-    if request["threads"]:
-        torch.set_num_threads(request["threads"])
     module, _, name = request["call"].partition(":")
     call = getattr(importlib.import_module(module), name)
+    import torch
+
     imports = time.perf_counter() - began
+    if request["threads"]:
+        torch.set_num_threads(request["threads"])
     answer = run(call, request["arguments"], request["profile"])
     answer["seconds"]["import"] = imports
     answer["threads"] = torch.get_num_threads()
@@ -39,8 +39,6 @@ def main() -> None:
 
 def run(call: Callable, arguments: dict, profile: bool = False) -> dict:
     """What `call(watch, **arguments)` says of itself, its seconds by phase and in all, its peak memory."""
-    from tlkit.fit.cost import peak_mb
-
     watch, profiler = Watch(), cProfile.Profile() if profile else None
     began = time.perf_counter()
     with profiler or nullcontext():
@@ -48,6 +46,17 @@ def run(call: Callable, arguments: dict, profile: bool = False) -> dict:
     total = time.perf_counter() - began
     answer = {**facts, "seconds": {**watch.seconds, "total": total}, "peak_mb": peak_mb()}
     return answer | ({"profile": rows(profiler)} if profiler else {})
+
+
+def peak_mb() -> float:
+    """The most memory this process has held, in MiB."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        from tlkit.fit.cost import peak_mb  # which brings fastai along: not where it can be helped
+
+        return peak_mb()
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 2**10
 
 
 def rows(profiler: cProfile.Profile) -> list[dict]:
