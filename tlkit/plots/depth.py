@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from tlkit.errors import UserError
 from tlkit.plots.curves import by_labels
-from tlkit.plots.style import BLACK, BLUE, GREY, INK, ORANGE, PURPLE, VERMILION, canvas, legend
+from tlkit.plots.style import BLACK, BLUE, GREY, INK, ORANGE, PURPLE, VERMILION, canvas, legend, look
 from tlkit.records import Record
 
 _PRICED = {  # field of a price -> name, colour, marker, line
@@ -91,7 +91,7 @@ def _panel(ax: Axes, gains: np.ndarray, plans: Sequence[str], guess: int | None)
 def bars_by_stage(
     values: Mapping[str, Mapping[str, float]], ylabel: str = "learning rate", ax: Axes | None = None
 ) -> Axes:
-    """For each stage a bar a plan, side by side; values: plan -> stage -> number.
+    """For each stage a bar per plan, side by side, in its colour; values: name -> stage -> number.
 
     Raises UserError where the plans do not have the same stages in the same order.
     """
@@ -101,6 +101,8 @@ def bars_by_stage(
     ax, width = canvas(ax, 5.0, 3.2), 0.8 / len(values)
     for i, (plan, row) in enumerate(values.items()):
         colour, hatch = _BARS[i % len(_BARS)]
+        if look(plan)["color"] != look("")["color"]:
+            colour = look(plan)["color"]  # a plan looks as it does everywhere
         x = np.arange(len(stages)) + (i - (len(values) - 1) / 2) * width
         face = "white" if hatch else colour
         ax.bar(x, list(row.values()), width, facecolor=face, edgecolor=colour, hatch=hatch, label=plan)
