@@ -76,8 +76,9 @@ rows = task.draw(labels, seed).all
 figure = plots.gallery(task.train.inputs[rows], [task.classes[i] for i in task.targets[rows]], ncols=10)
 
 # %% [markdown]
-# Two contestants work with these examples: `frozen`, and `pixels`, which looks at the bare pictures and has no network at
-# all. Then both do it again with other examples, and again: once for each *seed*.
+# Two contestants work with these examples: `frozen`, and `pixels`, which has no network, only a head on the bare pixels.
+# Then both do it again with other examples: once for each *seed*. You need not follow the code;
+# [11](11_first_transfer.ipynb) does the same by hand.
 
 # %%
 from pathlib import Path
@@ -100,7 +101,7 @@ for pair in claims.pairs(store):
 
 # %% [markdown]
 # This is a *verdict*. It says how much better, in brackets what the difference may be in truth, and in how many seeds it was
-# so. The same as a picture, with a line for each seed:
+# so. The same as a picture:
 
 # %% tags=["headline"]
 found = store.read()
@@ -114,13 +115,16 @@ ax = plots.paired_dots(frozen, pixels, ("frozen", "pixels"))
 #
 # | word | means |
 # |---|---|
-# | **better**, **worse** | the difference is larger than the doubt about it |
 # | **equal** | the difference is surely smaller than what matters: two points of accuracy, if nothing else is said |
+# | **better**, **worse** | it may be larger than that, and is larger than the doubt about it |
 # | **cannot tell** | the doubt is too large, or there are fewer than five seeds: an honest answer, and a frequent one |
+# | **holds** | of a claim: what would count for it came out with every number of labels it speaks of |
+# | **does not hold** | of a claim: something else came out, and not for want of seeds |
+# | **holds only when ...** | at these numbers of labels it does, at the others it does not |
 #
 # - **Everybody gets the same**: labelled examples, number of settings to try, test.
 # - **Labels are counted**, also those that were used to choose a setting.
-# - **The test is sealed.** Its answers are read once a fit, and each reading is noted. It comes from other writers
+# - **The test is sealed.** Its answers are read once per fit, and each reading is noted. It comes from other writers
 #   than the training examples; of your own pictures, from other groups, if you name any.
 # - **Ten seeds** for a headline, and an interval. Intervals are tried on made-up data whose truth is known: `tlkit selftest`
 #   says for which they keep what they promise, and for which they do not.
@@ -142,7 +146,8 @@ ax = plots.paired_dots(frozen, pixels, ("frozen", "pixels"))
 # 5. **Work** on the exercises at the end. In the folder `exercises` every notebook lies once more, without the
 #    solutions. A cell checks your answer, and a hint can be unfolded.
 #
-# And without opening anything: `tlkit run 16 -p seeds=5` runs notebook 16 with another parameter.
+# And without opening anything: `tlkit run 16 -p seeds=5` runs notebook 16 with another parameter. (After `make`, a terminal
+# finds `tlkit` as `.venv/bin/tlkit`.)
 #
 # ## The map
 
@@ -156,8 +161,8 @@ rows = [
 Markdown("\n".join(["| notebook | question | to run |", "|:--|:--|--:|", *rows]))
 
 # %% [markdown]
-# Times are those of two processor cores, without a graphics card and without the internet. Go in order: each notebook needs
-# those before it.
+# Times are those of two processor cores, without a graphics card and without the internet. The first digit is the part. Go
+# in order: each notebook needs those before it.
 #
 # ## Your own pictures
 #
@@ -170,11 +175,12 @@ Markdown("\n".join(["| notebook | question | to run |", "|:--|:--|--:|", *rows])
 # Then, in a terminal,
 #
 # ```
-# tlkit compare --folder photos --backbone timm:mobilenetv3_small_100 --labels 5,10 --dry-run
+# tlkit compare --folder photos --backbone timm:mobilenetv3_small_050 --labels 5 --dry-run
 # ```
 #
-# fetches the weights of a network trained on photographs, and says what would run and how long it would take. Without
-# `--dry-run` it runs, prints a verdict for every plan, writes a report, and keeps the best model for `tlkit predict`. If
+# says what would run and how long it would take. Without `--dry-run` it fetches the weights of a network trained on
+# photographs, prints a verdict for every plan, writes a report, and keeps the best model for `tlkit predict`. A class needs a
+# dozen pictures for five labels: two fifths are kept for the test. If
 # pictures belong together (one tree, one patient, one day), say so in `photos/groups.csv`, with the columns `file,group`:
 # then they stay on one side of the split.
 #
@@ -201,16 +207,21 @@ for check in env.doctor():
 # | baseline | what a plan must beat to have been worth it: `pixels` and `scratch` |
 # | batch norm | a layer that centres and scales features by running averages; they move in train mode, without any learning |
 # | budget | the number of labels a class that a comparison allows |
+# | buffer | a tensor that a layer keeps without learning it, such as the averages of batch norm |
 # | censored | a value known only as "more than": the measuring ended before it was reached |
 # | class | one of the possible answers |
+# | convex | of a problem: a bowl with one lowest point, so that every way down ends there |
+# | core | in some claims: the backbone |
 # | draw | the labelled items that a seed gives, the same for every plan |
 # | early stopping | keeping the weights of the step that did best on the selection split |
 # | feature | one of the numbers that a stage makes of an item |
 # | filter | the small pattern of weights that a convolution slides over a picture |
 # | fine-tuning | training on from pretrained weights; *full* if all stages move |
+# | fit | one run of one plan: draw, learning, marking, audit |
 # | forgetting | what full fine-tuning may do to the source task; *catastrophic* if little of it is left |
 # | frozen | what does not move: weights, running averages and dropout alike |
 # | gap | training accuracy minus test accuracy |
+# | gradual | a plan: the head first, then one more stage at a time |
 # | head | the last, small part, which turns features into answers; new for each target |
 # | Holm's rule | who asks many questions must be surer of each answer, so that chance alone seldom gives even one |
 # | honest split | no test item shares its group with a training item: its writer, say, or with medical pictures its patient |
@@ -219,6 +230,7 @@ for check in env.doctor():
 # | labels | target labels a class, those used for choosing settings included |
 # | learning rate | the length of a step of learning; too short learns nothing in time, too long diverges |
 # | lp-ft | first a probe, then full fine-tuning from there |
+# | norm, bias | plans: the head, and of each stage only its norm layers, or its biases |
 # | operations | multiplications and additions of floating-point numbers: what a fit costs on any machine |
 # | overfitting | learning the labelled items by heart: the gap grows, the test does not |
 # | pixels | the baseline on bare inputs, without a network |
@@ -231,12 +243,16 @@ for check in env.doctor():
 # | scratch | the baseline: the same network from random weights |
 # | seal | what keeps the test's answers from everything but the final marking |
 # | seed | decides the draw, the start of the head and the order of training; the test stays the same |
+# | select | a plan: a new head on the features of all stages that it needs most |
 # | selection split | the fifth of the labels on which settings are chosen, from five labels a class up |
+# | solver | a method that finds the lowest point of a convex problem, with no steps or rates to choose |
 # | source, target | the task a network was trained on; the task that it is wanted for |
 # | spread | the standard deviation, over seeds or over learning rates |
 # | stage | a link of the chain, such as `stem` or `block2` |
+# | standard error | how far a mean of so many draws would wander if all were drawn again |
 # | tile | one of the squares over which features are averaged, so that a little of their place is kept |
 # | transfer | using for one task what was learnt on another; *negative* if that makes it worse |
+# | transform | what makes of a picture the input that a backbone is used to: its size, its scale |
 # | verdict | *better*, *worse*, *equal* or *cannot tell*, with an interval and the number of seeds |
 #
 # ## Exercises
