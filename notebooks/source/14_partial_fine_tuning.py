@@ -204,7 +204,7 @@ for ax, against in zip(axes, ("frozen", "last-1"), strict=True):
 # ## 6 · Slower towards the stem
 #
 # Must a stage be frozen or free? It can also be *slow*. The modifier `@decay=0.5` gives every stage half the learning rate of
-# the one behind it: the nearer to the stem, the more general the features, the less they should change (Howard and Ruder 2018). On
+# the one behind it: the nearer to the stem, the more general the features, the less they should change (Howard and Ruder 2018, who let it fall more steeply). On
 # the left the rates; on the right how far the weights of each stage went, measured by their own length.
 
 
@@ -304,7 +304,7 @@ np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 #
 # - **Where the pictures differ, not the shapes.** Letters and digits are made of the same strokes, and the early stages had
 #   little to learn. Noise or blur may ask for the *first* stage rather than the last (Lee et al. 2023): a later part.
-# - **With another rate.** At one label a class nobody can choose a rate, so each plan brings the one that suited sibling tasks.
+# - **With another rate.** At one label a class nobody can choose a rate, so each plan brings the one that suited sibling tasks (`@decay` that of `full`).
 #   A plan may look shallow or deep for its rate alone: notebook 15.
 # - **With another network.** Here the last stage has most of the parameters. In others the prices fall differently; ask for them.
 # - **With random distortions of the pictures.** Then the frozen stages cannot be run once, and freezing saves only the way back.
@@ -469,7 +469,7 @@ for plan, count in counted.items():
 #
 # **To read.** Yosinski et al. 2014, *How transferable are features in deep neural networks?*, arXiv:1411.1792. Howard and Ruder
 # 2018, *Universal language model fine-tuning*, arXiv:1801.06146. Lee et al. 2023, *Surgical fine-tuning*, arXiv:2210.11466. Frankle et al.
-# 2021, *Training BatchNorm and only BatchNorm*, arXiv:2003.00152.
+# 2021, *Training BatchNorm and only BatchNorm*, arXiv:2003.00152: in networks with random weights.
 
 # %% tags=["record"]
 {"by hand": by_hand, "in one line": in_one_line, "gain": [float(side.mean()) for side in many_few]}
