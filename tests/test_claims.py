@@ -141,6 +141,12 @@ def test_equal_counts_only_where_the_criterion_accepts_it(where):
     assert claims.row(replace(strict, accept=("better", "equal")), where).verdict == "holds"
 
 
+def test_a_caveat_is_said_and_changes_no_verdict(where):
+    plain, doubted = one("3"), replace(one("3"), caveat="the moon was full")
+    assert claims.row(doubted, where).effect == f"{claims.row(plain, where).effect} (but the moon was full)"
+    assert claims.row(doubted, where).verdict == claims.row(plain, where).verdict
+
+
 def test_sides_measured_on_other_data_are_refused(tmp_path):
     made.digits(tmp_path / "16_digits.jsonl", ("pixels", "scratch"), (1,), seeds=6, items=50)
     made.digits(tmp_path / "11_lookalikes.jsonl", ("frozen",), (1,), seeds=6, items=50, data="d2")

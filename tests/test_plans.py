@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tlkit import plans
+from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
 from tlkit.fit import descend, fit
@@ -350,3 +351,71 @@ def test_a_chain_is_left_in_eval_mode_even_when_it_diverges(chain):
     with pytest.raises(UserError, match="NaN"):
         run(chain, "full")
     assert not chain.training and not any(m.training for m in chain.modules())
+
+
+def changed(change) -> Backbone:
+    """The tiny backbone with its middle stage made otherwise."""
+
+    def stages() -> dict:
+        found = tiny.conv_stages()
+        change(found)
+        return found
+
+    return tiny.backbone(stages, name=f"tiny-{change.__name__}")
+
+
+def tied(stages) -> None:
+    stages["top"][0].weight = stages["mid"][0].weight
+
+
+class Counting(nn.Module):
+    """Adds how often it was called: in a buffer that no state dict names, or in a plain number."""
+
+    def __init__(self, buffer: bool):
+        super().__init__()
+        if buffer:
+            self.register_buffer("calls", torch.zeros(()), persistent=False)
+        else:
+            self.calls = 0
+
+    def forward(self, x):
+        self.calls = self.calls + 1
+        return x + self.calls
+
+
+class Dropping(nn.Module):
+    def forward(self, x):
+        return nn.functional.dropout(x, 0.5, training=True)
+
+
+def counting(stages) -> None:
+    stages["mid"].append(Counting(buffer=False))
+
+
+def dropping(stages) -> None:
+    stages["mid"].append(Dropping())
+
+
+@pytest.mark.parametrize("text", ["last-1", "block:mid"])
+def test_a_tensor_on_both_sides_of_the_frozen_border_is_refused(text):
+    task, _ = tiny.classifier()
+    with pytest.raises(UserError, match=f"plan {text}: mid and top share a tensor, and not all of them move"):
+        fit(task, changed(tied), text, 4, 0, tiny.QUICK)
+    for whole in ("frozen", "last-2", "full", "scratch"):
+        fit(task, changed(tied), whole, 4, 0, tiny.QUICK)
+
+
+def test_a_buffer_that_a_state_dict_leaves_out_is_audited():
+    chain = Chain({"mid": nn.Sequential(Counting(buffer=True))}, nn.Flatten())
+    before = plans.state(chain)
+    chain(torch.zeros(1, 2))
+    with pytest.raises(NotFrozen, match=r"1 tensors moved that are frozen: stages.mid.0.calls"):
+        plans.audit(before, plans.state(chain), Plan.parse("frozen"))
+
+
+@pytest.mark.parametrize("change", [counting, dropping])
+def test_a_frozen_stage_that_changes_without_a_tensor_is_caught(change):
+    task, _ = tiny.classifier()
+    for text in ("frozen", "last-1"):
+        with pytest.raises(NotFrozen, match="does not repeat what its kept stages gave"):
+            fit(task, changed(change), text, 4, 0, tiny.QUICK)

@@ -23,6 +23,8 @@ class Claim:
     `records` (and `against_records`, where baselines lie elsewhere) name files in `data/records`; `labels`
     are budgets a class; `accept` the verdict words that count for the claim at one budget; `backbone` (and
     `against_backbone`, if others) those the plans start from where a file holds several: a mean over them.
+    `caveat` is what was found out later against the measurement; it is said with the effect and changes no
+    verdict.
     """
 
     number: int
@@ -41,6 +43,7 @@ class Claim:
     backbone: tuple[str, ...] = ()
     against_backbone: tuple[str, ...] = ()
     against_records: str = ""
+    caveat: str = ""
 
     def __post_init__(self) -> None:
         for value, allowed in ((self.kind, KINDS), (self.unit, UNITS), *((w, WORDS) for w in self.accept)):

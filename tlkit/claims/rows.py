@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -59,7 +59,8 @@ def row(claim: Claim, where: Shelf | None = None) -> Row:
     store, base = where.store(claim.records), where.store(claim.against_records or claim.records)
     if store is None or base is None:
         return Row(claim, ABSENT, ABSENT)
-    return MEASURES[claim.kind](claim, store, base) or Row(claim, ABSENT, ABSENT)
+    found = MEASURES[claim.kind](claim, store, base) or Row(claim, ABSENT, ABSENT)
+    return replace(found, effect=f"{found.effect} (but {claim.caveat})") if claim.caveat else found
 
 
 def _difference(claim: Claim, store: Store, base: Store) -> Row | None:

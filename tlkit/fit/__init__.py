@@ -11,6 +11,7 @@ from tlkit import features, plans
 from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
+from tlkit.fit import whole
 from tlkit.fit.cost import peak_mb
 from tlkit.fit.job import Job
 from tlkit.fit.loop import Diverged, descend
@@ -71,7 +72,8 @@ def fit(
     model, predict, losses = job.train(best, job.draw.all)
     audit = None
     if model is not None:
-        audit = plans.audit(job.before, model.state_dict(), plan, free=plans.movable(model, plan))
+        audit = plans.audit(job.before, plans.state(model), plan, free=plans.movable(model, plan))
+        whole.check(job, model)
     metric = task.objective.metrics[task.objective.metric]
     train = metric(predict(task.train, job.draw.all), np.asarray(task.targets)[job.draw.all])
     evaluation = None

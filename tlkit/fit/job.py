@@ -58,7 +58,7 @@ class Job:
         if self.plan.where == "nothing":
             return None, self._pixels(setting, rows, targets), []
         chain, losses = self._start(), []
-        self.before = {name: tensor.clone() for name, tensor in chain.state_dict().items()}
+        self.before = plans.state(chain)
         if self.plan.where == "head":
             losses += self._head_alone(chain, rows, targets, float(setting))
         elif self.plan.start == "probe":
@@ -116,7 +116,7 @@ class Job:
         )
 
     def _predictor(self, chain: Chain) -> Predict:
-        at, model = self._behind(chain.eval())
+        at, model = self.behind(chain.eval())
 
         @torch.inference_mode()
         def predict(items: Items, chosen: np.ndarray) -> np.ndarray:
@@ -132,11 +132,11 @@ class Job:
 
         return predict
 
-    def _behind(self, chain: Chain) -> tuple[features.Cut, torch.nn.Module]:
+    def behind(self, chain: Chain) -> tuple[features.Cut, torch.nn.Module]:
         """Where kept activations are read, and what is left to run: a probe needs only the pooled vector."""
         if self.plan.where == "head" and self.solver:
             return self._pooled, chain.head[1:]
-        return self._cut, Suffix(chain, self._cut.cut)
+        return self.cut, Suffix(chain, self.cut.cut)
 
     @cached_property
     def _views(self) -> list[Items]:
@@ -166,7 +166,7 @@ class Job:
         return float(self.recipe.tries(Plan("head"), labels=1, solved=self.solver is not None)[0])
 
     @property
-    def _cut(self) -> features.Cut:
+    def cut(self) -> features.Cut:
         return features.Cut(self.backbone, self.plan.cut(self.backbone.stages))
 
     @property
@@ -208,7 +208,7 @@ class Job:
         return found | {
             "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "parameters": sum(p.numel() for p in model.parameters()),
-            "cut": self._cut.cut,
+            "cut": self.cut.cut,
             "moved": len(audit.moved),
             "still": len(audit.still),
             "flops_prefix": prefix * len(self.draw.all),

@@ -1,7 +1,16 @@
 """The vocabulary of plans, and the proof that frozen means frozen."""
 
 from tlkit.plans.auditing import Audit, NotFrozen, audit
-from tlkit.plans.freezing import freeze, groups, learners, movable, refuse_frozen, refuse_unfit, set_modes
+from tlkit.plans.freezing import (
+    freeze,
+    groups,
+    learners,
+    movable,
+    refuse_frozen,
+    refuse_unfit,
+    set_modes,
+    state,
+)
 from tlkit.plans.vocabulary import NAMES, Plan
 
 __all__ = [
@@ -17,4 +26,5 @@ __all__ = [
     "refuse_frozen",
     "refuse_unfit",
     "set_modes",
+    "state",
 ]

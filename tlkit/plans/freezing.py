@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -24,8 +25,19 @@ def learners(model: Chain, plan: Plan) -> list[nn.Module]:
     return tuned if plan.where == "nothing" else [*tuned, model.head]
 
 
+def state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of all tensors by name: weights and buffers, those too that a state dict leaves out."""
+    tensors = {**dict(model.named_buffers(remove_duplicate=False)), **model.state_dict()}
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
 def movable(model: Chain, plan: Plan) -> set[str]:
-    """The names of all tensors, weights and buffers, that may move. UserError where a plan finds none."""
+    """The names of all tensors, weights and buffers, that may move.
+
+    Raises UserError where a plan finds none, and where a stage that moves shares a tensor with one that does
+    not: moving the one would move the other.
+    """
+    _refuse_shared(model, plan)
     inside = {id(t) for m in learners(model, plan) for t in (*m.parameters(), *m.buffers())}
     tensors = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers()])
     free = {name for name, tensor in tensors.items() if id(tensor) in inside}
@@ -34,6 +46,21 @@ def movable(model: Chain, plan: Plan) -> set[str]:
     if plan.where in ("bias", "norm") and all(name.startswith("head.") for name in free):
         raise UserError(f"plan {plan}: this backbone has no {plan.where} to move; choose another plan.")
     return free
+
+
+def _refuse_shared(model: Chain, plan: Plan) -> None:
+    moving = set() if plan.where == "nothing" else {*plan.tuned(model.names), "head"}
+    parts = {**model.stages, "head": model.head}
+    owners: dict[int, list[str]] = {}
+    for name, part in parts.items():
+        for tensor in {id(t): t for t in (*part.parameters(), *part.buffers())}:
+            owners.setdefault(tensor, []).append(name)
+    for names in owners.values():
+        if moving & {*names} and {*names} - moving:
+            raise UserError(
+                f"plan {plan}: {' and '.join(names)} share a tensor, and not all of them move: choose a plan "
+                "that moves all of them or none."
+            )
 
 
 def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
