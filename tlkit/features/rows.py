@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-IN_MEMORY = 2**28  # bytes; what is larger is read from the disk batch by batch
+IN_MEMORY = 2**26  # bytes; what is larger is read from the disk batch by batch
 
 Read = Callable[[np.ndarray], Any]
 
