@@ -74,16 +74,17 @@ def opened(backend: str, cluster: str | None, jobs: int | None) -> "Iterator[Cal
 def _dask(address: str | None, jobs: int) -> "Iterator[tuple[Dask, int]]":
     import dask
     from distributed import Client, LocalCluster
+    from distributed.utils import silence_logging_cmgr
 
     from tlkit.study.backends import Dask
 
     with ExitStack() as stack:
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # what matters is raised
         if address is None:
             # without limits: a worker over its share of the memory would be killed, whatever else is free
             workers = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": None}
             stack.enter_context(dask.config.set(LOCAL_DASK))
-            quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-            host = stack.enter_context(LocalCluster(**workers, **quiet))
+            host = stack.enter_context(LocalCluster(**workers, dashboard_address=None, silence_logs=False))
         else:
             host = address
             _knock("dask", address)
@@ -127,7 +128,15 @@ def _connect(address: str | None, jobs: int) -> None:
     before = signal.getsignal(signal.SIGTERM)  # which Ray takes for itself
     if address is None:
         own = {"num_cpus": jobs, "include_dashboard": False, "object_store_memory": RESULTS}
-        ray.init("local", **own, **quiet)
+        try:
+            ray.init("local", **own, **quiet)
+        except Exception as error:
+            if type(error) is not Exception:  # for a machine too busy Ray raises nothing narrower
+                raise
+            ray.shutdown()
+            raise UserError(
+                f"Ray did not start here ({_first(error)}): try again when the machine is less busy."
+            ) from error
     else:
         if address != "auto":
             _knock("ray", address)
@@ -161,8 +170,12 @@ def _knock(backend: str, address: str) -> None:
 
 
 def _silent(backend: str, address: str | None, error: Exception) -> UserError:
-    reason = str(error).strip().partition("\n")[0].rstrip(".")
     return UserError(
-        f"no {backend} cluster answers at {address} ({reason}): start one there ({START[backend]}), or leave "
-        "--cluster out for one of this machine."
+        f"no {backend} cluster answers at {address} ({_first(error)}): start one there ({START[backend]}), "
+        "or leave --cluster out for one of this machine."
     )
+
+
+def _first(error: Exception) -> str:
+    """The first line of what it says."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
