@@ -156,15 +156,14 @@ by_stage(tiles, sides[0], near, [labelled])
 
 
 # %%
-def relatives(rows, targets, labelled, count=5):
-    found = torch.cdist(rows, rows[labelled]).topk(count, largest=False).indices.numpy()
-    return labelled[found], targets[labelled[found]] == targets[:, None]
+def relatives(rows, task, drawn):
+    found = drawn[torch.cdist(rows, rows[drawn]).topk(5, largest=False).indices.numpy()]
+    return found, np.asarray(task.targets)[found] == np.asarray(task.targets)[:, None]
 
 
 found = {}
 for task, (maps, _) in zip(tasks, sides, strict=True):
-    drawn, targets = task.draw(labels, seed).all, np.asarray(task.targets)
-    found[task.name] = {s: relatives(tiles(m), targets, drawn) for s, m in maps.items()}
+    found[task.name] = {s: relatives(tiles(m), task, task.draw(labels, seed).all) for s, m in maps.items()}
 
 # %%
 widgets.neighbours_by_stage(tasks, found, at="block2")
@@ -186,8 +185,7 @@ from tlkit.fit import fit
 whole = fit(near, backbones.load("letters,until=block3"), "frozen", labels, seed)
 cut = fit(near, backbones.load("letters,until=block2"), "frozen", labels, seed)
 for name, done in {"whole": whole, "cut": cut}.items():
-    size, accuracy = done.detail["parameters"], done.test.metrics["accuracy"]
-    print(f"{name}: {size:,} weights, accuracy {accuracy:.3f}")
+    print(f"{name}: {done.detail['parameters']:,} weights, accuracy {done.test.metrics['accuracy']:.3f}")
 
 views = [tiles(side["block2"]) for side in sides[0]]
 by_hand = probe_by_hand(views, near, labelled, float(cut.setting)).predicted
@@ -241,9 +239,8 @@ assert abs(kept - cut.test.metrics["accuracy"]) < 0.02, "block2 scores otherwise
 glyphs = simulate.glyphs("letters", 20, seed)
 letters, ink = np.array(glyphs.classes)[glyphs.labels], glyphs.images.mean((1, 2, 3))
 thick = ink > np.array([np.median(ink[letters == letter]) for letter in letters])
-names = np.array(far.classes)[far.targets]  # such as "coarse 45°", or "coarse" where nothing has a direction
-coarse, grainy = np.char.startswith(names, "coarse"), np.char.endswith(names, "°")
-way = np.unique([name.split()[-1] for name in names[grainy]], return_inverse=True)[1]
+coarse, grainy = np.char.startswith(far.classes, "coarse")[far.targets], np.array(far.targets) < 8
+way = np.array(far.targets)[grainy] % 4  # classes: coarse in four directions, fine in four, then without
 pictures, grains = (backbone.transform(x) for x in (torch.tensor(glyphs.images), far.train.inputs))
 
 
@@ -254,18 +251,14 @@ def asked(pictures, truth, network):
     return [np.mean(h(x[200:]).argmax(1) == truth[200:]) for h, x in zip(heads, rows, strict=True)]
 
 
-@torch.no_grad()
 def settled(chain, pictures):
-    for norm in (layer for layer in chain.modules() if isinstance(layer, torch.nn.BatchNorm2d)):
-        norm.momentum = None  # a plain mean, none that trails
-        norm.reset_running_stats()
-    outputs(pictures, chain.train())
+    torch.optim.swa_utils.update_bn([pictures], torch.nn.Sequential(*chain.stages.values()).train())
     return chain.eval()
 
 
 # %%
 trained = [s.pretrained() for s in sources]
-untrained = [settled(backbone.fresh("random"), pictures) for _ in sources]
+untrained = [settled(s.fresh("random"), pictures) for s in sources]
 right = {
     "capital or small?": [asked(pictures, np.char.isupper(letters), n) for n in trained],
     "thick or thin?": [asked(pictures, thick, n) for n in trained],
@@ -300,17 +293,16 @@ known, targets = views[0][labelled].numpy(), np.asarray(near.targets)[labelled]
 # many as the last stage has; solve again.
 
 # %%
-weight = features.probe(known, targets, strength, outputs=10).weight
-moves = np.linalg.norm(weight, axis=0) * known.std(0)
+moves = np.linalg.norm(features.probe(known, targets, strength, outputs=10).weight, axis=0) * known.std(0)
 best = np.argsort(-moves)[:128]
 by_hand = probe_by_hand([view[:, best] for view in views], near, labelled, strength).predicted
 assert np.mean(by_hand == selected["digits"].test.predicted) > 0.99, "by hand and the plan must agree"
 
 # %%
-counts, widths = {}, [part.shape[1] for part in parts[0]]
+counts = {}
 for name, done in selected.items():
-    used = features.last_linear(done.model.head).weight.any(0).split(widths)
-    counts[name] = dict(zip(network.names, [int(part.sum()) for part in used], strict=True))
+    used = features.last_linear(done.model.head).weight.any(0).split([x.shape[1] for x in parts[0]])
+    counts[name] = {stage: int(part.sum()) for stage, part in zip(network.names, used, strict=True)}
 ax = plots.bars_by_stage(counts, "features kept")
 
 # %% [markdown]
@@ -404,11 +396,9 @@ untaught = [by_stage(averages, both(far, backbone, settled(n, grains)), far, dra
 # untaught = [by_stage(averages, both(far, backbone, ...), far, draws) for n in untrained]
 
 # %% tags=["check"]
-assert len(untaught) == len(untrained), "one line for each of the networks in `untrained`"
 stem = [averages(side["stem"]) for side in both(far, backbone, settled(untrained[-1], grains))]
 once = np.mean([probe_by_hand(stem, far, draw).metrics["accuracy"] for draw in draws])
-told = "these know letters" if untaught[-1]["stem"] == now[-1]["stem"] else "not these networks on `grains`"
-assert abs(untaught[-1]["stem"] - once) < 1e-3, f"{told}: averages of settled(n, grains), with all `draws`"
+assert untaught[2:] and abs(untaught[2]["stem"] - once) < 1e-3, "three lines: averages of settled(n, grains)"
 for name, each in {"random": untaught, "letters": now}.items():
     print(name, *(f"{s} {min(x[s] for x in each):.2f}-{max(x[s] for x in each):.2f}" for s in network.names))
 
@@ -421,14 +411,13 @@ for name, each in {"random": untaught, "letters": now}.items():
 #
 # Greek letters, `glyphs:greek-b`, are nearer still. Where would you cut for them? Fit the plan `frozen` behind each stage, with five
 # labels a class and five draws. Then write `choose`: of such `fits` the stage with the best mean score on the labels
-# that `fit` puts aside, which it keeps as `done.select`. Only then look at the test. Would `choose` serve the digits as well?
+# that `fit` puts aside, which it keeps as `done.select`. Only then look at the test: the check shows both.
 
 # %% tags=["solution"]
 greek = catalogue.load("glyphs:greek-b")
 fits = {}
 for stage in network.names:
-    place = backbones.load(f"letters,until={stage}")
-    fits[stage] = [fit(greek, place, "frozen", 5, s) for s in range(5)]
+    fits[stage] = [fit(greek, backbones.load(f"letters,until={stage}"), "frozen", 5, s) for s in range(5)]
 
 
 def choose(fits):
@@ -439,8 +428,7 @@ def choose(fits):
 # greek = catalogue.load("glyphs:greek-b")
 # fits = {}
 # for stage in network.names:
-#     place = backbones.load(...)
-#     fits[stage] = [... for s in range(5)]
+#     fits[stage] = [fit(greek, backbones.load(...), ...) for s in range(5)]
 #
 #
 # def choose(fits):
@@ -448,24 +436,18 @@ def choose(fits):
 
 # %% tags=["check"]
 assert all(np.shape(each) == (5,) for each in fits.values()), "five draws behind each stage: seeds 0 to 4"
-ends = {stage: each[0].model.names[-1] for stage, each in fits.items()}
-assert ends == {s: s for s in network.names}, f"each chain must end at its stage, until=..., not so: {ends}"
-again = [fit(greek, backbones.load("letters,until=stem"), "frozen", 5, s) for s in range(5)]
-same = [np.array_equal(a.test.predicted, b.test.predicted) for a, b in zip(again, fits["stem"], strict=True)]
-assert greek.name == "glyphs:greek-b" and all(same), "take the Greek letters, five labels, seeds 0 to 4"
+ends = [each[0].model.names[-1] for each in fits.values()]
+assert ends == network.names, f"each chain must end at its stage, until=..., not so: {ends}"
+last = fit(catalogue.load("glyphs:greek-b"), backbones.load("letters,until=stem"), "frozen", 5, 4).test
+assert np.array_equal(last.predicted, fits["stem"][4].test.predicted), (
+    "the Greek letters, five labels, seeds 0 to 4"
+)
 turned = {s: [replace(d, select=1 - d.select) for d in each] for s, each in fits.items()}
-assert choose(turned) == "stem", "turn the scores put aside round, and `choose` must turn: it may see select alone"
-print("for the Greek letters you choose", choose(fits))
-for s in network.names:
-    tried = [(done.select, done.test.metrics["accuracy"]) for done in fits[s]]
-    kept = {"plan": "frozen", "labels": 5, "backbone": f"letters,until={s}"}
-    digits = [np.mean([*records.values(files[0], **kept, split=x).values()]) for x in ("select", "test")]
-    for name, (aside, test) in {"Greek": np.mean(tried, 0), "digits, in the records": digits}.items():
-        print(f"{s:6} {aside:.2f} put aside, {test:.2f} test  ({name})")
+assert choose(turned) == "stem", "turn the scores put aside, and `choose` must turn: let it see these alone"
+{s: np.mean([(d.select, d.test.metrics["accuracy"]) for d in each], 0).round(2) for s, each in fits.items()}
 
 # %% [markdown] tags=["hint"]
-# One fit is `fit(greek, place, "frozen", 5, s)`. The key of `choose` is a mean of `done.select` over `fits[stage]`. As for the
-# digits: can ten labels tell the stages apart?
+# The place is `letters,until=` and the name of the stage. The key of `choose` is a mean of `done.select` over `fits[stage]`.
 
 # %% [markdown]
 # **Think.** Networks trained on a thousand kinds of photographs are usually cut at their very end, and that serves most tasks
