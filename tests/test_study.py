@@ -1,6 +1,13 @@
 """Studies: each fit once, resumable, the same with two processes, and what cannot run is said at once."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +23,7 @@ from tlkit.study import worker
 from tlkit.tasks import catalogue
 
 PLANS = ("pixels", "scratch", "frozen", "block:mid")
+PAGE = 4096  # bytes that a small disk gives at a time
 # small enough for real digits: what is shown here is bookkeeping, not accuracy
 BRIEF = replace(tiny.QUICK, steps=2, batch=32)
 
@@ -264,3 +272,76 @@ def test_one_thread_in_every_fit(world, store):
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(1)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    done = mount and subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True
+    )
+    if not done or done.returncode:
+        pytest.skip("needs the right to mount a small file system: root on Linux")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("pages", range(3))
+def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(world, small_disk, tmp_path, pages):
+    """Records, or predictions beside them, run into the end of the disk in the midst of a line."""
+    cells, store = grid(("pixels", "frozen"), (2,), range(12)), Store(small_disk / "r.jsonl")
+    study.run(grid(("pixels", "frozen"), (2,), (0,)), store)
+    (small_disk / "ballast").write_bytes(bytes((shutil.disk_usage(small_disk).free // PAGE - pages) * PAGE))
+    with pytest.raises(UserError, match=r"jsonl cannot be written \(No space left on device\): make room"):
+        study.run(cells, store)
+    for file in small_disk.glob("*.jsonl"):
+        text = file.read_text()
+        assert text.endswith("\n") and all(json.loads(line) for line in text.splitlines())
+    kept = len(store.finished())
+    assert kept >= 2
+    (small_disk / "ballast").unlink()
+    assert study.run(cells, Store(store.path)) == study.Outcome(ran=24 - kept, found=kept, failed=())
+    whole = Store(tmp_path / "whole.jsonl")
+    study.run(cells, whole)
+    assert repeated(whole) == repeated(store)
+    assert len(store.path.read_text().splitlines()) == len(store.read()), "none is there twice"
+
+
+OTHER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_study import at_once
+from tlkit.fit import fit
+Path(sys.argv[2], "ready").touch()
+print(*at_once(Path(sys.argv[2])))
+"""
+
+
+def at_once(folder: Path) -> tuple[int, int]:
+    """One of two runs of one grid into one file, which began together: how many fits it ran, and found."""
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    cells = study.Grid("digits", "letters", ("pixels", "frozen"), (1,), range(8), BRIEF)
+    outcome = study.run(cells, Store(folder / "r.jsonl"))
+    return outcome.ran, outcome.found
+
+
+def test_two_runs_into_one_file_at_once_lose_double_and_tear_nothing(tmp_path):
+    command = [sys.executable, "-c", OTHER, os.path.dirname(__file__), str(tmp_path)]
+    other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while not (tmp_path / "ready").exists():
+        assert other.poll() is None
+        time.sleep(0.05)
+    (tmp_path / "go").touch()
+    ran, _ = at_once(tmp_path)
+    others, _ = map(int, other.communicate(timeout=200)[0].split())
+    assert ran + others > 16, "else the one had ended before the other began"
+    store = Store(tmp_path / "r.jsonl")
+    assert len(store.finished()) == 16 and len(store.path.read_text().splitlines()) == len(store.read()) == 32
+    alone = Store(tmp_path / "alone.jsonl")
+    study.run(study.Grid("digits", "letters", ("pixels", "frozen"), (1,), range(8), BRIEF), alone)
+    assert repeated(alone) == repeated(store)

@@ -32,9 +32,7 @@ Plans = _option(str, "pixels, scratch, frozen, last-K, full, lp-ft, block:NAME; 
 Labels = _option(str, "Label budgets, labels a class.")
 Seeds = _option(str, "Repeats, 5 or more for a verdict; or which seeds: 10-19, or 0,3,5.")
 Jobs = _option(int | None, "Processes, one thread each; default 1, of a cluster all it has.", min=1)
-Backend = _option(
-    str, "loky: processes of this machine; ray or dask (the extra 'cluster'): also of others."
-)
+Backend = _option(str, "loky: processes of this machine; ray or dask (the extra 'cluster'): also of others.")
 Cluster = _option(
     str | None,
     "HOST:PORT of a cluster that runs; default one started here. Its machines need tlkit and the same files: "
