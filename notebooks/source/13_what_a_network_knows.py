@@ -398,7 +398,7 @@ untaught = [by_stage(averages, both(far, backbone, settled(n, grains)), far, dra
 # %% tags=["check"]
 stem = [averages(side["stem"]) for side in both(far, backbone, settled(untrained[-1], grains))]
 once = np.mean([probe_by_hand(stem, far, draw).metrics["accuracy"] for draw in draws])
-assert untaught[2:] and abs(untaught[2]["stem"] - once) < 1e-3, "three lines: averages of settled(n, grains)"
+assert untaught[2:] and abs(untaught[2]["stem"] - once) < 1e-3, "three lines: averages, settled(n, grains)"
 for name, each in {"random": untaught, "letters": now}.items():
     print(name, *(f"{s} {min(x[s] for x in each):.2f}-{max(x[s] for x in each):.2f}" for s in network.names))
 
@@ -439,9 +439,7 @@ assert all(np.shape(each) == (5,) for each in fits.values()), "five draws behind
 ends = [each[0].model.names[-1] for each in fits.values()]
 assert ends == network.names, f"each chain must end at its stage, until=..., not so: {ends}"
 last = fit(catalogue.load("glyphs:greek-b"), backbones.load("letters,until=stem"), "frozen", 5, 4).test
-assert np.array_equal(last.predicted, fits["stem"][4].test.predicted), (
-    "the Greek letters, five labels, seeds 0 to 4"
-)
+assert np.array_equal(last.predicted, fits["stem"][4].test.predicted), "Greek, five labels, seeds 0 to 4"
 turned = {s: [replace(d, select=1 - d.select) for d in each] for s, each in fits.items()}
 assert choose(turned) == "stem", "turn the scores put aside, and `choose` must turn: let it see these alone"
 {s: np.mean([(d.select, d.test.metrics["accuracy"]) for d in each], 0).round(2) for s, each in fits.items()}
