@@ -4,8 +4,11 @@ import importlib.util
 import json
 import os
 import re
+import secrets
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -120,6 +123,57 @@ def test_a_cluster_of_this_machine_gives_the_records_of_one_process(tmp_path, im
     study.run(cells, one)
     assert repeated(one) == repeated(many)
     whole(many.path, 9)
+
+
+@pytest.mark.slow
+@needs_clusters
+@pytest.mark.parametrize("backend", study.BACKENDS)
+def test_a_fit_that_kills_every_worker_is_recorded_as_failed(tmp_path, importable, backend):
+    stones = tmp_path / "stones"
+    stones.mkdir()
+    store, cells = Store(tmp_path / "r.jsonl"), grid(brief(Deadly, stones=str(stones)), seeds=(0, 1))
+    done = study.run(cells, store, 2, backend=backend)
+    assert done.ran == 6 and len(done.failed) == 2 and all("killed 4 times" in why for why in done.failed)
+    assert len(list(stones.iterdir())) == 2 * (1 + worker.RETRIES)
+    rows = [row for row in store.read() if row.split == "test"]
+    assert Counter((row.plan, row.status) for row in rows) == {
+        ("pixels", "failed"): 2, ("frozen", "ok"): 2, ("last-1", "ok"): 2,
+    }  # fmt: skip
+    assert study.run(cells, store, 2, backend=backend) == study.Outcome(ran=0, found=6, failed=())
+
+
+@pytest.mark.slow
+@needs_clusters
+def test_a_running_ray_by_its_address(tmp_path, monkeypatch):
+    """From the command line: as many fits at once as it has processors; a second run goes on there."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(16))  # of this test's cluster alone
+    out, grid = tmp_path / "r.jsonl", ("--plans", "pixels,frozen", "--labels", "1", "--seeds")
+    with ray_head(processors=2) as address:
+        for seeds, said in (("2", "4 fits run, 0 found"), ("3", "2 fits run, 4 found")):
+            words = ("compare", "--task", "digits", *grid, seeds, "--backend", "ray", "--cluster", address)
+            command = [sys.executable, "-c", "from tlkit.cli import app; app()", *words, "--out", str(out)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=250)
+            assert done.returncode == 0 and said in " ".join(done.stdout.split()), done.stderr
+    whole(out, 6)
+
+
+@contextmanager
+def ray_head(processors: int):
+    """The address of a Ray that was started on its own."""
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
+    more = (f"--num-cpus={processors}", "--include-dashboard=false", "--disable-usage-stats")
+    head = subprocess.Popen([*start, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        while "Ray runtime started" not in (line := head.stdout.readline()):
+            assert line, "Ray has ended"
+        yield f"127.0.0.1:{port}"
+    finally:
+        for process in [*psutil.Process(head.pid).children(recursive=True), head]:
+            process.kill()
+        head.communicate()
 
 
 def at_home(monkeypatch, deadly: set, cells: list, jobs: int = 2) -> tuple[dict, Counter]:

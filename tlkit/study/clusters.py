@@ -170,9 +170,10 @@ def _knock(backend: str, address: str) -> None:
 
 
 def _silent(backend: str, address: str | None, error: Exception) -> UserError:
+    token = "set RAY_AUTH_MODE=token here if it wants one, " if backend == "ray" else ""
     return UserError(
         f"no {backend} cluster answers at {address} ({_first(error)}): start one there ({START[backend]}), "
-        "or leave --cluster out for one of this machine."
+        f"{token}or leave --cluster out for one of this machine."
     )
 
 
