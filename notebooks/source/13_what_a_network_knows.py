@@ -270,7 +270,7 @@ ax = plots.accuracy_by_stage(network.names, right)
 
 # %% [markdown]
 # What a letter *is* gets clearer with every stage. How thick it is was plain to see at first; at the end the network might as
-# well toss a coin. No chain does so by nature: three with random weights never lose the thickness. The letters networks have
+# well toss a coin. No chain does so by nature: three with random weights hardly lose the thickness. The letters networks have
 # *learnt* to forget it, since a thick **g** and a thin **g** bear one name. In notebook 11 this was their merit.
 # Of textures the last stage blurs both, the grain's size and its direction.
 #
