@@ -117,6 +117,38 @@ def test_dry_run_writes_nothing(tlkit, tmp_path):
     assert "10 fits to run" in text and "40 trainings in all" in text and "tries 3 settings" in text
 
 
+def test_a_dry_run_says_what_is_kept_and_what_that_spares(tlkit, monkeypatch):
+    words = (
+        "compare",
+        "--task",
+        "digits",
+        "--plans",
+        "frozen,full",
+        "--labels",
+        "1",
+        "--seeds",
+        "1",
+        "--dry-run",
+    )
+    code, text = tlkit(*words)
+    assert code == 0 and re.search(r"kept: \d+ MB; with nothing kept it would be about \d+ (s|min)\.", text)
+    monkeypatch.setenv("TLKIT_BUDGET", "0.0001")
+    assert "There is room for 0 MB (TLKIT_BUDGET" in tlkit(*words)[1]
+
+
+def test_views_are_counted_or_said(tlkit):
+    words = ("compare", "--task", "digits", "--plans", "frozen", "--labels", "1", "--seeds", "1", "--dry-run")
+    assert "shift: 8 views of each item are worth keeping" in tlkit(*words, "--augment", "shift")[1]
+    assert "worth keeping" not in tlkit(*words, "--augment", "shift:2")[1]
+    for wrong, says in (
+        ("flop", "unknown augmentation 'flop'"),
+        ("shift:many", "such as photo:4"),
+        ("shift:0", "1 or more"),
+    ):
+        code, text = tlkit(*words, "--augment", wrong)
+        assert code != 0 and says in text
+
+
 def test_a_dry_run_needs_no_weights(tlkit, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     words = ("--backbone", "timm:resnet10t,size=32", "--plans", "frozen,last-1", *SMALL)

@@ -42,6 +42,10 @@ Out = _option(Path | None, "Records, a JSON object a line; default build/TASK.js
 ReportPath = _option(Path | None, "Report; default beside the records, as .html.")
 Steps = _option(int | None, "Training steps of every descent; default from the recipe.")
 Rates = _option(str | None, "Three learning rates, such as 1e-4,3e-4,1e-3; below 5 labels the middle one.")
+Augment = _option(
+    str | None,
+    "Learn from views: photo (crops, mirrored), shift (turned, moved); as many as are worth it, or photo:4.",
+)
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
 
 
@@ -61,6 +65,7 @@ def compare(
     report: ReportPath = None,
     steps: Steps = None,
     rates: Rates = None,
+    augment: Augment = None,
     dry_run: DryRun = False,
 ) -> None:
     """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
@@ -69,6 +74,8 @@ def compare(
 
     study.check(backend, cluster)
     grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates)
+    if augment is not None:
+        grid = _augmented(grid, augment)
     out = out or Path("build") / f"{grid.parts[0].name.replace(':', '-')}.jsonl"
     store = Store(out)
     telling.before(grid)
@@ -109,6 +116,22 @@ def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, 
     for budget in budgets:
         grid.parts[0].draw(budget, 0)
     return grid
+
+
+def _augmented(grid: "Grid", text: str) -> "Grid":
+    """The grid learning from views; how many is counted (`forecast.views`) where the text does not say."""
+    from tlkit.forecast import views
+
+    name, _, count = text.partition(":")
+    if count and not count.isdecimal():
+        raise UserError(f"--augment {text!r}: give a name, or a name and a number of views, such as photo:4.")
+    recipe = replace(grid.recipe, augment=name, views=int(count or 1))
+    if not count:
+        recipe = replace(recipe, views=views(replace(grid, recipe=recipe).without_fetching()))
+        console.print(
+            f"{name}: {recipe.views} view{'s' * (recipe.views != 1)} of each item are worth keeping"
+        )
+    return replace(grid, recipe=recipe)
 
 
 def _with_rates(recipe: "Recipe", text: str) -> "Recipe":

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tlkit.errors import UserError
 
 if TYPE_CHECKING:
+    from tlkit.forecast import Forecast
     from tlkit.records import Store
     from tlkit.study import Grid, Outcome
 
@@ -33,6 +34,8 @@ def forecast(grid: "Grid", store: "Store", jobs: int) -> None:
         wait = f"about {_span(ahead.seconds)}"
         fits = f"{ahead.fits} fit{'s' * (ahead.fits != 1)}"
         console.print(f"{fits} to run: {wait} with --jobs {jobs}.")
+        if ahead.bytes:
+            console.print(_kept(ahead), soft_wrap=True)
         if ahead.trainings > ahead.fits:
             tries = len(grid.recipe.rates)
             console.print(
@@ -42,6 +45,23 @@ def forecast(grid: "Grid", store: "Store", jobs: int) -> None:
             )
     found = sum(1 for _ in grid.cells()) - len(cells)
     console.print(f"{found} fits are finished already; nothing was written.")
+
+
+def _kept(ahead: "Forecast") -> str:
+    """What keeping the frozen prefix takes and spares."""
+    from tlkit import features
+
+    size, room = ahead.bytes / 1e6, features.room()
+    text = (
+        f"Activations that are kept: {size:.0f} MB" if size >= 1 else "Activations that are kept: under 1 MB"
+    )
+    text += f"; with nothing kept it would be about {_span(ahead.again)}."
+    if ahead.bytes > room:
+        text += (
+            f" There is room for {room / 1e6:.0f} MB (TLKIT_BUDGET, in GB, says how much): the rest is "
+            "computed whenever it is wanted."
+        )
+    return text
 
 
 def run(grid: "Grid", store: "Store", jobs: int | None, backend: str, cluster: str | None) -> "Outcome":

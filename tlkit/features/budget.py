@@ -20,7 +20,7 @@ def limit(folder: Path) -> int:
     """
     named = os.environ.get("TLKIT_BUDGET")
     if named is None:
-        return int(SHARE * (shutil.disk_usage(folder).free + sum(map(taken, entries(folder)))))
+        return int(SHARE * (shutil.disk_usage(folder.parent).free + sum(map(taken, entries(folder)))))
     try:
         size = float(named)
     except ValueError:
@@ -32,7 +32,8 @@ def limit(folder: Path) -> int:
 
 def entries(folder: Path) -> list[Path]:
     """The entries there, the one that was opened longest ago first."""
-    return sorted((p for p in folder.iterdir() if p.is_dir()), key=_opened)
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted((p for p in found if p.is_dir()), key=_opened)
 
 
 def taken(entry: Path) -> int:
