@@ -28,7 +28,7 @@ trainings with their tries. Run here: {chosen} at {labels} labels a class, one s
 {run[trainings]} trainings. `full` stands for `scratch` too, which moves the same stages, and each
 budget for those on its side of the five labels from which settings are tried. A fit by descent is
 multiplied by the items that pass in the fits it stands for, over those that pass in itself
-({run[passes]} here, {grid[passes]} in the grid); a fit that is solved, by the number of fits it stands
+({run[passes]:,} here, {grid[passes]:,} in the grid); a fit that is solved, by the number of fits it stands
 for.
 
 The loops have the same draws, tries, steps and batches, and score once at the end of a training.
@@ -47,8 +47,8 @@ kept.
 
 def design(work: Path, quick: bool) -> Design:
     """One seed at two budgets, five of six plans: every kind of fit there is."""
-    labels = {"1": [1, 2]} if quick else LABELS
-    cells = {"task": GRID["task"], "plans": list(PLANS), "labels": [int(k) for k in labels], "seeds": [0]}
+    labels, plans = ({"1": [1, 2]}, {"frozen": ["frozen"]}) if quick else (LABELS, PLANS)
+    cells = {"task": GRID["task"], "plans": list(plans), "labels": [int(k) for k in labels], "seeds": [0]}
     racing = []
     for threads, jobs in ((1, 1), (None, os.cpu_count())):
         racing += [
@@ -56,14 +56,9 @@ def design(work: Path, quick: bool) -> Design:
             Contestant(TUNED, "benchmarks.grid_loops:tight", cells, threads),
             Contestant(WRITTEN, "benchmarks.grid_loops:as_written", cells, threads),
         ]
-    setting = {"grid": GRID, "stands": labels, "plans": PLANS}
-    return Design(
-        setting,
-        racing,
-        1 if quick else ROUNDS,
-        MINUTES,
-        [Contestant(COUNTS, "benchmarks.grid_ours:counts", setting)],
-    )
+    setting = {"grid": GRID, "stands": labels, "plans": plans}
+    counts = Contestant(COUNTS, "benchmarks.grid_ours:counts", setting)
+    return Design(setting, racing, 1 if quick else ROUNDS, MINUTES, [counts])
 
 
 def whole(results: Results, name: str) -> Key:

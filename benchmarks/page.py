@@ -17,7 +17,8 @@ Every contestant runs in a process of its own, with empty caches, one after the 
 without brackets ran once, because a second run did not fit into the minutes of its part. A ratio is that of
 the medians, in brackets the smallest and the largest of the rounds that both ran. Seconds go from the files
 on disk to the validated model; imports stand apart. Pictures had been read once before, so that the disk
-counts for nobody. A target that is not reached is followed by a profile that says what limits it.
+counts for nobody. Where a target is not reached, the section of its part ends with a profile that says what
+limits it.
 """
 
 
@@ -51,14 +52,11 @@ def row(target: Target) -> list[str]:
 
 
 def section(part: Part, results: Results | None) -> str:
-    """One part: what, where, the numbers, and the profiles of what fell short."""
+    """One part: what was run, the numbers, the profiles of what fell short, and where it was."""
     title = f"## {part.title}\n"
     if results is None:
         return f"{title}\nNot measured yet: `python -m benchmarks {part.name}`.\n"
     pieces = [title, part.body(results).strip() + "\n"]
-    targets = part.targets(results)
-    if targets:
-        pieces.append(table(["target", "asked", "measured", ""], [row(t) for t in targets]) + "\n")
     pieces += [profiled(name, lines) for name, lines in results.profiles.items()]
     pieces.append(origin(results))
     return "\n".join(pieces)
