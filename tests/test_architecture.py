@@ -152,7 +152,7 @@ def test_every_import_is_a_declared_dependency():
     ]
     declared = {canonicalize_name(Requirement(line).name) for line in lines}
     known = metadata.packages_distributions()
-    ours = {"tlkit", "tools", "conftest", *sys.stdlib_module_names}
+    ours = {"tlkit", "tools", "benchmarks", "conftest", *sys.stdlib_module_names}
     undeclared = {}
     for folder in ("tlkit", "tools", "tests", "benchmarks", "notebooks/source"):
         files = sorted((ROOT / folder).rglob("*.py"))

@@ -115,9 +115,8 @@ def if_ray_starts():
 
 
 @needs_clusters
-@pytest.mark.parametrize(
-    ("backend", "kills"), [("dask", 1), ("ray", 0), pytest.param("ray", 1, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("kills", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", ["dask", "ray"])
 def test_a_cluster_of_this_machine_gives_the_records_of_one_process(tmp_path, importable, backend, kills):
     """Each is written while others run, a fit of a killed worker is tried again, and nothing stays behind."""
     one, many, grave = Store(tmp_path / "one.jsonl"), Store(tmp_path / "many.jsonl"), tmp_path / "grave"

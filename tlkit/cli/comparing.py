@@ -73,9 +73,7 @@ def compare(
     from tlkit.records import Store
 
     study.check(backend, cluster)
-    grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates)
-    if augment is not None:
-        grid = _augmented(grid, augment)
+    grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, augment)
     out = out or Path("build") / f"{grid.parts[0].name.replace(':', '-')}.jsonl"
     store = Store(out)
     telling.before(grid)
@@ -93,7 +91,7 @@ def compare(
     raise typer.Exit(1 if outcome.failed else 0)
 
 
-def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates) -> "Grid":
+def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, augment) -> "Grid":
     """The grid the options ask for, every name in it known. Raises UserError."""
     from tlkit import recipe as recipes
     from tlkit.study import Grid
@@ -115,7 +113,7 @@ def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, 
     list(grid.cells())  # refuses an unknown plan before data is read
     for budget in budgets:
         grid.parts[0].draw(budget, 0)
-    return grid
+    return grid if augment is None else _augmented(grid, augment)
 
 
 def _augmented(grid: "Grid", text: str) -> "Grid":

@@ -33,14 +33,8 @@ def paired_dots(
     ax = canvas(ax, 4.2, 3.6)
     for left, right in zip(b, a, strict=True):
         up = right > left
-        ax.plot(
-            [0, 1],
-            [left, right],
-            color=INK if up else GREY,
-            linestyle="-" if up else ":",
-            linewidth=1,
-            zorder=1,
-        )
+        style = {"color": INK if up else GREY, "linestyle": "-" if up else ":"}
+        ax.plot([0, 1], [left, right], **style, linewidth=1, zorder=1)
     plans = plans or names
     alike = look(plans[0])["marker"] == look(plans[1])["marker"]  # two names that are no plans
     for x, (values, plan) in enumerate(((b, plans[1]), (a, plans[0]))):
