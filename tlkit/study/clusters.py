@@ -8,7 +8,7 @@ import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -84,17 +84,17 @@ def _dask(address: str | None, jobs: int) -> "Iterator[tuple[Dask, int]]":
             # without limits: a worker over its share of the memory would be killed, whatever else is free
             workers = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": None}
             stack.enter_context(dask.config.set(LOCAL_DASK))
-            host = stack.enter_context(LocalCluster(**workers, dashboard_address=None, silence_logs=False))
+            quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+            host = stack.enter_context(LocalCluster(**workers, **quiet))
         else:
             host = address
             _knock("dask", address)
         try:
             client = stack.enter_context(Client(host, timeout=PATIENCE, set_as_default=False))
-            client.wait_for_workers(1, timeout=PATIENCE)
-        except TimeoutError:
-            pass
         except (OSError, ValueError) as error:
             raise _silent("dask", address, error) from error
+        with suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=PATIENCE)
         yield Dask(client=client), sum(client.nthreads().values())
 
 
@@ -142,7 +142,7 @@ def _connect(address: str | None, jobs: int) -> None:
             _knock("ray", address)
         try:
             ray.init(address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise _silent("ray", address, error) from error
     if before is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
@@ -179,4 +179,4 @@ def _silent(backend: str, address: str | None, error: Exception) -> UserError:
 
 def _first(error: Exception) -> str:
     """The first line of what it says."""
-    return str(error).strip().partition("\n")[0].rstrip(".")
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
