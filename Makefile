@@ -11,7 +11,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 OLD := tlkit needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one, as in `make install PYTHON=python3.12`.
 NONE := tlkit needs Python 3.11 or newer, and there is no $(PYTHON) here: name one, as in `make install PYTHON=python3.12`.
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout 120 --nbval-sanitize-with tests/sanitize.cfg
-PYTEST := pytest -n 2 --dist loadfile $(NBVAL) --ignore notebooks/exercises tests notebooks
+PYTEST := pytest -n 2 --dist loadfile $(NBVAL) --ignore notebooks/exercises --ignore tests/test_clusters.py tests notebooks
+# clusters take ports as they come, and a kernel whose port is taken waits for ever: one after the other
+CLUSTERS := pytest tests/test_clusters.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-all lab notebooks records claims bench student clean
@@ -48,11 +50,13 @@ test: $(STAMP) ## style, units and every committed notebook: minutes
 	ruff check
 	ruff format --check
 	$(PYTEST)
+	$(CLUSTERS)
 
 test-all: $(STAMP) ## the same with the slow tests
 	ruff check
 	ruff format --check
 	$(PYTEST) -m ""
+	$(CLUSTERS) -m ""
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \

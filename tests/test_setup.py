@@ -54,7 +54,7 @@ def test_constraints_pin_every_dependency_within_its_range(project, pins):
 
 
 def test_constraints_are_closed(project, pins):
-    """What a pinned package needs is pinned too, at a version it accepts; tests do without the extra bench."""
+    """What a pinned package needs is pinned too, at a version it accepts; bench is not needed by tests."""
     names = {canonicalize_name(need.name) for need in requirements(project, leave_out="bench")}
     queue = list(names)
     while queue:
