@@ -41,3 +41,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture
+def computed(tmp_path, monkeypatch) -> Path:
+    """A folder of its own for what a test computes, and no arrays open from the test before."""
+    from tlkit import features
+
+    monkeypatch.setenv("TLKIT_COMPUTED", str(tmp_path / "computed"))
+    monkeypatch.setattr(features, "_KEPT", {})
+    monkeypatch.setattr(features, "_EXAMPLES", {})
+    return tmp_path / "computed" / "features"

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,11 +20,7 @@ ROW = tiny.WIDTH * 8 * 8 * 4  # bytes of one item behind the first stage
 EVERY = np.arange(36)
 
 
-@pytest.fixture(autouse=True)
-def computed(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("TLKIT_COMPUTED", str(tmp_path / "computed"))
-    forget(monkeypatch)
-    return tmp_path / "computed" / "features"
+pytestmark = pytest.mark.usefixtures("computed")
 
 
 def forget(monkeypatch) -> None:

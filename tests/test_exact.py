@@ -26,11 +26,7 @@ LOGITS = 1e-5  # of the largest logit: another company in the batch gives other 
 GRADIENTS = 1e-4  # of the length of each tensor's gradient
 
 
-@pytest.fixture(autouse=True)
-def computed(tmp_path, monkeypatch):
-    monkeypatch.setenv("TLKIT_COMPUTED", str(tmp_path / "computed"))
-    monkeypatch.setattr(features, "_KEPT", {})
-    monkeypatch.setattr(features, "_EXAMPLES", {})
+pytestmark = pytest.mark.usefixtures("computed")
 
 
 @pytest.fixture(scope="module", params=SOURCES)

@@ -27,13 +27,7 @@ from tlkit.tasks import catalogue
 EVERY = np.arange(36)
 
 
-@pytest.fixture(autouse=True)
-def computed(tmp_path, monkeypatch) -> Path:
-    """A folder of its own for what a test computes, and no arrays open from the test before."""
-    monkeypatch.setenv("TLKIT_COMPUTED", str(tmp_path / "computed"))
-    monkeypatch.setattr(features, "_KEPT", {})
-    monkeypatch.setattr(features, "_EXAMPLES", {})
-    return tmp_path / "computed" / "features"
+pytestmark = pytest.mark.usefixtures("computed")
 
 
 @pytest.fixture

@@ -15,12 +15,7 @@ from tlkit.fit import fit
 from tlkit.plans import Plan
 from tlkit.tasks.views import names, view
 
-
-@pytest.fixture(autouse=True)
-def computed(tmp_path, monkeypatch):
-    monkeypatch.setenv("TLKIT_COMPUTED", str(tmp_path / "computed"))
-    monkeypatch.setattr(features, "_KEPT", {})
-    monkeypatch.setattr(features, "_EXAMPLES", {})
+pytestmark = pytest.mark.usefixtures("computed")
 
 
 @pytest.fixture

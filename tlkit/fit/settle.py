@@ -29,9 +29,8 @@ def settle(chain: Chain, plan: Plan, inputs: Rows, size: int, seed: int) -> None
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over the batches
         norm.train()
-    order = torch.randperm(
-        len(inputs), generator=torch.Generator().manual_seed(seed)
-    )  # items come sorted by class
+    shuffled = torch.Generator().manual_seed(seed)  # items come sorted by class
+    order = torch.randperm(len(inputs), generator=shuffled)
     suffix = Suffix(chain, plan.cut(chain.names))
     for rows in order.split(size):
         suffix(inputs.take(rows))

@@ -1,6 +1,5 @@
 """What a grid will take: with activations kept, and without; and how many views are worth keeping."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +53,7 @@ def forecast(grid: Grid, cells: list[Cell], jobs: int = 1) -> Forecast:
     return Forecast(len(cells), count, seconds / jobs + once, (seconds + again) / jobs, kept)
 
 
-def views(grid: Grid, plans: Iterable[str] | None = None) -> int:
+def views(grid: Grid) -> int:
     """How many views of each item are worth keeping under `grid.recipe`: the fewest that any plan can use.
 
     A plan that descends sees no more views than it makes passes, and running the frozen prefix on all of
@@ -65,7 +64,7 @@ def views(grid: Grid, plans: Iterable[str] | None = None) -> int:
     labels, found = max(grid.labels), MOST_VIEWS
     items = len(task.draw(labels, grid.seeds[0]).all)
     room = features.room()
-    for plan in map(Plan.parse, plans or grid.plans):
+    for plan in map(Plan.parse, grid.plans):
         for at in _cuts(grid, plan):
             found = min(found, room // (len(grid.plans) * items * features.row_bytes(at, task.train)))
             if not solved(task, grid.recipe, plan):

@@ -18,6 +18,7 @@ _TIMED = 8  # items in a timed step
 
 
 def solved(task: Task, recipe: Recipe, plan: Plan) -> bool:
+    """Whether the plan's head is solved for, so that it takes no step."""
     return plan.where == "head" and recipe.solver(task.objective) is not None
 
 
@@ -36,14 +37,17 @@ def fit_seconds(task: Task, recipe: Recipe, plan: Plan, labels: int, timed: tupl
 
 
 def cut(backbone: Backbone, plan: Plan) -> features.Cut:
+    """Where the plan's frozen prefix ends."""
     return features.Cut(backbone, plan.cut(backbone.stages))
 
 
 def at_cut(task: Task, backbone: Backbone, plan: Plan) -> Any:
+    """The first item's activations there, a batch of one."""
     return features.example(cut(backbone, plan), task.train)
 
 
 def repeated(one: Any, times: int) -> Any:
+    """A batch of one, `times` over."""
     return tree_map(lambda leaf: torch.cat([leaf] * times), one)
 
 
@@ -58,6 +62,7 @@ def item_seconds(task: Task, backbone: Backbone, plan: Plan, recipe: Recipe) -> 
 
 
 def with_head(task: Task, backbone: Backbone) -> Chain:
+    """A chain from the pretrained weights, with the task's head."""
     chain = backbone.fresh()
     end = features.Cut(backbone, len(backbone.stages))
     chain.head = task.objective.head(features.example(end, task.train), backbone.pool)
