@@ -31,7 +31,7 @@ ROWS = [
     ["tasks", "backbones"],
     ["plans"],
     ["features", "recipe", "saved"],
-    ["fit"],
+    ["fit", "scores"],
     ["study"],
     ["claims", "forecast", "plots"],
     ["widgets", "workbook"],

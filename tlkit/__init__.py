@@ -9,7 +9,8 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "backbones", "cache", "claims", "env", "errors", "features", "fit", "forecast", "plans", "plots",
-    "recipe", "records", "report", "saved", "simulate", "stats", "study", "tasks", "widgets", "workbook",
+    "recipe", "records", "report", "saved", "scores", "simulate", "stats", "study", "tasks", "widgets",
+    "workbook",
 )  # fmt: skip
 
 

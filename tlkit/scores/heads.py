@@ -1,0 +1,73 @@
+"""Scores that ask what one labelling says about another: LEEP, NCE, NLEEP; and the source's own accuracy."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+from tlkit.errors import UserError
+from tlkit.scores.checked import checked, checked_labels, checked_probabilities
+
+ENERGY = 0.8  # share of the variance that NLEEP keeps
+CLUSTERS, CROWD = 5, 5  # clusters a class, and the fewest items a cluster on average
+
+
+def leep(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
+    """LEEP (Nguyen et al. 2020, ICML, equation 2): mean log likelihood of the labels, seen through the source.
+
+    probabilities: N x S, the source's head on the items. At most 0; minus the entropy of the labels when the
+    source's classes say nothing about them.
+    """
+    y, classes = checked_labels(labels)
+    p = checked_probabilities(probabilities, len(y))
+    joint = np.eye(classes)[y].T @ p
+    given = joint / np.maximum(joint.sum(0), np.finfo(float).tiny)
+    return float(np.log((given[y] * p).sum(1)).mean())
+
+
+def nce(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
+    """NCE (Tran et al. 2019, ICCV, equation 6): minus the entropy of the labels given the source's class.
+
+    probabilities: N x S; the likeliest class counts, of equals the first. At most 0.
+    """
+    y, classes = checked_labels(labels)
+    p = checked_probabilities(probabilities, len(y))
+    joint = np.zeros((classes, p.shape[1]))
+    np.add.at(joint, (y, p.argmax(1)), 1 / len(y))
+    there = joint > 0
+    return float((joint * np.log(np.where(there, joint, 1) / np.where(there, joint.sum(0), 1))).sum())
+
+
+def nleep(features: ArrayLike, labels: ArrayLike) -> float:
+    """NLEEP (Li et al. 2021, CVPR, section 3.2): LEEP with clusters of the features for source classes.
+
+    Principal components with 80 % of the variance, scaled together; a mixture of Gaussians along those axes
+    (diagonal: few labels do not carry more) with five clusters a class, but of five items each on average.
+    A fixed seed starts it. Fewer than 10 items make one cluster: the score is then that of knowing nothing.
+    """
+    x, y, classes = checked(features, labels)
+    parts = PCA(ENERGY, svd_solver="full").fit_transform(x)
+    clusters = max(1, min(CLUSTERS * classes, len(x) // CROWD))
+    mixture = GaussianMixture(clusters, covariance_type="diag", random_state=0)
+    shares = mixture.fit(parts / parts.std()).predict_proba(parts / parts.std())
+    return leep(np.column_stack([shares, np.zeros(len(x))]), y)
+
+
+def source_accuracy(card: Mapping[str, Any]) -> float:
+    """How well the source does its own task, from its card: a number, or the first of several by name.
+
+    The baseline everyone forgets (Kornblith et al. 2019, CVPR). Raises UserError where the card has none.
+    """
+    value = card.get("source_accuracy")
+    if isinstance(value, Mapping):
+        value = next(iter(value.values()), None)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        name = card.get("name", "of this backbone")
+        raise UserError(
+            f"the card {name} gives no number as source_accuracy: add it or leave this score out."
+        )
+    return float(value)

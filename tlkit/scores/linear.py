@@ -1,0 +1,87 @@
+"""Scores that ask how well a linear map reads the classes: LogME, H-score, shrinkage H-score, a probe."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.covariance import ledoit_wolf
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tlkit.scores.checked import checked
+
+ROUNDS, SETTLED = 20_000, 1e-13  # of the fixed point: the most, and the gain an item that ends it
+EXACT = 1e-20  # squared error an item below which a fit counts as exact; the evidence would be infinite
+FOLDS = 5
+
+
+def logme(features: ArrayLike, labels: ArrayLike) -> float:
+    """LogME (You et al. 2021, ICML, algorithm 1): log evidence an item, mean over one-hot classes.
+
+    For each class, the largest density over alpha, beta of y ~ N(0, X X'/alpha + 1/beta). Features (N x D)
+    are neither centred nor scaled; turning or scaling all of them changes nothing. Works for N < D. There the
+    published code counts D instead of k = min(N, D) terms of log alpha; this is the evidence itself.
+    """
+    x, y, classes = checked(features, labels)
+    u, s, _ = np.linalg.svd(x, full_matrices=False)
+    targets = np.eye(classes)[y]
+    seen = u.T @ targets
+    rest = ((targets - u @ seen) ** 2).sum(0)
+    return float(np.mean([_evidence(s**2, seen[:, c] ** 2, rest[c], len(x)) for c in range(classes)]))
+
+
+def _evidence(sigma: np.ndarray, seen: np.ndarray, rest: float, items: int) -> float:
+    """Log evidence an item at its maximum, by MacKay's fixed point on the penalty alpha / beta.
+
+    sigma: squared singular values; seen: squared projections of y on their directions; rest: what is left.
+    """
+    penalty, last = sigma.mean(), -np.inf
+    for _ in range(ROUNDS):
+        shrunk = penalty / (sigma + penalty)
+        free = items - len(sigma) + shrunk.sum()  # N - gamma, exact where gamma is nearly N
+        squares = (sigma * seen / (sigma + penalty) ** 2).sum()
+        error = max(rest + (seen * shrunk**2).sum(), EXACT * items)
+        alpha, beta = (1 - shrunk).sum() / max(squares, np.finfo(float).tiny), free / error
+        log_det = np.log1p(beta / alpha * sigma).sum()
+        evidence = (items * np.log(beta / (2 * np.pi)) - items - log_det) / 2 / items
+        if abs(evidence - last) < SETTLED:
+            break
+        penalty, last = min(alpha / beta, 1e12 * sigma.max()), evidence
+    return float(evidence)
+
+
+def h_score(features: ArrayLike, labels: ArrayLike) -> float:
+    """H-score (Bao et al. 2019, ICIP, definition 2): trace of cov(X)^-1 cov(E[X | y]), from 0 to C - 1.
+
+    The inverse is the pseudo-inverse. With N <= D and features in general position, the score is C - 1
+    whatever they mean: it has nothing to say there, which is what the shrinkage is for.
+    """
+    x, y, classes = checked(features, labels)
+    u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    white = u[:, s > s[0] * max(x.shape) * np.finfo(float).eps]
+    return float(sum((white[y == c].sum(0) ** 2).sum() / (y == c).sum() for c in range(classes)))
+
+
+def shrinkage_h_score(features: ArrayLike, labels: ArrayLike) -> float:
+    """Shrinkage H-score (Ibrahim et al. 2022, ECML PKDD, equation 5): Ledoit and Wolf's covariance instead.
+
+    trace of S^-1 (1 - a) cov(E[X | y]) with S = (1 - a) cov(X) + a t I, t the mean variance. Works for N < D.
+    """
+    x, y, classes = checked(features, labels)
+    x = x - x.mean(0)
+    shrunk, amount = ledoit_wolf(x, assume_centered=True)
+    means = np.stack([x[y == c].mean(0) for c in range(classes)])
+    between = (means.T * np.bincount(y)) @ means / len(x)
+    return float((1 - amount) * np.trace(np.linalg.pinv(shrunk, hermitian=True) @ between))
+
+
+def linear_probe(features: ArrayLike, labels: ArrayLike) -> float:
+    """Share of items that a logistic regression (C = 1) on standardised features gets right, unseen.
+
+    Stratified folds, five or as many as the rarest class has items; shuffled by a fixed seed. Raises UserError
+    for a class of one item.
+    """
+    x, y, _ = checked(features, labels, fewest=2)
+    folds = StratifiedKFold(min(FOLDS, int(np.bincount(y).min())), shuffle=True, random_state=0)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return float((cross_val_predict(model, x, y, cv=folds) == y).mean())
