@@ -32,7 +32,7 @@ ROWS = [
     ["plans"],
     ["features", "recipe", "saved"],
     ["fit", "scores"],
-    ["study"],
+    ["study", "adapt"],
     ["claims", "forecast", "plots"],
     ["widgets", "workbook"],
     ["report"],

@@ -8,7 +8,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _MODULES = (
-    "backbones", "cache", "claims", "env", "errors", "features", "fit", "forecast", "plans", "plots",
+    "adapt", "backbones", "cache", "claims", "env", "errors", "features", "fit", "forecast", "plans", "plots",
     "recipe", "records", "report", "saved", "scores", "simulate", "stats", "study", "tasks", "widgets",
     "workbook",
 )  # fmt: skip

@@ -1,0 +1,133 @@
+"""A finished model adapts to what it is asked: batch-norm statistics (AdaBN), and entropy (TENT)."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tlkit import features, plans
+from tlkit.adapt import losses
+from tlkit.adapt.descending import Trained, outputs
+from tlkit.adapt.pair import Pair
+from tlkit.backbones.chain import Chain
+from tlkit.errors import UserError
+from tlkit.features import Rows
+from tlkit.fit import descend
+from tlkit.fit.settle import settle
+from tlkit.plans import Plan
+from tlkit.recipe import Recipe
+from tlkit.tasks import Items
+
+NORMS = Plan("norm")
+AT_ONCE = 512  # items in one pass where statistics are those of all
+Answer = Callable[[Items, np.ndarray], np.ndarray]
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass
+class Stream:
+    """A source model that adapts while it answers. before, free: for the audit, from the source model on.
+
+    answer(items, chosen): scores N x C, adapting as they come; outputs: the same of a model that stays as it
+    is. losses: the entropy before each of TENT's steps.
+    """
+
+    chain: Chain
+    before: dict[str, torch.Tensor]
+    free: set[str]
+    answer: Answer
+    outputs: Answer
+    reads: str
+    losses: list[float] = field(default_factory=list)
+
+
+def adabn(pair: Pair, made: Trained, batch: int | None) -> Stream:
+    """Batch-norm statistics of the target in place of the source's (Li et al. 2017, section 3).
+
+    batch: test items come in a random order, so many at a time, and each batch is answered with its own
+    statistics, as test-time batch norm does (Nado et al. 2020); the model keeps those of the last batch.
+    None: the statistics of all training inputs of the target, once, before any question. Raises UserError
+    where there is no batch norm, and where one item has one value a channel.
+    """
+    _at_least(1, batch)
+    chain = made.chain
+    if not any(isinstance(m, _BatchNorm) and m.track_running_stats for m in chain.modules()):
+        raise UserError(f"adabn: {pair.backbone.name} has no batch norm with statistics; choose another.")
+    before, free = plans.state(chain), {name for name in made.before if name.endswith(_STATISTICS)}
+    if batch is None:
+        rows = _raw(pair, pair.target.train, np.arange(len(pair.target.train)))
+        settle(whole(chain), NORMS, rows, min(len(rows), AT_ONCE), pair.seed)
+        answer = partial(outputs, pair, chain)
+        return Stream(chain, before, free, answer, answer, "target training inputs")
+    answer, aside = (partial(_by_batches, pair, model, batch) for model in (chain, copy.deepcopy(chain)))
+    return Stream(chain, before, free, answer, aside, "target test inputs")
+
+
+def _by_batches(pair: Pair, chain: Chain, batch: int, items: Items, chosen: np.ndarray) -> np.ndarray:
+    rows, found = _raw(pair, items, chosen), np.empty((len(chosen), pair.classes), dtype=np.float32)
+    order = np.random.default_rng(pair.seed).permutation(len(chosen))  # items may come sorted by class
+    for part in np.array_split(order, -(-len(order) // batch)):
+        found[part] = _by_own_statistics(pair, chain, rows.take(part))
+    return found
+
+
+def _by_own_statistics(pair: Pair, chain: Chain, seen: Any) -> np.ndarray:
+    own = Rows.of(seen)
+    try:
+        settle(whole(chain), NORMS, own, len(own), pair.seed)
+    except ValueError as error:  # torch's word for a channel of one value
+        raise UserError(f"adabn: a batch of {len(own)} gives no statistics ({error}): take more.") from error
+    with torch.no_grad():
+        return chain(seen).numpy()
+
+
+def tent(pair: Pair, made: Trained, batch: int, rate: float, passes: int = 1) -> Stream:
+    """Answer test items batch by batch; after each, one step down the entropy of its answers (Wang 2021).
+
+    Only scale and shift of the norm layers learn; batch norms take the statistics of the batch at hand. Adam
+    with fastai's one-cycle schedule of largest rate `rate` (the paper's rate is constant), in a random order;
+    the items are told over batches of even size. With more passes the answers are the last pass's. The model
+    keeps the statistics of all items seen. Raises UserError for a batch below 2 and where nothing can move.
+    """
+    _at_least(2, batch)
+    if not 0 < rate < float("inf") or passes < 1:
+        raise UserError(f"tent: rate={rate}, passes={passes}; give a rate above 0 and at least one pass.")
+    chain = made.chain
+    body = whole(chain)
+    free = plans.movable(body, NORMS)  # the names of the stages are those of the chain
+    recipe = Recipe(steps=1, epochs=passes, batch=batch, weight_decay=0.0)
+    entropies: list[float] = []
+
+    def answer(items: Items, chosen: np.ndarray) -> np.ndarray:
+        found = torch.empty(len(chosen), pair.classes)
+
+        def loss(output: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+            found[which] = output.detach()
+            return losses.entropy(output).mean()
+
+        everyone = torch.arange(len(chosen))
+        rows = _raw(pair, items, chosen)
+        entropies.extend(descend(body, NORMS, rows, everyone, loss, rate, recipe, pair.seed))
+        return found.numpy()
+
+    aside = partial(outputs, pair, chain)
+    return Stream(chain, plans.state(chain), free, answer, aside, "target test inputs", entropies)
+
+
+def whole(chain: Chain) -> Chain:
+    """The same modules with the head as one more stage, so that a plan can hold it still."""
+    return Chain({**chain.stages, "answer": chain.head})
+
+
+def _raw(pair: Pair, items: Items, chosen: np.ndarray) -> Rows:
+    return features.reading(features.Cut(pair.backbone, 0), [items], chosen, pair.seed)
+
+
+def _at_least(least: int, batch: int | None) -> None:
+    if batch is not None and batch < least:
+        raise UserError(f"batch={batch}: give at least {least} items.")
