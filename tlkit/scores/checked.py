@@ -5,9 +5,7 @@ from numpy.typing import ArrayLike
 
 from tlkit.errors import UserError
 
-ROUNDED = (
-    1e-4  # how far a row of probabilities may be from 1: a softmax in single precision stays within 1e-6
-)
+ROUNDED = 1e-4  # how far from 1 a row of probabilities may sum; a softmax stays well within
 
 
 def checked_labels(labels: ArrayLike, fewest: int = 1) -> tuple[np.ndarray, int]:
@@ -31,8 +29,7 @@ def checked_labels(labels: ArrayLike, fewest: int = 1) -> tuple[np.ndarray, int]
         raise UserError("all items are of one class: a score needs two classes to tell apart; add a second.")
     if counts.min() < fewest:
         raise UserError(
-            f"class {counts.argmin()} has {counts.min()} item{'s' * (counts.min() > 1)} and this score needs "
-            f"at least {fewest} a class: give more labels."
+            f"class {counts.argmin()} has {counts.min()} item, and this score needs {fewest} of each: give more labels."
         )
     return given.astype(int), len(numbers)
 

@@ -17,7 +17,7 @@ CLUSTERS, CROWD = 5, 5  # clusters a class, and the fewest items a cluster on av
 
 
 def leep(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
-    """LEEP (Nguyen et al. 2020, ICML, equation 2): mean log likelihood of the labels, seen through the source.
+    """LEEP (Nguyen et al. 2020, ICML, equation 2): mean log likelihood of the labels, given the source.
 
     probabilities: N x S, the source's head on the items. At most 0; minus the entropy of the labels when the
     source's classes say nothing about them.
@@ -51,7 +51,7 @@ def nleep(features: ArrayLike, labels: ArrayLike) -> float:
     """
     x, y, classes = checked(features, labels)
     parts = PCA(ENERGY, svd_solver="full").fit_transform(x)
-    clusters = max(1, min(CLUSTERS * classes, len(x) // CROWD))
+    clusters = max(1, min(CLUSTERS * classes, len(x) // CROWD, len(np.unique(x, axis=0))))
     mixture = GaussianMixture(clusters, covariance_type="diag", random_state=0)
     shares = mixture.fit(parts / parts.std()).predict_proba(parts / parts.std())
     return leep(np.column_stack([shares, np.zeros(len(x))]), y)

@@ -78,8 +78,8 @@ def shrinkage_h_score(features: ArrayLike, labels: ArrayLike) -> float:
 def linear_probe(features: ArrayLike, labels: ArrayLike) -> float:
     """Share of items that a logistic regression (C = 1) on standardised features gets right, unseen.
 
-    Stratified folds, five or as many as the rarest class has items; shuffled by a fixed seed. Raises UserError
-    for a class of one item.
+    Stratified folds, five or as many as the rarest class has items; shuffled by a fixed seed. Raises
+    UserError for a class of one item.
     """
     x, y, _ = checked(features, labels, fewest=2)
     folds = StratifiedKFold(min(FOLDS, int(np.bincount(y).min())), shuffle=True, random_state=0)

@@ -60,9 +60,9 @@ def recompute(path: str | os.PathLike, seed: int = 0) -> list[Recomputed]:
         return [
             line for name in sets for line in _one_set([r for r in rows if r["dataset"] == name], names, seed)
         ]
+    except UserError:
+        raise
     except (TypeError, ValueError, KeyError) as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{path} has an entry missing or no number ({error}): mend that row.") from error
 
 
