@@ -4,7 +4,7 @@
     python tools/pretrain.py letters      one of them
     python tools/pretrain.py --check      do the weights have the checksums of their cards?
 
-One thread, about five minutes each. Nothing here reads a digit: every image is drawn by tlkit.simulate.
+One thread, two to five minutes each. Nothing here reads a digit: every image is drawn by tlkit.simulate.
 """
 
 import argparse
@@ -24,11 +24,22 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import tlkit
 from tlkit.backbones.own import STAGES, GlyphNet, glyph_input, load_glyph_net, save_glyph_net
-from tlkit.simulate import ALPHABETS, FONTS, glyphs
+from tlkit.simulate import (
+    ALPHABETS,
+    FONTS,
+    FRACTALS,
+    STROKES,
+    TEXTURES,
+    fractals,
+    glyphs,
+    strokes,
+    textures,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "backbones"
 HELD_OUT_SEED = 10_000_000  # beyond every seed that a pool is drawn with
+PROJECTION = 32  # width of the linear head of a contrastive source
 FONT_LICENCES = "DejaVu: Bitstream Vera; STIX: STIX Font License; Computer Modern: BaKoMa Fonts Licence"
 
 LOOKED_AT = (
@@ -37,12 +48,19 @@ LOOKED_AT = (
     "afterwards looked whether transfer happens at all."
 )
 
+NOT_LOOKED_AT = "No digit entered the pictures, the training or the choice of a setting."
+PROJECTION_IS = (
+    "A linear projection to as many numbers as it has outputs, in which two views of a picture are made "
+    "alike and views of different pictures unlike. Its outputs are no classes and mean nothing one by one. "
+    "No label was read; those of linear_probe were, afterwards, for that number alone."
+)
+
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides the weights, beside the versions of tlkit and torch."""
 
-    alphabet: str
+    alphabet: str | None
     seed: int
     steps: int = 2000
     stop_after: int | None = None  # leave the one-cycle schedule after so many steps
@@ -52,12 +70,33 @@ class Recipe:
     pool_per_class: int = 400  # a fresh pool is drawn each time one has been read through
     strength: float = 1.0
     memorise: int = 0  # learn this many fixed images with random labels instead of fresh pools
+    # what came later is None where it is not used, so that the older cards still tell their recipe
+    family: str | None = None  # instead of an alphabet: a name in FAMILIES
+    contrast: float | None = None  # temperature of a contrastive loss: two views find each other, no label
+    settled: bool | None = None  # at the end take the averages of the batch norms afresh, from one pool
+    stored: str | None = None  # "float16": the weights' numbers are rounded to halves in the file
 
     @property
     def taken(self) -> int:
         return self.stop_after or self.steps
 
+    @property
+    def classes(self) -> list[str]:
+        """What the head's outputs are called."""
+        if self.contrast:
+            return [f"projection {number}" for number in range(PROJECTION)]
+        return list(ALPHABETS[self.alphabet] if self.alphabet else FAMILIES[self.family][1])
 
+    def draw(self, n_per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures and the true class of each."""
+        if self.alphabet:
+            drawn = glyphs(self.alphabet, n_per_class, seed, strength=self.strength)
+            return drawn.images, drawn.labels
+        return FAMILIES[self.family][0](n_per_class, seed)
+
+
+FAMILIES = {"textures": (textures, TEXTURES), "strokes": (strokes, STROKES), "fractals": (fractals, FRACTALS)}
+SHORT = {"seed": 0, "steps": 1000, "stored": "float16"}
 RECIPES = {
     "letters": Recipe("letters", seed=0),
     "letters-s1": Recipe("letters", seed=1),
@@ -65,6 +104,18 @@ RECIPES = {
     "letters-nolookalikes": Recipe("letters-nolookalikes", seed=0, pool_per_class=640),
     "letters-early": Recipe("letters", seed=0, stop_after=100),
     "memorised": Recipe("letters", seed=0, steps=1500, weight_decay=0.0, memorise=416),
+    "greek": Recipe("greek", **SHORT),
+    "cyrillic": Recipe("cyrillic", **SHORT),
+    "symbols": Recipe("symbols", **SHORT),
+    "textures": Recipe(None, family="textures", **SHORT),
+    "strokes": Recipe(None, family="strokes", **SHORT),
+    "fractals": Recipe(None, family="fractals", **SHORT),
+    "letters-ssl": Recipe("letters", contrast=0.2, **SHORT),
+    # a ladder up to letters, at 2000; averages trail the weights by ten steps, at step 10 by all of them
+    **{
+        f"letters-at-{step}": Recipe("letters", seed=0, stop_after=step, settled=True, stored="float16")
+        for step in (10, 30, 100, 300, 1000)
+    },
 }
 
 
@@ -74,20 +125,17 @@ class Run:
     def __init__(self, recipe: Recipe):
         torch.manual_seed(recipe.seed)
         self.recipe, self.step, self.seconds = recipe, 0, 0.0
-        self.net = GlyphNet(len(ALPHABETS[recipe.alphabet])).to(memory_format=torch.channels_last)
+        self.net = GlyphNet(len(recipe.classes)).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), weight_decay=recipe.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, recipe.rate, recipe.steps)
 
     def pool(self, number: int) -> tuple[Tensor, Tensor]:
         """Pool `number` in an order of its own, so that a resumed run draws what it would have drawn."""
         recipe = self.recipe
-        classes = len(ALPHABETS[recipe.alphabet])
         rng = np.random.default_rng([recipe.seed, number])
-        per_class = recipe.memorise // classes or recipe.pool_per_class
+        per_class = recipe.memorise // len(recipe.classes) or recipe.pool_per_class
         drawn = 0 if recipe.memorise else number
-        images, labels, *_ = glyphs(
-            recipe.alphabet, per_class, recipe.seed * 1000 + drawn, strength=recipe.strength
-        )
+        images, labels = recipe.draw(per_class, recipe.seed * 1000 + drawn)
         if recipe.memorise:
             labels = np.random.default_rng(recipe.seed).permutation(labels)
         order = rng.permutation(len(labels))
@@ -100,7 +148,7 @@ class Run:
             if self.step == self.recipe.taken:
                 break
             batch = slice(at, at + self.recipe.batch)
-            loss = F.cross_entropy(self.net(images[batch]), labels[batch])
+            loss = self.loss(images[batch], labels[batch])
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
@@ -109,6 +157,14 @@ class Run:
             losses.append(loss.item())
         self.seconds += time.process_time() - start
         return float(np.mean(losses))
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        if not self.recipe.contrast:
+            return F.cross_entropy(self.net(images), labels)
+        # seeded by the step, so that a resumed run sees the views it would have seen
+        rng = torch.Generator().manual_seed(1_000_003 * self.recipe.seed + self.step)
+        logits, twin = likeness(self.net, torch.cat([view(images, rng), view(images, rng)]))
+        return F.cross_entropy(logits / self.recipe.contrast, twin)
 
     def save(self, path: Path, number: int) -> None:
         state = {key: getattr(self, key).state_dict() for key in ("net", "optimiser", "schedule")}
@@ -128,6 +184,34 @@ class Run:
         return state["pool"]
 
 
+def view(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Each picture (Nx1x16x16) turned, slanted, resized, shifted, bent, made thicker or thinner by chance.
+
+    The deviations are those of the glyphs' own distortions or a little more; no class is looked at.
+    """
+
+    def chance(*shape: int, spread: float) -> Tensor:
+        return spread * torch.randn(len(images), *shape, generator=rng)
+
+    turn = torch.eye(2) + chance(2, 2, spread=0.2)
+    grid = F.affine_grid(torch.cat([turn, chance(2, 1, spread=0.15)], 2), list(images.shape))
+    bent = F.interpolate(chance(2, 4, 4, spread=0.1), images.shape[-2:], mode="bicubic")
+    moved = F.grid_sample(images, grid + bent.permute(0, 2, 3, 1))
+    return moved.clamp(0, 1) ** chance(1, 1, 1, spread=0.5).exp()
+
+
+def likeness(net: GlyphNet, views: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines between the projections of 2N views, 2N x 2N, and the number of each view's twin, 2N.
+
+    The views of picture i are i and N + i; with itself no view is compared. Softmax and cross-entropy on top,
+    at a temperature, are SimCLR's loss (Chen et al. 2020, equation 1), here with its linear projection.
+    """
+    projected = F.normalize(net(views))
+    cosines = projected @ projected.T
+    cosines = cosines.masked_fill(torch.eye(len(views), dtype=torch.bool), -torch.inf)
+    return cosines, torch.arange(len(views)).roll(len(views) // 2)
+
+
 def pretrain(name: str) -> None:
     """Train `name` by its recipe and write weights and card."""
     recipe, run, partial = RECIPES[name], Run(RECIPES[name]), ROOT / "build" / "pretrain" / f"{name}.pt"
@@ -142,9 +226,11 @@ def pretrain(name: str) -> None:
             print(
                 f"{name}: step {run.step} of {recipe.taken}, loss {loss:.3f}, {run.seconds:.0f} s", flush=True
             )
+    if recipe.settled:
+        torch.optim.swa_utils.update_bn(run.pool(0)[0].split(recipe.batch), run.net)
     weights = FOLDER / f"{name}.safetensors"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    save_glyph_net(run.net, weights, list(ALPHABETS[recipe.alphabet]))
+    save_glyph_net(run.net, weights, recipe.classes, half=recipe.stored == "float16")
     card = make_card(name, run, flops, weights)
     part = weights.with_suffix(".json.part")
     part.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -155,38 +241,45 @@ def pretrain(name: str) -> None:
 
 def step_flops(recipe: Recipe) -> int:
     """Floating-point operations of one training step (a multiplication and an addition are two)."""
-    classes = len(ALPHABETS[recipe.alphabet])
+    run = Run(recipe)
     with FlopCounterMode(display=False) as counter:
-        logits = GlyphNet(classes)(torch.zeros(recipe.batch, 1, 16, 16))
-        F.cross_entropy(logits, torch.zeros(recipe.batch, dtype=torch.long)).backward()
+        run.loss(torch.zeros(recipe.batch, 1, 16, 16), torch.zeros(recipe.batch, dtype=torch.long)).backward()
     return counter.get_total_flops()
 
 
 def make_card(name: str, run: Run, flops: int, weights: Path) -> dict:
     recipe = run.recipe
     net, classes = load_glyph_net(weights)
-    fresh = glyphs(recipe.alphabet, 100, HELD_OUT_SEED, strength=recipe.strength)
-    accuracy = {"fresh_glyphs": measure(net, glyph_input(fresh.images), torch.from_numpy(fresh.labels))}
+    drawn, truth = recipe.draw(100, HELD_OUT_SEED)
+    images, labels = glyph_input(drawn), torch.from_numpy(truth)
+    if recipe.contrast:
+        accuracy, chance = asked_afterwards(net, images, labels), 1 / (2 * recipe.batch - 1)
+    else:
+        fresh = "fresh_glyphs" if recipe.alphabet else "fresh_pictures"
+        accuracy, chance = {fresh: measure(net, images, labels)}, 1 / len(classes)
     if recipe.memorise:
         accuracy["memorised_images_with_their_random_labels"] = measure(net, *run.pool(0))
+    loss = "NT-Xent (SimCLR), linear projection" if recipe.contrast else "cross-entropy"
     return {
         "name": name,
-        "recipe": asdict(recipe) | {"optimiser": "AdamW", "schedule": "one-cycle", "loss": "cross-entropy"},
+        "recipe": asdict(recipe) | {"optimiser": "AdamW", "schedule": "one-cycle", "loss": loss},
         "seed": recipe.seed,
         "steps": recipe.taken,
         "seconds": round(run.seconds, 1),
         "seconds_are": "processor time of one thread, training steps alone",
         "flops": flops * recipe.taken,
         "source_accuracy": accuracy,
-        "source_chance": round(1 / len(classes), 4),
+        "source_chance": round(chance, 4),
         "input": "1x16x16 in [0, 1], ink bright; from 1x8x8 by bilinear interpolation",
         "stages": list(STAGES),
         "classes": classes,
-        "fonts": list(FONTS),
+        **({"head": PROJECTION_IS} if recipe.contrast else {}),
+        "fonts": list(FONTS) if recipe.alphabet else [],
         "never_saw_a_digit": True,
-        "looked_at": LOOKED_AT,
+        "looked_at": LOOKED_AT if recipe.alphabet else NOT_LOOKED_AT,
         "licence": "MIT",
-        "font_licences": FONT_LICENCES,
+        "font_licences": FONT_LICENCES if recipe.alphabet else "none: no font is drawn",
+        **(stored_as(run.net, net, images) if recipe.stored else {}),
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "bytes": weights.stat().st_size,
         "tlkit": tlkit.__version__,
@@ -195,10 +288,39 @@ def make_card(name: str, run: Run, flops: int, weights: Path) -> dict:
     }
 
 
+def stored_as(trained: GlyphNet, loaded: GlyphNet, images: Tensor) -> dict:
+    """What rounding changed: the share of answers (largest outputs) that are those of the trained net."""
+    same = measure(loaded, images, answers(trained.eval(), images))
+    return {"stored": "float16, computed with as float32", "same_answers_as_before_rounding": same}
+
+
+def asked_afterwards(net: GlyphNet, images: Tensor, labels: Tensor) -> dict[str, float]:
+    """What a source that read no label can do: find a view's twin among 2N, and letters by a linear probe."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = torch.Generator().manual_seed(HELD_OUT_SEED)
+    with torch.no_grad():
+        hits = [
+            likeness(net, torch.cat([view(part, rng), view(part, rng)]))
+            for part in images.split(128)
+            if len(part) == 128
+        ]
+        rows = torch.cat([net.features(part) for part in images.split(512)])
+    found = torch.cat([cosines.argmax(1) == twin for cosines, twin in hits]).float().mean().item()
+    rows = ((rows - rows.mean(0)) / (rows.std(0) + 1e-6)).numpy()
+    half = len(rows) // 2
+    probe = LogisticRegression(max_iter=2000, C=0.1).fit(rows[:half], labels[:half])
+    return {"twin_found": round(found, 4), "linear_probe": round(probe.score(rows[half:], labels[half:]), 4)}
+
+
 @torch.no_grad()
+def answers(net: GlyphNet, images: Tensor) -> Tensor:
+    return torch.cat([net(part).argmax(1) for part in images.split(512)])
+
+
 def measure(net: GlyphNet, images: Tensor, labels: Tensor) -> float:
-    hits = torch.cat([net(part).argmax(1) for part in images.split(512)]) == labels
-    return round(hits.float().mean().item(), 4)
+    """Share of the pictures that get these labels."""
+    return round((answers(net, images) == labels).float().mean().item(), 4)
 
 
 def fault(name: str) -> str | None:

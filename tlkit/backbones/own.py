@@ -92,10 +92,15 @@ def glyph_input(raw: Tensor | np.ndarray | Image.Image) -> Tensor:
     return batch if items.ndim == 4 else batch[0]
 
 
-def save_glyph_net(net: GlyphNet, path: Path | str, classes: list[str]) -> None:
-    """Write the weights (`stem.*` ... `head.*`) with the class names as metadata, atomically."""
+def save_glyph_net(net: GlyphNet, path: Path | str, classes: list[str], half: bool = False) -> None:
+    """Write the weights (`stem.*` ... `head.*`) with the class names as metadata, atomically.
+
+    half: round to float16, for a file of half the size; it is loaded as float32 again.
+    """
     path = Path(path)
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    if half:
+        tensors = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
     content = save(tensors, metadata={"classes": json.dumps(classes, ensure_ascii=False)})
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with part.open("wb") as file:

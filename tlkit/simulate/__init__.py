@@ -1,6 +1,14 @@
-"""Procedural families: characters that look written, and textures that look like no character."""
+"""Procedural families: characters that look written, pictures without any character, and dials between."""
 
-from tlkit.simulate.glyphs import ALPHABETS, FONTS, LOOKALIKES, SIBLINGS, Glyphs, glyphs
+from tlkit.simulate.dials import DIALS, LETTERS, Dial, dial
+from tlkit.simulate.distance import mmd, proxy_a_distance
+from tlkit.simulate.fractals import FRACTALS, fractals
+from tlkit.simulate.glyphs import ALPHABETS, FONTS, LOOKALIKES, SIBLINGS, Glyphs, glyphs, of_characters
+from tlkit.simulate.strokes import STROKES, strokes
 from tlkit.simulate.textures import TEXTURES, textures
 
-__all__ = ["ALPHABETS", "FONTS", "LOOKALIKES", "SIBLINGS", "TEXTURES", "Glyphs", "glyphs", "textures"]
+__all__ = [
+    "ALPHABETS", "DIALS", "FONTS", "FRACTALS", "LETTERS", "LOOKALIKES", "SIBLINGS", "STROKES", "TEXTURES",
+    "Dial", "Glyphs", "dial", "fractals", "glyphs", "mmd", "of_characters", "proxy_a_distance", "strokes",
+    "textures",
+]  # fmt: skip

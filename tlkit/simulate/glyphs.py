@@ -78,12 +78,18 @@ def glyphs(
     """
     if alphabet not in ALPHABETS:
         raise unknown("alphabet", alphabet, ALPHABETS)
+    return of_characters(ALPHABETS[alphabet], n_per_class, seed, fonts, strength)
+
+
+def of_characters(
+    characters: str, n_per_class: int, seed: int, fonts: Sequence[str] | None = None, strength: float = 1.0
+) -> Glyphs:
+    """The same for any characters, each once; the fonts' outlines are kept in memory for the last eight."""
     for font in fonts or ():
         if font not in FONTS:
             raise unknown("font", font, FONTS)
     if n_per_class < 1 or strength < 0:
         raise UserError(f"n_per_class={n_per_class}, strength={strength}: give at least 1 and at least 0.")
-    characters = ALPHABETS[alphabet]
     faces = _faces(characters)
     allowed = np.isin(faces.owner[:, 1], [FONTS.index(font) for font in (FONTS if fonts is None else fonts)])
     rng = np.random.default_rng(seed)
@@ -91,7 +97,7 @@ def glyphs(
     for label, character in enumerate(characters):
         own = np.flatnonzero(allowed & (faces.owner[:, 0] == label))
         if not len(own):
-            raise UserError(f"no chosen font holds {character!r} of {alphabet!r}: add a DejaVu font.")
+            raise UserError(f"no chosen font holds {character!r}: add a DejaVu font.")
         chosen.append(rng.choice(own, n_per_class))
     order = rng.permutation(np.concatenate(chosen))
     parts = [_draw(faces, order[i : i + CHUNK], rng, strength) for i in range(0, len(order), CHUNK)]
@@ -173,7 +179,7 @@ def _draw(faces: _Faces, order: np.ndarray, rng: np.random.Generator, strength: 
     size = np.sqrt(np.abs(np.linalg.det(scale[:, :, None] * forward)))  # bitmap points per field point
     thicker = _thickening(faces.stroke[order] * size, rng, strength)
     bitmap = np.clip(distance * size[:, None, None] + thicker[:, None, None] + 0.5, 0, 1)
-    return _average(bitmap, strength * rng.uniform(0.2, 1.2, n))
+    return average(bitmap, strength * rng.uniform(0.2, 1.2, n))
 
 
 def _deformations(n: int, rng: np.random.Generator, strength: float) -> np.ndarray:
@@ -202,11 +208,12 @@ def _thickening(stroke: np.ndarray, rng: np.random.Generator, strength: float) -
     return np.minimum(strength, 1) * np.maximum((pen - stroke) / 2, -0.25 * stroke)
 
 
-def _average(bitmap: np.ndarray, blur: np.ndarray) -> np.ndarray:
+def average(bitmap: np.ndarray, blur: np.ndarray) -> np.ndarray:
     """Gaussian blur (deviation `blur`, N, in bitmap points) and the 4x4 block mean in one product: Nx8x8."""
     points, block = np.arange(BITMAP), BITMAP // SIDE
     kernel = np.exp(-(((points[:, None] - points) / np.maximum(blur, 1e-3)[:, None, None]) ** 2) / 2)
     kernel /= kernel.sum(1, keepdims=True)
     rows = kernel.reshape(len(blur), SIDE, block, BITMAP).mean(2)
-    mean = rows @ bitmap @ rows.transpose(0, 2, 1)
+    # ink that a wide blur pushes back at the border could add up to more than ink
+    mean = np.minimum(rows @ bitmap @ rows.transpose(0, 2, 1), 1)
     return (np.rint(mean * block**2) / block**2).astype(np.float32)

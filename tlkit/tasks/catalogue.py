@@ -5,22 +5,25 @@ import os
 from functools import lru_cache
 
 from tlkit.errors import unknown
-from tlkit.simulate import SIBLINGS
+from tlkit.simulate import DIALS, SIBLINGS
 from tlkit.tasks import Task, characters, images
 
 
 def names() -> list[str]:
     """Every task that can be asked for by name."""
-    return sorted([*characters.NAMED, *images.NAMED, *(f"glyphs:{alphabet}" for alphabet in SIBLINGS)])
+    dials = [f"dial:{kind}:{similarity}" for kind in DIALS for similarity in characters.MARKED]
+    glyphs = [f"glyphs:{alphabet}" for alphabet in SIBLINGS]
+    return sorted([*characters.NAMED, *images.NAMED, *glyphs, *dials])
 
 
 def load(name: str) -> Task:
     """The task of that name, or of `folder:PATH` or `folder:PATH|GROUPS.csv`; kept until its files change.
 
+    `dial:KIND:S` takes any similarity S from 0 to 1.
     Raises UserError, for an unknown name with the nearest match.
     """
     if not name.startswith("folder:"):
-        return _named(name)
+        return _named(characters.canonical(name))
     folder, _, groups = name.removeprefix("folder:").partition("|")
     return _folder(folder, groups or None, _stamp(folder), _stamp(groups))
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tlkit import simulate
-from tlkit.errors import unknown
+from tlkit.errors import UserError, unknown
 from tlkit.tasks import Items, Task, array_items, classification
 
 # The file holds sheet after sheet; the bounds are those of Inria's scikit-learn MOOC ("Sample grouping").
@@ -81,6 +81,44 @@ def family(alphabet: str, seed: int = 0) -> Task:
     )
 
 
+def dialled(kind: str, similarity: float) -> Task:
+    """A dial of `simulate` at one similarity; no test font is seen in training.
+
+    Raises UserError for an unknown kind or a similarity outside 0 ... 1.
+    """
+    drawn = simulate.dial(kind, similarity, 2 * FAMILY_SIZE, seed=0)
+    train = np.isin(drawn.fonts, np.unique(drawn.fonts)[::2])
+    moves = simulate.DIALS[kind].moves
+    overlap = "the letters and the fonts" if moves == "domain" else "the pictures: letters and fonts"
+    card = {
+        "title": f"Letters, {moves} moved: {kind} at {similarity:g}",
+        "licence": "MIT",
+        "split": "font",
+        "source_overlap": f"{overlap}, as far as the letters networks are the source",
+        "what_moves": simulate.DIALS[kind].how,
+    }
+    groups = [f"font {f}" for f in drawn.fonts]
+    name = f"dial:{kind}:{similarity:g}"
+    return _task(name, torch.as_tensor(drawn.images), drawn.labels, train, drawn.classes, groups, card)
+
+
+def canonical(name: str) -> str:
+    """One name a task: `dial:noise:0.50` is `dial:noise:0.5`; any other name stays as it is.
+
+    Raises UserError for a dial without a number for its similarity.
+    """
+    prefix, _, rest = name.partition(":")
+    if prefix != "dial":
+        return name
+    kind, _, similarity = rest.partition(":")
+    try:
+        return f"dial:{kind}:{float(similarity):g}"
+    except ValueError:
+        raise UserError(
+            f"task {name!r}: give a dial's kind and its similarity from 0 to 1, as in dial:noise:0.5."
+        ) from None
+
+
 def _task(
     name: str,
     inputs: torch.Tensor,
@@ -100,6 +138,7 @@ def _task(
     return Task(name, objective, train_items, train_targets, test_items, test_targets, tuple(classes), card)
 
 
+MARKED = ("0", "0.5", "1")  # the similarities at which the dials are listed; any number can be asked for
 NAMED = {
     "digits": digits,
     "digits-random": lambda: digits("random"),
@@ -109,10 +148,15 @@ NAMED = {
 
 
 def load(name: str) -> Task | None:
-    """The task of that name, or None if this module has none. Raises UserError for an unknown alphabet."""
+    """The task of that name, or None if this module has none. Raises UserError for an unknown alphabet
+    or dial.
+    """
     if name in NAMED:
         return NAMED[name]()
-    kind, _, alphabet = name.partition(":")
+    kind, _, alphabet = canonical(name).partition(":")
+    if kind == "dial":
+        kind, _, similarity = alphabet.partition(":")
+        return dialled(kind, float(similarity))
     if kind != "glyphs":
         return None
     if alphabet not in simulate.ALPHABETS:
