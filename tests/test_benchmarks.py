@@ -7,13 +7,27 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import apart, child, networks, p3_grid, page, pictures, results, rounds, spread
+from benchmarks import (
+    apart,
+    child,
+    networks,
+    p3_grid,
+    p4_rule,
+    page,
+    pictures,
+    results,
+    rounds,
+    rule_race,
+    spread,
+)
 from benchmarks.apart import Contestant
 from benchmarks.grid_ours import counts, passes, trainings
 from benchmarks.part import Design, Part, Target, parts
 from benchmarks.phases import Watch
 from benchmarks.results import Results
+from tlkit import backbones, env
 from tlkit.recipe import Recipe, default
+from tlkit.tasks import catalogue
 
 A, B = Contestant("a", "m:f"), Contestant("b", "m:f", threads=None)
 SMALL = {"epochs": 1, "batch": 4, "rate": 1e-2}
@@ -412,3 +426,57 @@ def test_the_loops_do_what_the_study_does(load, monkeypatch):
     x, y = dls.valid.one_batch()
     mine = grid_loops.glyph_input(task.test.inputs[:5])
     assert y.tolist() == targets[:5].tolist() and (x - mine).abs().max() < 0.01
+
+
+# one rule against fine_tune
+
+
+def race(ours: list[float], theirs: list[float], labels: int = 5) -> list[dict]:
+    side = lambda score, **more: {"seconds": 2.0, "accuracy": score, **more}  # noqa: E731
+    return [
+        {"labels": labels, "seed": s, "ours": side(a, plan="frozen"), "fastai": side(b, epochs=3 + s)}
+        for s, (a, b) in enumerate(zip(ours, theirs, strict=True))
+    ]
+
+
+def test_the_rule_is_told_better_or_worse_as_it_falls():
+    steady, below = [0.7, 0.72, 0.71, 0.69, 0.73], [0.5, 0.51, 0.52, 0.49, 0.5]
+    found = p4_rule.row("set, one thread", race(steady, below))
+    assert found[:5] == ["set", "5", "`frozen`", "2.00", "5.00"] and found[-1] == "better"
+    assert p4_rule.row("set, one thread", race(below, steady))[-1] == "worse"
+    assert p4_rule.row("set, one thread", race(steady, [*steady[:4], 0.731]))[-1] == "equal"
+
+
+def test_every_setting_of_the_race_is_in_the_table():
+    middle, low, high = [0.5] * 5, [0.3, 0.4, 0.35, 0.3, 0.3], [0.7, 0.6, 0.65, 0.7, 0.7]
+    cells = race(middle, low) + race(middle, high, labels=20)
+    found = empty(runs=[{**ran("set, one thread", 0, 1.0), "cells": cells}])
+    found.setting["seeds"] = 5
+    text = p4_rule.body(found)
+    assert "Of 2 settings the rule is better in 1, equal in 0, worse in 1" in text
+    assert p4_rule.body(empty()) == p4_rule.BARE, "nothing there is said, not hidden"
+
+
+@pytest.mark.parametrize(("seconds", "epochs"), [(0.1, 1), (3.0, 1), (3.1, 2), (10.0, 5)])
+def test_fastai_has_no_less_time_than_the_rule(monkeypatch, seconds, epochs):
+    """Three seconds for one epoch, two for each further one; what was measured of one more is never less."""
+    monkeypatch.setattr(rule_race, "fine_tuned", lambda *a: {"seconds": 1.0 + 2.0 * a[-1]})
+    assert rule_race.epochs_within(None, 5, 0, "", "", seconds) == epochs
+
+
+def test_the_rule_is_the_one_that_was_written_down():
+    assert [rule_race.rule(n) for n in (5, 9, 10, 20)] == ["frozen", "frozen", "lp-ft", "lp-ft"]
+
+
+@pytest.mark.real("weights_vision", "hymenoptera")
+def test_both_learn_from_the_same_pictures(computed):
+    weights = str(env.cache_dir() / p4_rule.WEIGHTS)
+    task = catalogue.load("hymenoptera")
+    learn = rule_race.learner(task, 5, 0, p4_rule.NETWORK, weights)
+    drawn = task.draw(5, 0).all
+    assert [str(file) for file in learn.dls.train_ds.items.iloc[:, 0]] == [task.train.names[i] for i in drawn]
+    wanted = backbones.load(p4_rule.NETWORK, weights).pretrained()
+    theirs = learn.model[0].state_dict()
+    assert all(
+        torch.equal(a, b) for a, b in zip(theirs.values(), wanted.stages.state_dict().values(), strict=True)
+    )

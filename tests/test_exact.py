@@ -87,3 +87,15 @@ def test_logits_and_the_first_gradients_are_those_of_the_whole_network(world, te
         off = float((steps[name] - reference).norm())
         # beside a batch norm a bias has a gradient of nothing but rounding
         assert off <= GRADIENTS * max(float(reference.norm()), 1e-3 * longest), name
+
+
+def test_colour_beside_colour_in_memory_changes_last_digits_only(world):
+    backbone, items, chain = world
+    pictures = torch.stack([backbone.transform(items.inputs[i]) for i in range(4)])
+    apart = copy.deepcopy(chain).eval().to(memory_format=torch.contiguous_format)
+    with torch.inference_mode():
+        ours, wanted = chain.eval().run(pictures), apart.run(pictures)
+    assert torch.allclose(ours, wanted, rtol=0, atol=LOGITS * float(wanted.abs().max()))
+    weights = [w for w in chain.parameters() if w.ndim == 4 and min(w.shape[1:]) > 1]
+    beside = [w.is_contiguous(memory_format=torch.channels_last) for w in weights]
+    assert all(beside) or ":" not in backbone.name

@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
-from tlkit import backbones, features
+from tlkit import backbones, env, features
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
 from tlkit.features import Cut, Probe, activations, kept, pixels, probe
@@ -440,3 +440,11 @@ def test_a_probe_goes_into_the_last_linear_layer():
     net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
     Probe(np.ones((2, 6), np.float32), np.array([1, 2], np.float32)).into(net)
     assert net[2].bias.tolist() == [1, 2] and not torch.equal(net[0].weight, torch.ones(6, 4))
+
+
+def test_another_kind_of_processor_has_entries_of_its_own(monkeypatch):
+    at, bare = (features.Cut(backbones.load("letters"), cut) for cut in (2, 0))
+    keys = at.key, bare.key
+    monkeypatch.setattr(env, "device", lambda: torch.device("cuda"))
+    assert at.key != keys[0], "its last digits are others"
+    assert bare.key == keys[1], "no network has run yet"

@@ -425,8 +425,9 @@ def test_a_recipe_is_told_apart_by_every_setting():
         replace(base, weight_decay=0.0), replace(base, rates=(1e-3, 3e-3, 2e-2)),
         replace(base, strengths=(0.01, 0.1, 2.0)),
         replace(base, baselines=("3-nn", "C=0.1", "C=10")), replace(base, fixed=(("full", "0.01"),)),
+        replace(base, precision="bfloat16"),
     ]  # fmt: skip
-    assert len({base.version, *(r.version for r in others)}) == 9
+    assert len({base.version, *(r.version for r in others)}) == 10
     assert Recipe().version == base.version and base.version.startswith(f"r{recipe.VERSION}-")
 
 
@@ -440,6 +441,7 @@ def test_a_recipe_is_told_apart_by_every_setting():
         ({"strengths": (1.0, -1.0, 2.0)}, "-1.0 among rates and strengths"),
         ({"steps": 0}, "at least 1 step"),
         ({"batch": 1}, "batches of 2 or more"),
+        ({"precision": "float16"}, "precision 'float16'.*bfloat16"),
     ],
 )
 def test_recipes_that_do_not_do(wrong, says):
@@ -452,6 +454,53 @@ def test_a_setting_is_the_number_it_stands_for(numbers):
     made = Recipe(rates=tuple(numbers), strengths=tuple(numbers), baselines=("1-nn",) * len(numbers))
     for text in ("full", "frozen"):
         assert [float(setting) for setting in made.grid(Plan.parse(text))] == numbers
+
+
+def test_the_optimiser_does_the_sums_of_fastais_adam(monkeypatch):
+    from fastai.optimizer import Adam
+
+    from tlkit.fit import loop
+
+    def trained() -> tuple[list[float], dict[str, torch.Tensor]]:
+        done = fit(*tiny.classifier(), "full@decay=0.5", 6, 0, replace(tiny.QUICK, weight_decay=0.3))
+        return done.losses, done.model.state_dict()
+
+    losses, model = trained()
+    groups = loop._groups
+    monkeypatch.setattr(loop, "_ADAM", Adam)
+
+    def whole(chain, plan, rate, decay):  # fastai spares biases and norms by itself
+        parameters, rates, decays = groups(chain, plan, rate, decay)
+        return parameters, rates, [decay] * len(decays)
+
+    monkeypatch.setattr(loop, "_groups", whole)
+    wanted, other = trained()
+    assert np.allclose(losses, wanted, rtol=1e-4) and len(losses) > 3
+    assert all(torch.allclose(model[k], t, rtol=1e-3, atol=1e-5) for k, t in other.items())
+
+
+def test_mixed_precision_learns_the_same_with_half_the_digits():
+    world = tiny.classifier()
+    half = replace(tiny.QUICK, precision="bfloat16")
+    one, other = (fit(*world, "full", 6, 0, settings) for settings in (tiny.QUICK, half))
+    assert one.losses != other.losses, "it is used"
+    assert np.allclose(one.losses[:3], other.losses[:3], rtol=0.05)
+    assert abs(one.test.metrics["accuracy"] - other.test.metrics["accuracy"]) < 0.2
+    assert {t.dtype for t in other.model.state_dict().values()} <= {torch.float32, torch.int64}
+    solved = [fit(*world, "frozen", 6, 0, settings).test.predicted for settings in (tiny.QUICK, half)]
+    assert np.array_equal(*solved), "a solver does not descend"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("text", ["frozen", "last-1", "full", "lp-ft"])
+def test_on_a_gpu_a_fit_answers_as_on_the_cpu(text, monkeypatch):
+    world = tiny.classifier()
+    here = fit(*world, text, 6, 0, tiny.QUICK)
+    monkeypatch.setenv("TLKIT_DEVICE", "cuda")
+    there = fit(*world, text, 6, 0, tiny.QUICK)
+    assert there.measured["device"] == torch.cuda.get_device_name()
+    assert all(not tensor.is_cuda for tensor in there.model.state_dict().values())
+    assert abs(here.test.metrics["accuracy"] - there.test.metrics["accuracy"]) < 0.1
 
 
 def test_a_plan_may_be_given_as_text_and_the_recipe_left_to_the_kind_of_network():

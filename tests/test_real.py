@@ -75,3 +75,12 @@ def test_registered_sets_load_whole(name):
     assert not task.set_aside
     assert len(task.train) + len(task.test) > 100
     assert features.pixels(task.train, np.arange(2)).shape == (2, 3 * features.PIXEL_SIDE**2)
+
+
+@pytest.mark.real("pacs")
+@pytest.mark.parametrize("domain", ["photo", "art_painting", "sketch"])
+def test_a_domain_of_pacs_keeps_what_shows_one_photograph_together(domain):
+    task = catalogue.load(f"pacs:{domain}")
+    assert len(task.classes) == 7 and len(task.train) + len(task.test) == 7 * 26 and not task.set_aside
+    assert not set(task.train.groups) & set(task.test.groups)
+    assert (len(set(task.train.groups)) < len(task.train)) == (domain == "sketch"), "some were drawn twice"

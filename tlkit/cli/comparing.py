@@ -46,6 +46,10 @@ Augment = _option(
     str | None,
     "Learn from views: photo (crops, mirrored), shift (turned, moved); as many as are worth it, or photo:4.",
 )
+Precision = _option(
+    str,
+    "float32, or bfloat16 for mixed precision in descents: quicker on a GPU (TLKIT_DEVICE=cuda).",
+)
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
 
 
@@ -66,6 +70,7 @@ def compare(
     steps: Steps = None,
     rates: Rates = None,
     augment: Augment = None,
+    precision: Precision = "float32",
     dry_run: DryRun = False,
 ) -> None:
     """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
@@ -73,7 +78,9 @@ def compare(
     from tlkit.records import Store
 
     study.check(backend, cluster)
-    grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, augment)
+    grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision)
+    if augment is not None:
+        grid = _augmented(grid, augment)
     out = out or Path("build") / f"{grid.parts[0].name.replace(':', '-')}.jsonl"
     store = Store(out)
     telling.before(grid)
@@ -91,7 +98,7 @@ def compare(
     raise typer.Exit(1 if outcome.failed else 0)
 
 
-def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, augment) -> "Grid":
+def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision) -> "Grid":
     """The grid the options ask for, every name in it known. Raises UserError."""
     from tlkit import recipe as recipes
     from tlkit.study import Grid
@@ -100,7 +107,7 @@ def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, 
         raise UserError(
             "name one thing to learn: --task NAME (see --help) or --folder PATH with a sub-folder a class."
         )
-    recipe = recipes.suited(backbone)
+    recipe = replace(recipes.suited(backbone), precision=precision)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     if rates is not None:
@@ -113,7 +120,7 @@ def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, 
     list(grid.cells())  # refuses an unknown plan before data is read
     for budget in budgets:
         grid.parts[0].draw(budget, 0)
-    return grid if augment is None else _augmented(grid, augment)
+    return grid
 
 
 def _augmented(grid: "Grid", text: str) -> "Grid":

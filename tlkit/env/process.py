@@ -1,12 +1,14 @@
 """Threads, seed, device, folders: settings of a process, read from the environment.
 
-TLKIT_THREADS (default 1), TLKIT_DEVICE (default: the best there is), TLKIT_CACHE (default: the user's own).
+TLKIT_THREADS (default 1), TLKIT_DEVICE (default: the CPU), TLKIT_CACHE (default: the user's own).
 """
 
 import os
 import random
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,12 +83,17 @@ def seed_everything(seed: int) -> None:
 
 
 def device() -> "torch.device":
-    """TLKIT_DEVICE if set, else the first there is of cuda, mps, cpu. UserError for an absent one."""
+    """Where networks run: TLKIT_DEVICE, or the CPU, so that a number does not depend on what a machine has.
+
+    Raises UserError for a device that is absent.
+    """
     import torch
 
+    if not os.environ.get("TLKIT_DEVICE"):
+        return torch.device("cpu")
     counts = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
     present = [kind for kind, count in counts.items() if count]
-    wanted = os.environ.get("TLKIT_DEVICE") or present[0]
+    wanted = os.environ["TLKIT_DEVICE"]
     kind, _, index = wanted.partition(":")
     if kind not in counts:
         raise unknown("device in TLKIT_DEVICE", wanted, counts)
@@ -95,6 +102,34 @@ def device() -> "torch.device":
             f"TLKIT_DEVICE is {wanted!r}, absent here: unset it or set it to {' or '.join(present)}"
         )
     return torch.device(wanted)
+
+
+def device_name() -> str:
+    """What `device()` is called by its maker, or its kind: "cpu", "NVIDIA H200"."""
+    import torch
+
+    where = device()
+    return torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+
+
+@contextmanager
+def on_device(*modules: "torch.nn.Module") -> "Iterator[torch.device]":
+    """The modules on `device()` within the block, and back on the CPU behind it, whatever happens.
+
+    On a GPU convolutions keep all of float32's digits, which CUDA would else cut to ten bits.
+    """
+    import torch
+
+    where = device()
+    if where.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
+    try:
+        for module in modules:
+            module.to(where)
+        yield where
+    finally:
+        for module in modules:
+            module.to("cpu")
 
 
 def version(package: str) -> str | None:

@@ -14,7 +14,7 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import default_collate
 
-from tlkit import cache
+from tlkit import cache, env
 from tlkit.backbones import Backbone
 from tlkit.features import budget
 from tlkit.features.kept import TALLY, Kept, Tally
@@ -31,6 +31,7 @@ __all__ = [
     "activations",
     "example",
     "last_linear",
+    "moved",
     "pixels",
     "probe",
     "raw_example",
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 BATCH = 32  # items a forward pass where no gradient is wanted
-_LAYOUT = 2  # raise it when what is kept comes to mean something else: old entries are then left alone
+_LAYOUT = 3  # raise it when what is kept comes to mean something else: old entries are then left alone
 PIXEL_SIDE = 32  # pictures are shrunk to this for the pixel baseline
 
 
@@ -60,7 +61,9 @@ class Cut:
         """
         b = self.backbone
         weights = b.digest + b.name if self.cut else ""
-        parts = (str(_LAYOUT), weights, b.transform_key, str(self.cut), str(self.pooled))
+        kind = env.device().type  # another kind of processor gives other last digits
+        where = (kind,) if self.cut and kind != "cpu" else ()
+        parts = (str(_LAYOUT), weights, b.transform_key, str(self.cut), str(self.pooled), *where)
         return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
 
     @torch.inference_mode()
@@ -69,12 +72,13 @@ class Cut:
 
         Raw items are taken one at a time: a photo is many times larger than what a network sees of it.
         """
-        chain, parts = self.backbone.pretrained(), []
-        views = map(self.backbone.transform, inputs)
+        parts, views = [], map(self.backbone.transform, inputs)
         while batch := list(islice(views, BATCH)):
-            seen = default_collate(batch)
-            out = chain.run(seen, 0, self.cut) if self.cut else seen
-            parts.append(self.backbone.pool(out) if self.pooled else out)
+            out = default_collate(batch)
+            if self.cut:
+                with env.on_device() as where:
+                    out = self.backbone.placed(where).run(moved(out, where), 0, self.cut)
+            parts.append(moved(self.backbone.pool(out) if self.pooled else out, "cpu"))
         return tree_map(lambda *leaves: torch.cat(leaves), *parts)
 
 
@@ -135,6 +139,11 @@ def raw_example(at: Cut, items: Items) -> Any:
 
 
 _EXAMPLES: dict[str, Any] = {}
+
+
+def moved(batch: Any, device: torch.device | str) -> Any:
+    """A pytree of tensors on a device."""
+    return tree_map(lambda leaf: leaf.to(device), batch)
 
 
 def pixels(items: Items, indices: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit import features, plans
+from tlkit import env, features, plans
 from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
@@ -39,7 +39,7 @@ class Fit:
     train: float
     select: float | None
     test: Evaluation | None
-    measured: dict[str, float]
+    measured: dict[str, Any]
     detail: dict[str, Any]
     losses: list[float] = field(default_factory=list)
 
@@ -57,9 +57,9 @@ def fit(
     """One fit of `plan` at `labels` a class: choose on the selection split, fit on all, read the test once.
 
     plan: a Plan or its string, such as "last-1". recipe: by default the committed one for a network of this
-    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. Everything runs on
-    the CPU, so that a number does not depend on the machine's accelerator. Raises UserError for too few items
-    or an unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
+    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. Networks run
+    on `env.device()`, the CPU unless TLKIT_DEVICE says otherwise. Raises UserError for too few items or an
+    unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
     """
     began, tally = time.perf_counter(), replace(features.TALLY)
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
@@ -81,6 +81,8 @@ def fit(
         who = f"{backbone.name} {plan}, {labels} labels, seed {seed}"
         evaluation = task.evaluate(lambda items: predict(items, np.arange(len(items))), who)
     measured = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb(), **tally.since()}
+    if env.device().type != "cpu":
+        measured["device"] = env.device_name()
     detail = job.detail(model, best, len(settings), audit)
     return Fit(model, audit, best, tried, train, tried.get(best), evaluation, measured, detail, losses)
 

@@ -120,15 +120,17 @@ class Job:
 
         @torch.inference_mode()
         def predict(items: Items, chosen: np.ndarray) -> np.ndarray:
-            parts = []
-            for first in range(0, len(chosen), features.BATCH):
-                output = model(features.activations(at, items, chosen[first : first + features.BATCH]))
+            with env.on_device(model) as where:
+                outputs = [
+                    features.moved(model(features.moved(features.activations(at, items, part), where)), "cpu")
+                    for part in np.split(chosen, range(features.BATCH, len(chosen), features.BATCH))
+                ]
+            for output in outputs:
                 if not all(torch.isfinite(leaf).all() for leaf in tree_leaves(output)):
                     raise Diverged(
                         f"plan {self.plan} of {self.backbone.name} gives NaN outputs: try smaller --rates."
                     )
-                parts.append(self.task.objective.decode(output))
-            return np.concatenate(parts)
+            return np.concatenate([self.task.objective.decode(output) for output in outputs])
 
         return predict
 

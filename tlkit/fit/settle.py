@@ -5,7 +5,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tlkit import plans
 from tlkit.backbones.chain import Chain, Suffix
-from tlkit.features import Rows
+from tlkit.features import Rows, moved
 from tlkit.plans import Plan
 
 
@@ -31,9 +31,9 @@ def settle(chain: Chain, plan: Plan, inputs: Rows, size: int, seed: int) -> None
         norm.train()
     shuffled = torch.Generator().manual_seed(seed)  # items come sorted by class
     order = torch.randperm(len(inputs), generator=shuffled)
-    suffix = Suffix(chain, plan.cut(chain.names))
+    suffix, device = Suffix(chain, plan.cut(chain.names)), next(chain.parameters()).device
     for rows in order.split(size):
-        suffix(inputs.take(rows))
+        suffix(moved(inputs.take(rows), device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     chain.eval()

@@ -16,6 +16,7 @@ from joblib._dask import DaskDistributedBackend
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import ParallelBackendBase
 
+from tlkit import env
 from tlkit.errors import UserError
 from tlkit.study.grid import Cell
 from tlkit.study.worker import RETRIES, Finished, in_process, on_cluster, work
@@ -102,7 +103,8 @@ class Ray(ParallelBackendBase):
     """Ray's tasks behind joblib: each goes to a free CPU, is tried again if killed, and answers at once.
 
     The back end that comes with Ray gives all results together, hands a call to the next process though
-    another may be free, and has no second try. No GPU is reserved: fits run on the CPU.
+    another may be free, and has no second try. Where networks run on a GPU (TLKIT_DEVICE=cuda), each fit
+    gets an equal share of those that the cluster has.
     """
 
     supports_retrieve_callback = True
@@ -111,7 +113,10 @@ class Ray(ParallelBackendBase):
         super().__init__()
         import ray
 
-        self.task = ray.remote(num_cpus=1, max_retries=RETRIES)(tlkit_fit)
+        resources = ray.cluster_resources()
+        gpus = resources.get("GPU", 0) if env.device().type == "cuda" else 0
+        share = min(1, gpus / max(1, resources.get("CPU", 0)))
+        self.task = ray.remote(num_cpus=1, num_gpus=share, max_retries=RETRIES)(tlkit_fit)
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """At least 2, since joblib runs the work of one worker in the calling process."""

@@ -1,6 +1,7 @@
 """Pictures on disk as a task: a folder per class, and the image sets of the registry."""
 
 import csv
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tlkit.tasks.reading import read_picture
 __all__ = ["NAMED", "from_folder", "load", "read_picture"]
 
 TEST_FOLDERS = ("test", "valid", "val")
+DOMAINS = ("photo", "art_painting", "sketch")  # of PACS
 FOLDS, TEST_FOLDS = 5, 2  # 40 % of the pictures are the test split where the folder brings none
 
 
@@ -164,10 +166,19 @@ def _by_prefix(root: Path, name: str) -> Task:
     return _task(name, train, test, {}, aside, {"split": "by picture"})
 
 
+def _domain(domain: str, root: Path) -> Task:
+    """One domain of PACS; sketches of one photograph stay together, by the name in front of the hyphen."""
+    found, aside = scan(class_files(root / domain))
+    named = {f.path.resolve(): f"{f.label} {f.path.stem.rpartition('-')[0] or f.path.stem}" for f in found}
+    train, test = _split(found, named, root / domain)
+    return _task(f"pacs:{domain}", train, test, named, aside, {"split": "by photograph"})
+
+
 NAMED = {
     "hymenoptera": lambda root: from_folder(root, "hymenoptera"),
     "caltech_wildlife": lambda root: from_folder(root, "caltech_wildlife"),
     "neu_steel": lambda root: _by_prefix(root, "neu_steel"),
+    **{f"pacs:{domain}": partial(_domain, domain) for domain in DOMAINS},
 }
 
 
