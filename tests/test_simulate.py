@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from tlkit.errors import UserError
-from tlkit.simulate import ALPHABETS, FONTS, LOOKALIKES, SIBLINGS, TEXTURES, glyphs, textures
+from tlkit.simulate import (
+    ALPHABETS,
+    FONTS,
+    FRACTALS,
+    LOOKALIKES,
+    SIBLINGS,
+    STROKES,
+    TEXTURES,
+    fractals,
+    glyphs,
+    of_characters,
+    strokes,
+    textures,
+)
+from tlkit.simulate.fractals import _draw, _systems
 from tlkit.simulate.glyphs import _faces, _ink
 
 
@@ -169,15 +183,70 @@ def test_bad_requests_are_named(arguments, says):
         glyphs(*arguments)
 
 
-def test_textures_are_balanced_repeatable_and_in_range():
-    images, labels = textures(6, seed=1)
-    assert images.shape == (60, 1, 8, 8) and images.dtype == np.float32
+def test_any_characters_are_drawn_as_those_of_an_alphabet():
+    named, given = glyphs("greek-a", 3, 0), of_characters(ALPHABETS["greek-a"], 3, 0)
+    assert all(np.array_equal(a, b) for a, b in zip(named, given, strict=True))
+
+
+def test_a_wide_blur_makes_no_more_ink_than_ink():
+    assert glyphs("letters", 10, 0, strength=3).images.max() == 1
+
+
+@pytest.mark.parametrize(
+    ("family", "classes"), [(textures, TEXTURES), (strokes, STROKES), (fractals, FRACTALS)]
+)
+def test_families_are_balanced_repeatable_and_in_range(family, classes):
+    images, labels = family(6, seed=1)
+    assert images.shape == (6 * len(classes), 1, 8, 8) and images.dtype == np.float32
     assert images.min() >= 0 and images.max() <= 1
-    assert np.bincount(labels).tolist() == [6] * len(TEXTURES)
-    assert np.array_equal(images, textures(6, seed=1)[0])
-    assert not np.array_equal(images, textures(6, seed=2)[0])
+    assert len(set(classes)) == len(classes)
+    assert labels.dtype == np.int64 and np.bincount(labels).tolist() == [6] * len(classes)
+    assert np.array_equal(images, family(6, seed=1)[0])
+    assert not np.array_equal(images, family(6, seed=2)[0])
+    assert len(np.unique(images, axis=0)) > 0.9 * len(images)
     with pytest.raises(UserError, match="n_per_class=0"):
-        textures(0, seed=1)
+        family(0, seed=1)
+
+
+def test_more_marks_leave_more_ink_and_a_line_is_straighter_than_an_arc():
+    images, labels = strokes(40, seed=0)
+    ink = np.array([images[labels == k].mean() for k in range(len(STROKES))])
+    marks = np.array([name.count("+") + 1 for name in STROKES])
+    assert ink[marks == 1].mean() < ink[marks == 2].mean() < ink[marks == 3].mean()
+    assert images.max((1, 2, 3)).min() > 0.2  # every picture shows something
+
+    def roundness(name: str) -> float:
+        """Share of the ink's variance that lies across its longest direction."""
+        found = []
+        for image in images[labels == STROKES.index(name), 0]:
+            places = np.argwhere(image > 0.1)
+            narrow, wide = np.linalg.eigvalsh(np.cov(places.T, aweights=image[image > 0.1]))
+            found.append(narrow / (narrow + wide))
+        return np.mean(found)
+
+    assert roundness("line") < 0.6 * roundness("arc")
+
+
+def test_the_systems_contract_and_the_chaos_game_stays_on_a_known_set():
+    systems = _systems()
+    assert systems.shape == (len(FRACTALS), 3, 2, 3)
+    assert np.linalg.norm(systems[..., :2], ord=2, axis=(2, 3)).max() < 1
+    # Sierpinski's triangle: every map halves the way to a corner, the middle stays empty
+    corners = np.array([[0, 0], [0, 1], [1, 0]])
+    triangle = np.concatenate([np.broadcast_to(np.eye(2) / 2, (3, 2, 2)), corners[..., None] / 2], -1)
+    picture = _draw(np.stack([triangle] * 2), np.random.default_rng(0))[0]
+    assert picture[0].min() > 0 and picture[:, 0].min() > 0
+    rows, columns = np.mgrid[:8, :8]
+    assert picture[rows + columns > 8].max() == 0 and picture[2:4, 2:4].mean() < picture[:2, :2].mean()
+
+
+def test_fractals_of_one_system_look_alike():
+    images, labels = fractals(20, seed=0)
+    flat = images.reshape(len(images), -1)
+    means = np.stack([flat[labels == k][:10].mean(0) for k in range(len(FRACTALS))])
+    asked = np.concatenate([np.flatnonzero(labels == k)[10:] for k in range(len(FRACTALS))])
+    nearest = ((flat[asked, None] - means) ** 2).sum(2).argmin(1)
+    assert (nearest == labels[asked]).mean() > 0.5
 
 
 def test_the_class_of_a_texture_lies_in_its_grain_and_not_in_any_place():

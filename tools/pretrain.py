@@ -194,9 +194,11 @@ def view(images: Tensor, rng: torch.Generator) -> Tensor:
         return spread * torch.randn(len(images), *shape, generator=rng)
 
     turn = torch.eye(2) + chance(2, 2, spread=0.2)
-    grid = F.affine_grid(torch.cat([turn, chance(2, 1, spread=0.15)], 2), list(images.shape))
+    grid = F.affine_grid(
+        torch.cat([turn, chance(2, 1, spread=0.15)], 2), list(images.shape), align_corners=False
+    )
     bent = F.interpolate(chance(2, 4, 4, spread=0.1), images.shape[-2:], mode="bicubic")
-    moved = F.grid_sample(images, grid + bent.permute(0, 2, 3, 1))
+    moved = F.grid_sample(images, grid + bent.permute(0, 2, 3, 1), align_corners=False)
     return moved.clamp(0, 1) ** chance(1, 1, 1, spread=0.5).exp()
 
 
