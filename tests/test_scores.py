@@ -439,7 +439,7 @@ def test_what_says_nothing_is_refused(name, what):
 def test_a_class_of_one_item_is_refused_where_it_has_to_be_two(name):
     x, y, _ = problem(*PROBLEMS[0])
     y = np.where(np.arange(len(y)) == 0, 2, y)
-    with pytest.raises(UserError, match="class 2 has 1 item, and this score needs 2 of each"):
+    with pytest.raises(UserError, match="class 2 has 1 item; this score needs 2: give"):
         scores.score(name, x, y)
 
 

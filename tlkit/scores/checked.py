@@ -29,7 +29,7 @@ def checked_labels(labels: ArrayLike, fewest: int = 1) -> tuple[np.ndarray, int]
         raise UserError("all items are of one class: a score needs two classes to tell apart; add a second.")
     if counts.min() < fewest:
         raise UserError(
-            f"class {counts.argmin()} has {counts.min()} item, and this score needs {fewest} of each: give more labels."
+            f"class {counts.argmin()} has {counts.min()} item; this score needs {fewest}: give more labels."
         )
     return given.astype(int), len(numbers)
 

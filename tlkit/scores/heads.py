@@ -17,7 +17,7 @@ CLUSTERS, CROWD = 5, 5  # clusters a class, and the fewest items a cluster on av
 
 
 def leep(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
-    """LEEP (Nguyen et al. 2020, ICML, equation 2): mean log likelihood of the labels, given the source.
+    """LEEP (Nguyen et al. 2020, ICML): mean log likelihood of the labels, given the source.
 
     probabilities: N x S, the source's head on the items. At most 0; minus the entropy of the labels when the
     source's classes say nothing about them.
@@ -30,7 +30,7 @@ def leep(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
 
 
 def nce(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
-    """NCE (Tran et al. 2019, ICCV, equation 6): minus the entropy of the labels given the source's class.
+    """NCE (Tran et al. 2019, ICCV): minus the entropy of the labels given the source's class.
 
     probabilities: N x S; the likeliest class counts, of equals the first. At most 0.
     """
@@ -43,7 +43,7 @@ def nce(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
 
 
 def nleep(features: ArrayLike, labels: ArrayLike) -> float:
-    """NLEEP (Li et al. 2021, CVPR, section 3.2): LEEP with clusters of the features for source classes.
+    """NLEEP (Li et al. 2021, CVPR): LEEP with clusters of the features for source classes.
 
     Principal components with 80 % of the variance, scaled together; a mixture of Gaussians along those axes
     (diagonal: few labels do not carry more) with five clusters a class, but of five items each on average.

@@ -51,7 +51,7 @@ def _evidence(sigma: np.ndarray, seen: np.ndarray, rest: float, items: int) -> f
 
 
 def h_score(features: ArrayLike, labels: ArrayLike) -> float:
-    """H-score (Bao et al. 2019, ICIP, definition 2): trace of cov(X)^-1 cov(E[X | y]), from 0 to C - 1.
+    """H-score (Bao et al. 2019, ICIP): trace of cov(X)^-1 cov(E[X | y]), from 0 to C - 1.
 
     The inverse is the pseudo-inverse. With N <= D and features in general position, the score is C - 1
     whatever they mean: it has nothing to say there, which is what the shrinkage is for.
@@ -63,7 +63,7 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
 
 
 def shrinkage_h_score(features: ArrayLike, labels: ArrayLike) -> float:
-    """Shrinkage H-score (Ibrahim et al. 2022, ECML PKDD, equation 5): Ledoit and Wolf's covariance instead.
+    """Shrinkage H-score (Ibrahim et al. 2022, ECML PKDD): Ledoit and Wolf's covariance instead.
 
     trace of S^-1 (1 - a) cov(E[X | y]) with S = (1 - a) cov(X) + a t I, t the mean variance. Works for N < D.
     """

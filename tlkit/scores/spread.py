@@ -12,10 +12,11 @@ NARROWEST = 1e-9  # a class's variance in GBC, at least, as a share of that of a
 
 
 def transrate(features: ArrayLike, labels: ArrayLike) -> float:
-    """TransRate (Huang et al. 2022, ICML, equation 5): bits to code the features, less those within classes.
+    """TransRate (Huang et al. 2022, ICML): bits to code the features, less those within classes.
 
-    Natural logarithms; features centred and scaled to a total sum of squares of 1, as the authors advise, so
-    that networks of different scale compare; classes weigh by their share of the items. N < D works.
+    Natural logarithms; features centred and scaled to a total sum of squares of 1, since the rate grows with
+    their scale and networks differ in it; classes weigh by their share of the items. N < D works, but the
+    rate grows with D as well: compare sources of one width, or with care.
     """
     x, y, classes = checked(features, labels)
     x = x - x.mean(0)
@@ -31,7 +32,7 @@ def _coding_rate(x: np.ndarray) -> float:
 
 
 def gbc(features: ArrayLike, labels: ArrayLike) -> float:
-    """GBC (Pandy et al. 2022, CVPR, equation 4): minus the overlap of the classes as round Gaussians.
+    """GBC (Pandy et al. 2022, CVPR): minus the overlap of the classes as round Gaussians.
 
     Sum of the Bhattacharyya coefficients exp(-distance) of ordered pairs of classes, on at most 64 principal
     components; from -C (C - 1), all the same, to 0. A class whose items are all equal gets a billionth of the
