@@ -19,8 +19,8 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
     """LogME (You et al. 2021, ICML, algorithm 1): log evidence an item, mean over one-hot classes.
 
     For each class, the largest density over alpha, beta of y ~ N(0, X X'/alpha + 1/beta). Features (N x D)
-    are neither centred nor scaled; turning or scaling all of them changes nothing. Works for N < D. There the
-    published code counts D instead of k = min(N, D) terms of log alpha; this is the evidence itself.
+    are neither centred nor scaled; turning or scaling all of them changes nothing. Works for N < D. There
+    code in wide use counts D instead of k = min(N, D) terms of log alpha; this is the evidence itself.
     """
     x, y, classes = checked(features, labels)
     u, s, _ = np.linalg.svd(x, full_matrices=False)
