@@ -39,6 +39,24 @@ def store(path, levels, splits=("test",), **changes):
     return kept
 
 
+def test_tasks_in_one_file_are_told_apart(tmp_path):
+    near, far = {"task": "near", "data": "n"}, {"task": "far", "data": "f"}
+    levels = [
+        ("full", 5, near, 0.9),
+        ("frozen", 5, near, 0.7),
+        ("full", 5, far, 0.5),
+        ("frozen", 5, far, 0.6),
+    ]
+    kept = store(tmp_path / "r.jsonl", levels)
+    asked = claim("by task", task="near", against_task="far", labels=(5,))
+    assert contrasts.by_task(asked, kept, kept)[5].mean == pytest.approx(0.3, abs=0.005)
+    for task, gain in (("near", 0.2), ("far", -0.1)):
+        row = MEASURES["difference"](claim("difference", task=task, labels=(5,)), kept, kept)
+        assert row.words == {"5 against frozen": "better" if gain > 0 else "worse"}
+    with pytest.raises(UserError):
+        MEASURES["difference"](claim("difference", labels=(5,)), kept, kept)
+
+
 def test_a_gain_that_grows_with_labels(tmp_path):
     levels = [("full", 1, {}, 0.5), ("frozen", 1, {}, 0.55), ("full", 20, {}, 0.9), ("frozen", 20, {}, 0.8)]
     grown = store(tmp_path / "a.jsonl", levels)

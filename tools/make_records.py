@@ -25,6 +25,11 @@ DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gra
 FRESH = tuple(range(10, 20))  # draws that nobody had looked at when the criteria were written
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 LONGER = 10
+LADDER = (*(f"letters-at-{step}" for step in (10, 30, 100, 300, 1000)), "letters")
+ZOO = (
+    *SOURCES, "letters-nolookalikes", "letters-early", "letters-ssl", "memorised", "greek", "cyrillic",
+    "symbols", "textures", "strokes", "fractals",
+)  # fmt: skip
 PHOTOS = {"16_wildlife": "caltech_wildlife", "16_steel": "neu_steel"}
 
 
@@ -44,8 +49,14 @@ def grids(name: str) -> list[Grid]:
         return [Grid(PHOTOS[name], network, PLANS, (1, 2, 5, 10, 20), SEEDS, settings, weights)]
     if name.startswith("13_"):
         return list(_places(name.removeprefix("13_"), recipe))
+    if name.startswith("22_"):
+        return list(_dialled(name.removeprefix("22_"), recipe))
+    if name.startswith("23_"):
+        return list(_sources({"symbols": "glyphs:symbols-a"}.get(name[3:], name[3:]), recipe))
     if name == "15_rates":
         return list(_rates(recipe))
+    if name == "24_quality":
+        return [Grid("digits", source, ("frozen", "full"), (5, 20), FRESH, recipe) for source in LADDER]
     short = [replace(recipe, steps=steps, epochs=1) for steps in STEPS]
     return {
         "16_digits": [Grid("digits", "letters", PLANS, (1, 2, 5, 10, 20, 50), SEEDS, recipe)],
@@ -74,6 +85,20 @@ def _rates(recipe: Recipe) -> Iterator[Grid]:
         yield Grid("digits", "letters", ("full", "lp-ft"), (5,), FRESH, solved)
         walked = replace(solved, solve=False, fixed=())
         yield Grid("digits", "letters", ("frozen", "last-1", "full"), (5,), FRESH, walked)
+
+
+def _dialled(kind: str, recipe: Recipe) -> Iterator[Grid]:
+    """The same plans on a task that moves away from the source."""
+    for similarity in (0, 0.25, 0.5, 0.75, 1):
+        plans = ("pixels", "scratch", "frozen", "full")
+        yield Grid(f"dial:{kind}:{similarity}", "letters", plans, (5,), FRESH, recipe)
+
+
+def _sources(task: str, recipe: Recipe) -> Iterator[Grid]:
+    """One task from every source; what needs no source once."""
+    yield Grid(task, "letters", ("pixels", "scratch"), (5,), FRESH, recipe)
+    for source in ZOO:
+        yield Grid(task, source, ("frozen", "full"), (5,), FRESH, recipe)
 
 
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:

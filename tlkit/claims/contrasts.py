@@ -11,10 +11,16 @@ from tlkit.records import Record, Store
 from tlkit.stats import Verdict, verdicts
 
 
-def sides(claim: Claim, store: Store, base: Store, labels: int, against: str) -> tuple[Side, Side]:
-    """The claim's plan and one of its baselines at a budget, each from its backbones."""
-    one = side(store, claim.plan, labels, claim.backbone)
-    return one, side(base, against, labels, claim.against_backbone or claim.backbone)
+def sides(
+    claim: Claim, store: Store, base: Store, labels: int, against: str, task: str | None = None
+) -> tuple[Side, Side]:
+    """The claim's plan and one of its baselines at a budget, each from its backbones.
+
+    task: by default the claim's own.
+    """
+    on = claim.task if task is None else task
+    one = side(store, claim.plan, labels, claim.backbone, on)
+    return one, side(base, against, labels, claim.against_backbone or claim.backbone, on)
 
 
 def _shared(*found: Side) -> list[int]:
@@ -44,7 +50,8 @@ def by_task(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | Non
     """
     pairs = {}
     for n in claim.labels:
-        near, far = (sides(claim, one, one, n, claim.against[0]) for one in (store, base))
+        places = (store, claim.task), (base, claim.against_task)
+        near, far = (sides(claim, one, one, n, claim.against[0], task) for one, task in places)
         seeds = _shared(*near, *far)
         if not seeds:
             return None

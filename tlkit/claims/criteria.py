@@ -21,7 +21,8 @@ class Claim:
     """One row of `claims.toml`: what is claimed, where it is shown, and what would count for it.
 
     `records` (and `against_records`, where baselines lie elsewhere) name files in `data/records`; `labels`
-    are budgets a class; `accept` the verdict words that count for the claim at one budget; `backbone` (and
+    are budgets a class; `task` that of the records where a file holds several (`against_task`: the second one
+    of a claim by task); `accept` the verdict words that count for the claim at one budget; `backbone` (and
     `against_backbone`, if others) those the plans start from where a file holds several: a mean over them.
     `caveat` is what was found out later against the measurement; it is said with the effect and changes no
     verdict.
@@ -43,6 +44,8 @@ class Claim:
     backbone: tuple[str, ...] = ()
     against_backbone: tuple[str, ...] = ()
     against_records: str = ""
+    task: str = ""
+    against_task: str = ""
     caveat: str = ""
 
     def __post_init__(self) -> None:

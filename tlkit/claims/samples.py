@@ -10,6 +10,7 @@ from tlkit.records import Record, Store, values
 
 LOWER_IS_BETTER = ("rmse",)
 _PACKED = ".items.jsonl"  # where a store keeps what was predicted for each test item
+_ALONE = ("task", "backbone", "recipe")  # what the fits of one sample share
 _SAME = ("task", "data", "metric", "recipe")  # what two sides must share
 
 
@@ -34,7 +35,7 @@ class Sample:
         sign = -1.0 if any_row.metric in LOWER_IS_BETTER else 1.0
         if split == "test":
             return sign * np.array([self.rows[seed].value for seed in seeds])
-        rows = [r for r in self.store.read() if (r.backbone, r.recipe) == (any_row.backbone, any_row.recipe)]
+        rows = [r for r in self.store.read() if all(getattr(r, n) == getattr(any_row, n) for n in _ALONE)]
         found = values(rows, plan=any_row.plan, labels=any_row.labels, split=split)
         return sign * np.array([found[seed] for seed in seeds])
 
@@ -94,11 +95,12 @@ def sample(store: Store, plan: str, labels: int, records: Iterable[Record] | Non
     return Sample(store, {r.seed: r for r in rows if r.status == "ok" and r.seed in kept})
 
 
-def side(store: Store, plan: str, labels: int, backbones: Sequence[str] = ()) -> Side:
-    """The plan's finished fits from the mean of `backbones` (default: the only one there)."""
+def side(store: Store, plan: str, labels: int, backbones: Sequence[str] = (), task: str = "") -> Side:
+    """The plan's finished fits from the mean of `backbones`, on `task` (default: the only one there)."""
+    rows = [r for r in store.read() if task in ("", r.task)]
     if not backbones:
-        return sample(store, plan, labels)
-    by_name = [[r for r in store.read() if r.backbone == name] for name in backbones]
+        return sample(store, plan, labels, rows)
+    by_name = [[r for r in rows if r.backbone == name] for name in backbones]
     return Mean(tuple(sample(store, plan, labels, rows) for rows in by_name))
 
 
