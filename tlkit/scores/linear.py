@@ -54,11 +54,14 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     """H-score (Bao et al. 2019, ICIP): trace of cov(X)^-1 cov(E[X | y]), from 0 to C - 1.
 
     The inverse is the pseudo-inverse. With N <= D and features in general position, the score is C - 1
-    whatever they mean: it has nothing to say there, which is what the shrinkage is for.
+    whatever they mean: it has nothing to say there, which is what the shrinkage is for. That value is given
+    exactly, so that sources tie instead of being ranked by rounding.
     """
     x, y, classes = checked(features, labels)
     u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
     white = u[:, s > s[0] * max(x.shape) * np.finfo(float).eps]
+    if white.shape[1] >= len(x) - 1:
+        return float(classes - 1)
     return float(sum((white[y == c].sum(0) ** 2).sum() / (y == c).sum() for c in range(classes)))
 
 
