@@ -234,6 +234,19 @@ def test_a_penalty_is_what_the_loss_adds(method, world):
     assert value == pytest.approx(expected.item(), rel=1e-6)
 
 
+def test_the_reversal_has_grown_to_its_end_when_the_descent_ends(world, monkeypatch):
+    made = []
+
+    class Kept(losses.Discriminator):
+        def __init__(self, *args):
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(losses, "Discriminator", Kept)
+    steps = len(run(world, "dann", plan="last-1").losses)
+    assert made[0].seen == made[0].steps == steps > 1
+
+
 def test_source_and_target_rows_come_side_by_side_each_once():
     source, target = features.Rows.of(torch.arange(7)), features.Rows.of(torch.arange(100, 103))
     both = descending.Beside(source, target, 0)
@@ -472,6 +485,17 @@ def test_the_recomposed_model_gives_the_answers(world):
             assert np.array_equal(found.model.eval()(x).argmax(1).numpy(), found.evaluation.predicted)
 
 
+@pytest.mark.parametrize("method", ["coral", "pseudo-labels"])
+def test_closed_forms_learn_from_what_was_not_held_alone(method, world):
+    source, target, backbone = world
+    learn, _ = split(np.asarray(source.targets), 0)
+    pair = Pair(*world)
+    x, t = pair.pooled(source.train)[learn], pair.pooled(target.train)
+    settings = adapt.METHODS[method].settings
+    by_hand = closed.solve(method, x, source.targets[learn], t, 3, 0.1, **settings).probe
+    assert np.array_equal(run(world, method).model.head[-1].weight.detach(), by_hand.weight)
+
+
 def test_source_only_is_a_probe_on_what_was_not_held(world):
     source, target, backbone = world
     found = run(world, "source only")
@@ -514,6 +538,11 @@ def test_a_class_may_be_missing_in_the_target(method, world):
         found = adapt.adapt(source, less, backbone, method, recipe=QUICK)
         assert 0 <= found.accuracy <= 1 and len(found.evaluation.predicted) == 10
         assert set(found.evaluation.predicted) <= ({0, 1, -1} if len(classes) == 2 else {0, 1, 2})
+
+
+def test_a_source_class_without_a_number_in_the_target_is_never_right(world):
+    less = task("less", 7, sealed=True, groups=2, classes=("b", "a"))
+    assert Pair(world[0], less, world[2]).to_target.tolist() == [1, 0, -1]
 
 
 def test_classes_are_told_apart_by_name_not_by_number(world):
