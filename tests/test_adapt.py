@@ -487,7 +487,7 @@ def test_the_recomposed_model_gives_the_answers(world):
 
 @pytest.mark.parametrize("method", ["coral", "pseudo-labels"])
 def test_closed_forms_learn_from_what_was_not_held_alone(method, world):
-    source, target, backbone = world
+    source, target, _ = world
     learn, _ = split(np.asarray(source.targets), 0)
     pair = Pair(*world)
     x, t = pair.pooled(source.train)[learn], pair.pooled(target.train)
