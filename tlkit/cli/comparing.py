@@ -79,8 +79,7 @@ def compare(
 
     study.check(backend, cluster)
     grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision)
-    if augment is not None:
-        grid = _augmented(grid, augment)
+    grid = _augmented(grid, augment)
     out = out or Path("build") / f"{grid.parts[0].name.replace(':', '-')}.jsonl"
     store = Store(out)
     telling.before(grid)
@@ -92,9 +91,7 @@ def compare(
     telling.after(store, mine)
     console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {out}", soft_wrap=True)
     keeping.keep(grid, store, mine, report or out.with_suffix(".html"), outcome.ran)
-    for reason in outcome.failed:
-        kind, _, why = reason.partition(": ")
-        console.print(f"[bold red]{kind}:[/] {why}", soft_wrap=True)
+    telling.failed(outcome.failed)
     raise typer.Exit(1 if outcome.failed else 0)
 
 
@@ -123,10 +120,12 @@ def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, 
     return grid
 
 
-def _augmented(grid: "Grid", text: str) -> "Grid":
+def _augmented(grid: "Grid", text: str | None) -> "Grid":
     """The grid learning from views; how many is counted (`forecast.views`) where the text does not say."""
     from tlkit.forecast import views
 
+    if text is None:
+        return grid
     name, _, count = text.partition(":")
     if count and not count.isdecimal():
         raise UserError(f"--augment {text!r}: give a name, or a name and a number of views, such as photo:4.")

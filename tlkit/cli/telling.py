@@ -97,3 +97,10 @@ def _verdicts(pairs: "list[Pair]") -> None:
         won = f"{v.wins} of {v.n}"
         table.add_row(escape(p.plan), str(p.labels), p.against, v.word, escape(difference), won)
     console.print(table)
+
+
+def failed(reasons: tuple[str, ...]) -> None:
+    """What came to nothing, and why."""
+    for reason in reasons:
+        kind, _, why = reason.partition(": ")
+        console.print(f"[bold red]{kind}:[/] {why}", soft_wrap=True)

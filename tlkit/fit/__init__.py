@@ -80,11 +80,15 @@ def fit(
     if test:
         who = f"{backbone.name} {plan}, {labels} labels, seed {seed}"
         evaluation = task.evaluate(lambda items: predict(items, np.arange(len(items))), who)
-    measured = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb(), **tally.since()}
-    if env.device().type != "cpu":
-        measured["device"] = env.device_name()
+    measured = _measured(began, tally)
     detail = job.detail(model, best, len(settings), audit)
     return Fit(model, audit, best, tried, train, tried.get(best), evaluation, measured, detail, losses)
+
+
+def _measured(began: float, tally: features.Tally) -> dict[str, Any]:
+    """What need not repeat; the device where it is not the CPU."""
+    found = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb(), **tally.since()}
+    return found if env.device().type == "cpu" else found | {"device": env.device_name()}
 
 
 def _best(tried: dict[str, float], higher_is_better: bool, usual: str) -> str:
