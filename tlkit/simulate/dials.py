@@ -98,7 +98,7 @@ def _regrouped(similarity: float, n_per_class: int, seed: int) -> Glyphs:
 
 
 def _coarse(similarity: float, n_per_class: int, seed: int) -> Glyphs:
-    """A class is five letters: its first letter in a share of `similarity`, the rest in equal parts."""
+    """A class is its first letter in a share of `similarity`, and all its five letters alike in the rest."""
     first = of_characters(LETTERS, n_per_class, seed)
     others = "".join(group[1:] for group in GROUPS)
     per_letter = int(n_per_class * (1 - similarity) / len(GROUPS[0]))
@@ -114,7 +114,10 @@ def _coarse(similarity: float, n_per_class: int, seed: int) -> Glyphs:
 
 
 def _manner(similarity: float, n_per_class: int, seed: int) -> Glyphs:
-    """The first letters keep their names; the others are sorted by how they are drawn, in as many classes."""
+    """The first letters keep their names; the others are sorted by how they are drawn, in as many classes.
+
+    The similarity counts in tenths. Thin and thick halves first, each in bins of slant of equal size.
+    """
     drawn = _letters(n_per_class, seed)
     named = round(similarity * len(LETTERS))
     manners = len(LETTERS) - named
