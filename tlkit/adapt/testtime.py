@@ -72,18 +72,24 @@ def _by_batches(pair: Pair, chain: Chain, batch: int, items: Items, chosen: np.n
     rows, found = _raw(pair, items, chosen), np.empty((len(chosen), pair.classes), dtype=np.float32)
     order = np.random.default_rng(pair.seed).permutation(len(chosen))  # items may come sorted by class
     for part in np.array_split(order, -(-len(order) // batch)):
-        found[part] = _by_own_statistics(pair, chain, rows.take(part))
+        found[part] = _by_own_statistics(chain, rows.take(part))
     return found
 
 
-def _by_own_statistics(pair: Pair, chain: Chain, seen: Any) -> np.ndarray:
-    own = Rows.of(seen)
+@torch.no_grad()
+def _by_own_statistics(chain: Chain, seen: Any) -> np.ndarray:
+    norms = [m for m in chain.eval().modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().momentum = 1.0  # this batch, and nothing of those before
     try:
-        settle(whole(chain), NORMS, own, len(own), pair.seed)
-    except ValueError as error:  # torch's word for a channel of one value
-        raise UserError(f"adabn: a batch of {len(own)} gives no statistics ({error}): take more.") from error
-    with torch.no_grad():
         return chain(seen).numpy()
+    except ValueError as error:  # torch's word for a channel of one value
+        raise UserError(f"adabn: a batch of {len(seen)} gives no statistics ({error}): take more.") from error
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        chain.eval()
 
 
 def tent(pair: Pair, made: Trained, batch: int, rate: float, passes: int = 1) -> Stream:
