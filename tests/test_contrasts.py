@@ -57,6 +57,22 @@ def test_tasks_in_one_file_are_told_apart(tmp_path):
         MEASURES["difference"](claim("difference", labels=(5,)), kept, kept)
 
 
+def test_one_plan_on_two_tasks(tmp_path):
+    near, far = {"task": "near", "data": "n"}, {"task": "far", "data": "f"}
+    kept = store(tmp_path / "r.jsonl", [("full", 0, near, 0.9), ("full", 0, far, 0.5)])
+    asked = claim("between", task="near", against_task="far", against=("full",), labels=(0,))
+    found = contrasts.between(asked, kept, kept)[0]
+    assert found.mean == pytest.approx(0.4, abs=0.005) and found.word == "better"
+    assert MEASURES["between"](asked, kept, kept).verdict == "holds"
+    turned = claim("between", task="far", against_task="near", against=("full",), labels=(0,))
+    assert MEASURES["between"](turned, kept, kept).verdict == "does not hold"
+    lacking = claim("between", task="near", against_task="else", against=("full",), labels=(0,))
+    assert contrasts.between(lacking, kept, kept) is None
+    other = store(tmp_path / "o.jsonl", [("full", 0, far | {"recipe": "another"}, 0.5)])
+    with pytest.raises(UserError, match="recipe"):
+        contrasts.between(asked, kept, other)
+
+
 def test_a_gain_that_grows_with_labels(tmp_path):
     levels = [("full", 1, {}, 0.5), ("frozen", 1, {}, 0.55), ("full", 20, {}, 0.9), ("frozen", 20, {}, 0.8)]
     grown = store(tmp_path / "a.jsonl", levels)

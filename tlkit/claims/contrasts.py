@@ -61,6 +61,24 @@ def by_task(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | Non
     return dict(zip(pairs, verdicts([*pairs.values()], claim.delta), strict=True))
 
 
+def between(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None:
+    """Is the plan better on the first task than the baseline on the second, at each budget?
+
+    Two tasks have no test items in common, so these intervals cover new draws, not new items. Raises
+    UserError for sides measured in different metrics or by different recipes.
+    """
+    pairs = {}
+    for n in claim.labels:
+        near = side(store, claim.plan, n, claim.backbone, claim.task)
+        far = side(base, claim.against[0], n, claim.against_backbone or claim.backbone, claim.against_task)
+        seeds = _shared(near, far)
+        if not seeds:
+            return None
+        refuse_unlike(near, far, same=("metric", "recipe"))
+        pairs[n] = [near.values(seeds), far.values(seeds)]
+    return dict(zip(pairs, verdicts([*pairs.values()], claim.delta), strict=True))
+
+
 def gap(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None:
     """Is the plan's train-test gap wider than the baseline's, at each budget?"""
     pairs = {}

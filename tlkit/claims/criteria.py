@@ -10,7 +10,7 @@ from tlkit.errors import UserError, unknown
 from tlkit.records import Store
 
 KINDS = (
-    "difference", "saving", "cost", "steps", "break-even", "by labels", "by task", "gap", "spread",
+    "difference", "saving", "cost", "steps", "break-even", "by labels", "by task", "between", "gap", "spread",
 )  # fmt: skip
 UNITS = ("steps", "flops")
 WORDS = ("better", "equal", "worse", "cannot tell")

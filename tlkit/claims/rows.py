@@ -183,6 +183,7 @@ MEASURES: dict[str, Callable[[Claim, Store, Store], Row | None]] = {
     "break-even": _break_even,
     "by labels": _contrast(contrasts.by_labels),
     "by task": _contrast(contrasts.by_task),
+    "between": _contrast(contrasts.between),
     "gap": _contrast(contrasts.gap),
     "spread": _contrast(contrasts.spread),
 }

@@ -104,9 +104,14 @@ def side(store: Store, plan: str, labels: int, backbones: Sequence[str] = (), ta
     return Mean(tuple(sample(store, plan, labels, rows) for rows in by_name))
 
 
-def refuse_unlike(*sides: Side) -> None:
-    """Raise UserError for sides measured on different data, in different metrics or by different recipes."""
+def refuse_unlike(*sides: Side, same: Sequence[str] = _SAME) -> None:
+    """Raise UserError for sides measured on different data, in different metrics or by different recipes.
+
+    same: what they must share, if not all of that.
+    """
     for i, name in enumerate(_SAME):
+        if name not in same:
+            continue
         found = sorted({setting[i] for one in sides for setting in one.settings})
         if len(found) > 1:
             raise UserError(
