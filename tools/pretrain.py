@@ -109,7 +109,7 @@ RECIPES = {
     "symbols": Recipe("symbols", **SHORT),
     "textures": Recipe(None, family="textures", **SHORT),
     "strokes": Recipe(None, family="strokes", **SHORT),
-    "fractals": Recipe(None, family="fractals", **SHORT),
+    "fractals": Recipe(None, family="fractals", pool_per_class=160, **SHORT),
     "letters-ssl": Recipe("letters", contrast=0.2, **SHORT),
     # a ladder up to letters, at 2000; averages trail the weights by ten steps, at step 10 by all of them
     **{

@@ -13,10 +13,10 @@ import numpy as np
 from tlkit.errors import UserError
 from tlkit.simulate.glyphs import BITMAP, CHUNK, SIDE
 
-SYSTEMS, MAPS = 40, 3
+SYSTEMS, MAPS = 100, 3
 FRACTALS = tuple(f"system {number}" for number in range(SYSTEMS))
 WANDERERS, STEPS, BURN_IN = 96, 16, 10  # points sent on at once, how often, and how often before they count
-PERTURBED = 0.1  # standard deviation of every number of a system, relative, from picture to picture
+PERTURBED = 0.2  # standard deviation of every number of a system, relative, from picture to picture
 FILLED = (0.1, 0.5)  # mean brightness a system must have: neither specks nor a block
 CANDIDATES_SEED = 2020
 
@@ -45,7 +45,7 @@ def _systems() -> np.ndarray:
     rng = np.random.default_rng(CANDIDATES_SEED)
     count = 8 * SYSTEMS
     turn, back = np.linalg.qr(rng.standard_normal((2, count, MAPS, 2, 2)))[0]
-    shrink = rng.uniform(0.2, 0.85, (count, MAPS, 1, 2))  # singular values below 1: the maps contract
+    shrink = rng.uniform(0.2, 0.8, (count, MAPS, 1, 2))  # singular values below 1: the maps contract
     systems = np.concatenate([turn * shrink @ back, rng.uniform(-1, 1, (count, MAPS, 2, 1))], -1)
     brightness = _draw(systems, rng).mean((1, 2))
     return systems[(brightness > FILLED[0]) & (brightness < FILLED[1])][:SYSTEMS]
