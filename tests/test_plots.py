@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tlkit import claims, plots, stats
+from tlkit import claims, plots, scores, stats
 from tlkit.errors import UserError
 from tlkit.forecast import Price
 from tlkit.plans import Audit
@@ -83,6 +83,32 @@ def prices(*plans: str) -> list[Price]:
     return [Price(p, k * 100, 0, k * 2_000_000, k * 3_000_000, 1.0) for k, p in enumerate(plans, start=1)]
 
 
+SHELF = [f"source {k}" for k in range(8)]
+TRUTH = dict(zip(SHELF, (0.9, 0.88, 0.7, 0.86, 0.5, 0.92, 0.8, 0.6), strict=True))
+JUDGES = {  # one that knows, one that is wrong, one that does not speak of the last source, one that ties
+    "kNN": {s: value**2 for s, value in TRUTH.items()},
+    "TransRate": {s: -value for s, value in TRUTH.items()},
+    "LEEP": {s: float(k % 3) for k, s in enumerate(SHELF[:-1])},
+    "H-score": dict.fromkeys(SHELF, 9.0),
+}
+KINDS = {s: ("letters", "symbols")[k % 2] for k, s in enumerate(SHELF)}
+
+
+def agreed() -> dict[str, scores.Agreement]:
+    return {n: scores.agreement(list(c.values()), [TRUTH[s] for s in c]) for n, c in JUDGES.items()}
+
+
+def lines() -> list[scores.Recomputed]:
+    """Three scores on a set that recomputes, and on one that does not, where two of them are the same."""
+    found = list(agreed().values())[:3]
+    fine = [scores.Recomputed("fine", str(k), one.tau, 0.5, one, None) for k, one in enumerate(found)]
+    odd = [
+        scores.Recomputed("odd", str(k), one.tau - 0.3, 0.5, one, "x" * (k > 0))
+        for k, one in enumerate(found)
+    ]
+    return fine + odd
+
+
 RATES = {"full": dict.fromkeys(STAGES, 0.004), "full@decay=0.5": dict(zip(STAGES, (1, 2, 3, 4), strict=True))}
 FIGURES = {
     "chain": lambda s: plots.chain(STAGES, "last-2"),
@@ -104,6 +130,16 @@ FIGURES = {
     "train_and_test": lambda s: plots.train_and_test(trained(s), "full"),
     "filters": lambda s: plots.filters(np.random.default_rng(0).normal(size=(24, 3, 3, 3))),
     "neighbours": lambda s: plots.neighbours({name: [strip(3), strip(3)] for name in ("stem", "block1")}),
+    "scores_with_shuffled_labels": lambda s: plots.scores_with_shuffled_labels(
+        {n: JUDGES[n] for n in ("kNN", "H-score")}, dict.fromkeys(("kNN", "H-score"), JUDGES["H-score"])
+    ),
+    "scores_against_truth": lambda s: plots.scores_against_truth(JUDGES, TRUTH, KINDS, 0.55),
+    "agreements": lambda s: plots.agreements(
+        {"digits": agreed(), "textures": agreed()},
+        dict.fromkeys(("digits", "textures"), dict.fromkeys(JUDGES, 0.04)),
+        ("LEEP", -0.4),
+    ),
+    "printed_and_recomputed": lambda s: plots.printed_and_recomputed(lines()),
     "accuracy_by_stage": lambda s: plots.accuracy_by_stage(STAGES, {"by place": KNOWN}, 0.5, 2),
 }  # fmt: skip
 
@@ -552,3 +588,58 @@ def test_what_the_records_say_stage_by_stage():
     assert plots.by_stage(rows, "net", ["stem", "block1"], 5) == pytest.approx([0.55, 0.75])
     with pytest.raises(UserError, match="net,until=block1 at 20 labels"):
         plots.by_stage([replace(row, labels=20) for row in rows[:2]], "net", ["stem", "block1"], 20)
+
+
+# --- ranking
+
+
+def test_shuffled_labels_are_open_and_the_highest_is_ringed_unless_all_tie():
+    knn, tied = FIGURES["scores_with_shuffled_labels"](None).axes
+    rest, real, ring = knn.lines
+    assert list(real.get_xdata()) == list(JUDGES["kNN"].values()) and set(rest.get_xdata()) == {9.0}
+    assert rest.get_markerfacecolor() == "white" != real.get_markerfacecolor()
+    assert ring.get_xydata().tolist() == [[TRUTH["source 5"] ** 2, 5]]
+    assert len(tied.lines) == 2 and [t.get_text() for t in knn.get_yticklabels()] == SHELF
+    with pytest.raises(UserError, match="same sources"):
+        plots.scores_with_shuffled_labels({"LEEP": JUDGES["LEEP"]}, {"LEEP": JUDGES["kNN"]})
+
+
+def test_a_source_stands_at_its_score_and_its_accuracy_with_the_marker_of_its_kind():
+    figure = FIGURES["scores_against_truth"](None)
+    knn, _, leep, _ = figure.axes
+    line, letters, symbols = knn.lines
+    assert line.get_ydata()[0] == 0.55 and letters.get_marker() != symbols.get_marker()
+    assert letters.get_xydata().tolist() == [[TRUTH[s] ** 2, TRUTH[s]] for s in SHELF[::2]]
+    assert sum(len(each.get_xdata()) for each in leep.lines[1:]) == len(SHELF) - 1
+    with pytest.raises(UserError, match="at most 5 kinds"):
+        plots.scores_against_truth(JUDGES, TRUTH, {s: s for s in SHELF})
+    with pytest.raises(UserError, match="every source needs one"):
+        plots.scores_against_truth(JUDGES, TRUTH, {"source 0": "letters"})
+
+
+def test_only_what_can_be_told_is_filled():
+    figure = FIGURES["agreements"](None)
+    first = figure.axes[0]
+    assert [t.get_text() for t in first.get_yticklabels()] == list(JUDGES)
+    for y, one in enumerate(agreed().values()):
+        ends, dot, *_ = [line for line in first.lines if list(line.get_ydata()) in ([y, y], [y])]
+        assert list(ends.get_xdata()) == [one.low, one.high] and list(dot.get_xdata()) == [one.tau]
+        assert (dot.get_markerfacecolor() == "white") == (one.verdict == "cannot tell")
+    assert {one.verdict for one in agreed().values()} == {"agrees", "disagrees", "cannot tell"}
+    said = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert said == ["agrees", "cannot tell", "disagrees", "your guess: -0.40"]
+    assert [t.get_text() for t in first.texts] == ["0.04"] * 4 + ["lost"]
+    with pytest.raises(UserError, match="same scores"):
+        plots.agreements({"a": agreed(), "b": {"kNN": agreed()["kNN"]}})
+
+
+def test_a_set_that_does_not_recompute_has_a_marker_and_a_name():
+    ax = FIGURES["printed_and_recomputed"](None)
+    points = [x for x in ax.lines if len(x.get_xdata()) == 1]
+    fine = [x for x in points if x.get_color() == plots.look("frozen")["color"]]
+    assert [x.get_xdata()[0] == x.get_ydata()[0] for x in fine] == [True] * 3
+    assert sum(x.get_markersize() == 16 for x in points) == 2, "a ring for each of the two copies"
+    assert "odd: does not" in text_of(ax) and "fine" not in text_of(ax)
+    many = [replace(line, dataset=str(k), printed_tau=0.0) for k, line in enumerate(lines()[:1] * 5)]
+    with pytest.raises(UserError, match="5 sets do not recompute"):
+        plots.printed_and_recomputed(many)

@@ -5,6 +5,12 @@ from tlkit.plots.curves import accuracy_by_labels, by_labels, gain_by_labels, la
 from tlkit.plots.depth import accuracy_by_depth, bars_by_stage, price_by_depth
 from tlkit.plots.fits import accuracy_by_rate, over_steps, train_and_test
 from tlkit.plots.pictures import filters, gallery
+from tlkit.plots.ranking import (
+    agreements,
+    printed_and_recomputed,
+    scores_against_truth,
+    scores_with_shuffled_labels,
+)
 from tlkit.plots.seeds import bars_with_guess, interval_from_dots, paired_dots
 from tlkit.plots.stages import accuracy_by_stage, by_stage, neighbours
 from tlkit.plots.strips import chain, moved
@@ -16,6 +22,7 @@ __all__ = [
     "accuracy_by_labels",
     "accuracy_by_rate",
     "accuracy_by_stage",
+    "agreements",
     "bars_by_stage",
     "bars_with_guess",
     "break_even",
@@ -33,6 +40,9 @@ __all__ = [
     "over_steps",
     "paired_dots",
     "price_by_depth",
+    "printed_and_recomputed",
+    "scores_against_truth",
+    "scores_with_shuffled_labels",
     "stops_paying",
     "train_and_test",
 ]
