@@ -11,8 +11,8 @@
 #
 # **Question.** Thirteen trained networks lie on the shelf, you have five labels a class, and you may fine-tune one. Which?
 #
-# **You will** choose by eye, then by numbers that promise to know beforehand, see one of them fall for a network that has learnt
-# nothing, and find out how far such numbers can be believed, the published ones included.
+# **You will** choose by eye, then by numbers that promise to know beforehand, catch one of them out, and find out how far such
+# numbers can be believed, the published ones included.
 #
 # **Needs** [12](12_feature_extraction.ipynb) and [16](16_the_comparison.ipynb). New words are explained where they first appear.
 #
@@ -41,8 +41,8 @@ env.setup(seed)
 # %% [markdown]
 # ## 1 · What lies on the shelf
 #
-# All thirteen are the same small network. They differ in what they were brought up on; ten pictures of each kind, a row each:
-# Latin letters, Greek, Cyrillic, symbols, textures, strokes of a pen, fractals. The last row is your target.
+# All thirteen are the same small network. They differ in what they were brought up on; here are ten pictures of each kind. The last
+# row is your target. Which kind would you take for it?
 
 # %%
 shelf = claims.shelf()
@@ -53,7 +53,7 @@ nets = {name: backbones.load(name) for name in dict.fromkeys(r.backbone for r in
 drawn = [simulate.glyphs(alphabet, 1, 0) for alphabet in ("letters", "greek", "cyrillic", "symbols")]
 drawn += [family(1, 0) for family in (simulate.textures, simulate.strokes, simulate.fractals)]
 rows = [pictures[0][:10] for pictures in drawn] + [task.train.inputs[task.draw(1, seed).all]]
-rows_are = ("Latin", "Greek", "Cyrillic", "symbols", "textures", "strokes", "fractals", first)
+rows_are = ("Latin", "Greek", "Cyrillic", "symbols", "textures", "strokes", "fractals", "target")
 figure = plots.gallery(np.concatenate(rows), ncols=10, rows=rows_are)
 
 # %% [markdown]
@@ -177,8 +177,8 @@ figure = plots.scores_with_shuffled_labels(*(asked(three, task, nets, labelled, 
 # kNN falls to guessing. **TransRate** hardly moves, least of all for its winner: it counts how many directions the features
 # fill, less those within the classes. To keep apart pictures that have nothing in common, `memorised` had to spread them in
 # all directions; and of five in a class there is little to subtract. The **H-score** says the same for every source and for
-# every labelling, its largest value. It asks how much of the features the classes explain, each direction by its own measure. With fifty
-# pictures in 128 dimensions *any* labelling explains everything. On thousands of labels both may be fine judges; they were made for that.
+# every labelling, its largest value. It asks how well the features fit the classes, each direction taken as seriously as any other; and
+# with fifty pictures in 128 dimensions *any* labelling fits perfectly. On thousands of labels both may be fine judges; they were made for that.
 #
 # ## 5 · What came out
 #
@@ -264,8 +264,8 @@ for name in [n for n in names if n != "kNN"]:
     print(f"{name:18}", *(f"{one.verdict:12} {one.difference:+.2f}  " for one in compared))
 
 # %% [markdown]
-# A column a target: is the score *better* than kNN or *worse*, and how far apart are their taus? Each line was asked alone. So many
-# questions at once, without Holm's rule: among three dozen, one or two would answer by chance.
+# A column for each target, in the same order as above: is the score *better* than kNN or *worse*, and how far apart are their taus? Every
+# comparison was judged alone, without Holm's rule: among so many, one or two owe their word to chance.
 #
 # ## 7 · Check the published table
 #
@@ -353,7 +353,7 @@ for s in range(3):
     p, z = rng.dirichlet(np.ones(6), 40), np.arange(40) % 3
     mine, right = nce_by_hand(p, z), scores.nce(p, z)
     assert not np.isclose(mine, right / np.log(2)), "that is in bits: take the natural logarithm"
-    assert np.isclose(mine, right), f"{mine:.3f} for {right:.3f}: every picture counts once, so counts * log"
+    assert np.isclose(mine, right), f"{mine:.3f}, not {right:.3f}: add counts * log(share), per picture"
 print(f"NCE of the four pictures {nce_by_hand(says, truly):.3f}, LEEP {leep_by_hand:.3f}")
 
 # %% [markdown] tags=["hint"]
@@ -417,9 +417,9 @@ def width(n, r, seed):
 #     return ...
 
 # %% tags=["check"]
-real, noise = np.random.default_rng(1).normal(size=(2, 13))
-right = scores.agreement(0.7 * real + 0.51**0.5 * noise, real, resamples=200)
-assert np.isclose(width(13, 0.7, 1), right.high - right.low), "r real + root of 1 - r**2 noise; high - low"
+real, noise = np.random.default_rng(1).normal(size=(2, 50))
+right = scores.agreement(0.9 * real + 0.19**0.5 * noise, real, resamples=200)
+assert np.isclose(width(50, 0.9, 1), right.high - right.low), "r real + root of 1 - r**2 noise; high - low"
 wide = {n: np.mean([width(n, 0.7, s) for s in range(15)]) for n in (8, 13, 25, 50, 100)}
 for n, length in wide.items():
     print(f"{n:3} sources: {length:.2f}", "enough" if length < 0.5 else "")
@@ -462,7 +462,7 @@ display(
 # %% [markdown]
 # ## Recap
 #
-# - **Which source?** One whose pictures are like yours and that was taught properly. That is most of what can be known beforehand.
+# - **Which source?** One whose pictures are like yours and that was taught properly: look at that before you look at any number.
 # - kNN on your own labels tells the hopeless from the promising, in milliseconds. Among the promising, try two or three.
 # - Source accuracy compares only sources that sat the same examination.
 # - Shuffle the labels: what is left of a score knows nothing of them. With fewer pictures than features that happens to famous ones.
@@ -470,8 +470,9 @@ display(
 #
 # **Next:** 24 keeps the source and asks how good it must be, and how much data it takes until it no longer matters.
 #
-# **To read.** Nguyen et al. 2020, *LEEP*, arXiv:2002.12462. You et al. 2021, *LogME*, arXiv:2102.11005. Agostinelli et al. 2022, *How stable are
-# transferability metrics evaluations?*, arXiv:2204.01403. Sorkhei et al. 2025, arXiv:2503.18528: kNN ahead of all others. Kornblith et al. 2019, *Do better ImageNet models transfer better?*, arXiv:1805.08974.
+# **To read.** Nguyen et al. 2020, *LEEP*, arXiv:2002.12462. You et al. 2021, *LogME*, arXiv:2102.11005. Kornblith et al. 2019, *Do
+# better ImageNet models transfer better?*, arXiv:1805.08974. Agostinelli et al. 2022, *How stable are transferability metrics
+# evaluations?*, arXiv:2204.01403. Sorkhei et al. 2025, arXiv:2503.18528: many thousands of runs, and kNN ahead of the other judges.
 
 # %% tags=["record"]
 {f"{target}, {name}": round(one.tau, 2) for target, rows in found.items() for name, one in rows.items()}
