@@ -1,14 +1,15 @@
 """Run the full grids whose records the notebooks read; what is finished is never run again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 from rich.progress import Progress
 
-from tlkit import cache, claims, study
+from tlkit import backbones, cache, claims, study
 from tlkit import recipe as recipes
+from tlkit.adapt import recording, shifts
 from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
@@ -30,6 +31,8 @@ ZOO = (
     *SOURCES, "letters-nolookalikes", "letters-early", "letters-ssl", "memorised", "greek", "cyrillic",
     "symbols", "textures", "strokes", "fractals",
 )  # fmt: skip
+BATCHES = tuple(f"adabn@batch={size}" for size in (1, 2, 4, 8, 16, 32))
+TUNED = ("source only@plan=full", "mmd", "dann")  # every stage learns: a tenth of a minute each
 PHOTOS = {"16_wildlife": "caltech_wildlife", "16_steel": "neu_steel"}
 
 
@@ -110,16 +113,34 @@ def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
         yield Grid(task, f"{source},features=all", ("frozen", "select"), (5, 20), SEEDS, recipe)
 
 
+def _adapt(store: Store, show: Callable[[int, int], None]) -> None:
+    """Methods of adapting on every shift; then AdaBN by batches, and networks that learn with the target."""
+    backbone = backbones.load("letters")
+    jobs = [(shift, seed, recording.CANDIDATES, True) for seed in FRESH for shift in shifts.SHIFTS]
+    jobs += [(shift, seed, BATCHES, False) for seed in FRESH for shift in ("same", "background")]
+    jobs += [(shift, seed, TUNED, False) for seed in FRESH[:5] for shift in ("noise", "background")]
+    tents = "tent@batch=2", "tent@batch=8"
+    jobs += [(shift, seed, tents, False) for seed in FRESH[:5] for shift in ("same", "background")]
+    for done, (shift, seed, methods, choose) in enumerate(jobs, 1):
+        recording.keep(store, shift, seed, backbone, methods, choose)
+        show(done, len(jobs))
+
+
 def main(
     names: Annotated[
         list[str] | None, typer.Argument(help="Records to make; all of them by default.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
-    """Make data/records/NAME.jsonl."""
+    """Make data/records/NAME.jsonl; 25_shifts always in one process."""
     for name in names or claims.shelf().names:
-        parts = grids(name)
         store = Store(data_dir() / "records" / f"{name}.jsonl")
+        if name == "25_shifts":
+            with Progress() as bar:
+                shown = bar.add_task(name, total=None)
+                _adapt(store, lambda done, total, t=shown: bar.update(t, completed=done, total=total))
+            continue
+        parts = grids(name)
         with Progress() as bar:
             for grid in parts:
                 shown = bar.add_task(f"{name} {grid.recipe.version}", total=None)

@@ -1,5 +1,13 @@
 """One function per figure; each takes arrays or records and returns what it drew on."""
 
+from tlkit.plots.adapting import (
+    accuracy_by_batch,
+    answers,
+    clouds,
+    methods_by_shift,
+    selection_gap,
+    sure_and_right,
+)
 from tlkit.plots.costs import accuracy_against_cost, break_even
 from tlkit.plots.curves import accuracy_by_labels, by_labels, gain_by_labels, label_saving, stops_paying
 from tlkit.plots.depth import accuracy_by_depth, bars_by_stage, price_by_depth
@@ -18,23 +26,27 @@ from tlkit.plots.style import look
 
 __all__ = [
     "accuracy_against_cost",
+    "accuracy_by_batch",
     "accuracy_by_depth",
     "accuracy_by_labels",
     "accuracy_by_rate",
     "accuracy_by_stage",
     "agreements",
+    "answers",
     "bars_by_stage",
     "bars_with_guess",
     "break_even",
     "by_labels",
     "by_stage",
     "chain",
+    "clouds",
     "filters",
     "gain_by_labels",
     "gallery",
     "interval_from_dots",
     "label_saving",
     "look",
+    "methods_by_shift",
     "moved",
     "neighbours",
     "over_steps",
@@ -43,6 +55,8 @@ __all__ = [
     "printed_and_recomputed",
     "scores_against_truth",
     "scores_with_shuffled_labels",
+    "selection_gap",
     "stops_paying",
+    "sure_and_right",
     "train_and_test",
 ]

@@ -1,0 +1,100 @@
+"""Figures of adapting without labels: what they say is what they were given."""
+
+import made_up_records as made
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from tlkit import plots
+from tlkit.errors import UserError
+
+SHIFTS = ("same", "noise")
+CRITERIA = ("importance-weighted", "entropy", "neighbourhood density", "nuclear norm", "oracle")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def rows(levels) -> list:
+    """levels: (plan, shift) -> accuracy; six seeds, a little apart."""
+    return [
+        made.row(
+            plan,
+            0,
+            seed,
+            level + 0.0002 * (seed - 2.5) * (1 + len(plan) % 3),
+            task=shift,
+            data=shift,
+            weights="w",
+        )
+        for (plan, shift), level in levels.items()
+        for seed in range(6)
+    ]
+
+
+def texts(figure) -> list[str]:
+    return [t.get_text() for ax in figure.axes for t in ax.texts]
+
+
+def test_answers_count_what_is_right_and_strike_the_rest():
+    images = np.random.default_rng(0).random((3, 1, 8, 8))
+    figure = plots.answers(images, "abc", {"before": "axx", "after": "abc"})
+    said = texts(figure)
+    assert "before\n1 of 3 right" in said and "after\n3 of 3 right" in said
+    assert sum(len(ax.lines) for ax in figure.axes) == 2, "two answers are struck out"
+    with pytest.raises(UserError, match="after: 2 answers for 3"):
+        plots.answers(images, "abc", {"after": "ab"})
+
+
+def test_the_table_marks_what_helps_and_what_harms():
+    table = rows({
+        ("source only", "same"): 0.9, ("source only", "noise"): 0.5,
+        ("coral", "same"): 0.8, ("coral", "noise"): 0.6,
+    })  # fmt: skip
+    ax = plots.methods_by_shift(table, ["coral"], SHIFTS)
+    assert [t.get_text() for t in ax.texts] == ["0.90", "0.50", "0.80 ▼", "0.60 ▲"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["source only", "coral"]
+    with pytest.raises(UserError, match="'tent' on 'same'"):
+        plots.methods_by_shift(table, ["tent"], SHIFTS)
+
+
+def test_choices_stand_between_no_adapting_and_the_oracle():
+    levels = {(f"chosen@{name}", shift): 0.4 + 0.1 * k for k, name in enumerate(CRITERIA) for shift in SHIFTS}
+    table = rows(levels | {("source only", shift): 0.3 for shift in SHIFTS})
+    ax = plots.selection_gap(table, SHIFTS)
+    legend = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert legend == ["source only", "oracle: peeks", *CRITERIA[:-1]]
+    stars = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "*"]
+    assert np.allclose(
+        stars, np.mean([r.value for r in table if r.plan == "chosen@oracle" and r.task == "same"])
+    )
+    assert len({line.get_marker() for line in ax.lines}) == 7, "told apart in grey"
+
+
+def test_batches_are_in_order_and_end_with_the_whole():
+    levels = {(f"adabn@batch={n}", "noise"): 0.1 * k for k, n in enumerate((1, 8, 2))}
+    table = rows(levels | {("adabn", "noise"): 0.7, ("source only", "noise"): 0.5})
+    ax = plots.accuracy_by_batch(table, ["noise"])
+    assert list(ax.lines[0].get_xdata()) == [1, 2, 8, 200]
+    assert ax.lines[0].get_ydata()[1] > ax.lines[0].get_ydata()[2] and ax.lines[1].get_linestyle() == ":"
+    with pytest.raises(UserError, match="'same'"):
+        plots.accuracy_by_batch(table, ["same"])
+
+
+def test_clouds_are_seen_in_one_plane():
+    chance = np.random.default_rng(0)
+    source, target = chance.normal(size=(20, 5)), chance.normal(size=(30, 5)) + 4
+    figure = plots.clouds(source, target[:20], target)
+    before, after = figure.axes
+    points = [{line.get_label(): line.get_xydata() for line in ax.lines} for ax in (before, after)]
+    assert np.allclose(points[0]["target, sealed"], points[1]["target, sealed"])
+    assert np.allclose(points[1]["source, labelled"], points[1]["target, sealed"][:20])
+
+
+def test_sure_and_right_are_told_apart():
+    ax = plots.sure_and_right([0.5, 0.9], [0.6, 0.2])
+    assert [list(line.get_ydata()) for line in ax.lines] == [[0.5, 0.9], [0.6, 0.2]]
+    assert len({line.get_linestyle() for line in ax.lines}) == 2
