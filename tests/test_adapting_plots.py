@@ -25,7 +25,7 @@ def rows(levels) -> list:
             plan,
             0,
             seed,
-            level + 0.0002 * (seed - 2.5) * (1 + len(plan) % 3),
+            level + 0.0002 * (seed - 2.5) * (1 + len(plan) % 4),
             task=shift,
             data=shift,
             weights="w",
