@@ -4,6 +4,7 @@ import made_up_records as made
 import numpy as np
 import pytest
 
+from tlkit import claims
 from tlkit.claims import contrasts, samples
 from tlkit.claims.criteria import Claim
 from tlkit.claims.rows import MEASURES
@@ -196,3 +197,24 @@ def test_a_metric_of_which_less_is_better_does_not_read_backwards(tmp_path):
 def test_a_tie_of_differences_is_no_lead():
     found = verdict(np.array([0.3 - 0.2] * 5 + [0.2]), np.array([0.1] * 6))
     assert (found.wins, found.losses) == (1, 0), "0.3 - 0.2 is 0.1, whatever the last digit says"
+
+
+def test_gains_along_tasks_and_by_source_are_families_of_their_own(tmp_path):
+    near, far = {"task": "near", "data": "n"}, {"task": "far", "data": "f"}
+    levels = [
+        ("full", 5, near, 0.9),
+        ("scratch", 5, near, 0.7),
+        ("full", 5, far, 0.5),
+        ("scratch", 5, far, 0.6),
+    ]
+    kept = store(tmp_path / "r.jsonl", levels)
+    found = claims.along(kept, ["near", "far"], ["full"], "scratch", 5)
+    assert [v.word for v in found["full"]] == ["better", "worse"]
+    levels = [
+        ("full", 5, {"backbone": "a"}, 0.9),
+        ("full", 5, {"backbone": "b"}, 0.5),
+        ("scratch", 5, {}, 0.7),
+    ]
+    kept = store(tmp_path / "s.jsonl", levels)
+    found = claims.by_source(kept, ["b", "a"], ["full"], "scratch", 5)
+    assert {source: v.word for source, v in found["full"].items()} == {"b": "worse", "a": "better"}

@@ -643,3 +643,36 @@ def test_a_set_that_does_not_recompute_has_a_marker_and_a_name():
     many = [replace(line, dataset=str(k), printed_tau=0.0) for k, line in enumerate(lines()[:1] * 5)]
     with pytest.raises(UserError, match="5 sets do not recompute"):
         plots.printed_and_recomputed(many)
+
+
+# ---- a dial of similarity, and source by source
+
+
+def told(mean: float, half: float = 0.02):
+    return stats.verdict([0.5 + mean + half * d for d in (-1, 0.3, 1, -0.4, 0.1)], [0.5] * 5)
+
+
+def test_gains_along_a_dial_run_from_near_to_far():
+    gains = {"frozen": [told(0.2), told(0.0), told(-0.2)], "full": [told(0.2), told(0.1), told(0.05)]}
+    ax = plots.gain_along((1.0, 0.5, 0.0), gains, guess=0.4)
+    assert ax.get_xlim()[0] > ax.get_xlim()[1], "near on the left"
+    frozen = ax.lines[0].get_xydata()
+    assert frozen[0][0] > frozen[-1][0] and frozen[0][1] == pytest.approx(gains["frozen"][0].mean)
+    marks = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
+    open_ones = [line.get_markerfacecolor() == "white" for line in marks]
+    assert open_ones == [False, True, False], "open: zero lies in the interval"
+    part = plots.gain_along((1.0, 0.5, 0.0), gains, shown=1)
+    assert part.get_ylim() == ax.get_ylim() and len(part.lines[0].get_xdata()) == 1
+    with pytest.raises(UserError, match="full has 1 gains at 3"):
+        plots.gain_along((1.0, 0.5, 0.0), gains | {"full": [told(0.1)]})
+
+
+def test_gains_by_source_are_in_the_order_of_the_first_plan():
+    gains = {
+        "frozen": {"a": told(-0.2), "b": told(0.3), "c": told(0.1)},
+        "full": {"a": told(0.1), "b": told(0.1), "c": told(0.1)},
+    }
+    ax = plots.gain_by_source(gains)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "c", "b"]
+    with pytest.raises(UserError, match="no gains"):
+        plots.gain_by_source({})

@@ -13,6 +13,7 @@ from PIL import Image
 from tlkit import plots, widgets
 from tlkit.errors import UserError
 from tlkit.records import Record, Store
+from tlkit.stats import verdict
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -238,3 +239,18 @@ def test_stages_that_differ_between_tasks_are_refused(alike):
         widgets.neighbours_by_stage([task], found, "block1")
     with pytest.raises(UserError, match="same stages"):
         widgets.neighbours_by_stage([task], found | {"other": {"stem": found["made"]["stem"]}}, "stem")
+
+
+def test_the_dial_shows_its_pictures_and_heads_each_turn_with_its_verdicts():
+    def told(mean):
+        return verdict([0.5 + mean + d for d in (-0.02, 0.01, 0.02, -0.01, 0.0)], [0.5] * 5)
+
+    pictures = {s: [np.full((8, 8), s)] * 10 for s in (0.0, 1.0, 0.5)}
+    gains = {"frozen": [told(-0.2), told(0.3), told(0.1)]}  # in the order of the pictures
+    frames = widgets.dial(pictures, gains, guess=0.3)
+    heads = [alternative(page) for page in frames.stack.children]
+    assert [head.splitlines()[0] for head in heads] == ["similarity 1", "similarity 0.5", "similarity 0"]
+    assert "better than scratch by 0.3" in heads[0] and "worse than scratch by 0.2" in heads[2]
+    assert all(len(picture(page)) < 100_000 for page in frames.stack.children)
+    with pytest.raises(UserError, match="frozen has no gain"):
+        widgets.dial(pictures, {"frozen": [told(0.1)]})

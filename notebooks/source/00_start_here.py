@@ -200,8 +200,10 @@ for check in env.doctor():
 #
 # | word | means |
 # |---|---|
+# | A-distance | how well a classifier tells source pictures from target pictures: 0 not at all, 2 without error |
 # | accuracy | the share of test items that are answered correctly |
 # | Adam, SGD | two rules for a step of learning; Adam gives each weight a step size of its own |
+# | adapting | moving a network towards a target whose labels nobody has: its pictures are read, its answers are not |
 # | audit | the comparison of a network before and after, number by number: what moved, and whether it should have |
 # | backbone | a network cut into named stages, without its head |
 # | baseline | what a plan must beat to have been worth it: `pixels` and `scratch` |
@@ -212,6 +214,8 @@ for check in env.doctor():
 # | class | one of the possible answers |
 # | convex | of a problem: a bowl with one lowest point, so that every way down ends there |
 # | core | in some claims: the backbone |
+# | dial | a family of drawn tasks that moves away from its source, from similarity 1 to 0 |
+# | domain | where the inputs come from: the same letters on other paper are another domain |
 # | draw | the labelled items that a seed gives, the same for every plan |
 # | early stopping | keeping the weights of the step that did best on the selection split |
 # | feature | one of the numbers that a stage makes of an item |
@@ -221,6 +225,7 @@ for check in env.doctor():
 # | forgetting | what full fine-tuning may do to the source task; *catastrophic* if little of it is left |
 # | frozen | what does not move: weights, running averages and dropout alike |
 # | gap | training accuracy minus test accuracy |
+# | gate | a rule that refuses a source before it is used |
 # | gradual | a plan: the head first, then one more stage at a time |
 # | head | the last, small part, which turns features into answers; new for each target |
 # | Holm's rule | who asks many questions must be surer of each answer, so that chance alone seldom gives even one |
@@ -228,6 +233,7 @@ for check in env.doctor():
 # | interval | the range of differences that the data leave possible; a 95 % interval misses the truth once in twenty times |
 # | label-saving factor | labels that scratch needs for the accuracy that transfer reaches, over those of transfer |
 # | labels | target labels a class, those used for choosing settings included |
+# | ladder | one pretraining, stopped ever later: sources that differ in quality alone |
 # | learning rate | the length of a step of learning; too short learns nothing in time, too long diverges |
 # | lp-ft | first a probe, then full fine-tuning from there |
 # | norm, bias | plans: the head, and of each stage only its norm layers, or its biases |
@@ -240,6 +246,7 @@ for check in env.doctor():
 # | recipe | all settings of a fit; part of every record |
 # | record | one measured number with all it takes to believe it |
 # | relative | among the neighbours of a picture in the space of features, one of its own class |
+# | score | a number meant to say, before any fitting, how well a source will serve a target |
 # | scratch | the baseline: the same network from random weights |
 # | seal | what keeps the test's answers from everything but the final marking |
 # | seed | decides the draw, the start of the head and the order of training; the test stays the same |

@@ -1,7 +1,7 @@
 """The claims and what the records say of them: verdicts, the table of them, and text for notebooks."""
 
 from tlkit.claims.committed import changed, write_verdicts
-from tlkit.claims.compared import BASELINES, Pair, compare, pairs
+from tlkit.claims.compared import BASELINES, Pair, along, by_source, compare, pairs
 from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
 from tlkit.claims.filling import FILLERS, fill
 from tlkit.claims.rows import ABSENT, Row, card, row, saving, signed, table
@@ -15,6 +15,8 @@ __all__ = [
     "Pair",
     "Row",
     "Shelf",
+    "along",
+    "by_source",
     "card",
     "changed",
     "compare",

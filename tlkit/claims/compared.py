@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlkit.claims.samples import Side, refuse_unlike, sample
+from tlkit.claims.samples import Side, refuse_unlike, sample, side
 from tlkit.errors import UserError
 from tlkit.records import Record, Store
 from tlkit.stats import Verdict, verdicts
@@ -49,6 +49,32 @@ def _arrays(a: Side, b: Side) -> list[np.ndarray]:
     refuse_unlike(a, b)
     both = [one.values(seeds) for one in (a, b)]
     return both + ([one.correct(seeds) for one in (a, b)] if a.has_items and b.has_items else [])
+
+
+def along(
+    store: Store, tasks: Sequence[str], plans: Sequence[str], against: str, labels: int, delta: float = 0.02
+) -> dict[str, list[Verdict]]:
+    """Plan -> its verdict against a baseline on each of `tasks`, which lie in one file; one Holm family.
+
+    Raises UserError where a fit is missing, and as `compare` does.
+    """
+    both = [(side(store, plan, labels, (), task), side(store, against, labels, (), task))
+            for plan in plans for task in tasks]  # fmt: skip
+    found = iter(compare(both, delta))
+    return {plan: [next(found) for _ in tasks] for plan in plans}
+
+
+def by_source(
+    store: Store, sources: Sequence[str], plans: Sequence[str], against: str, labels: int, at: str = "letters"
+) -> dict[str, dict[str, Verdict]]:
+    """Plan -> source -> its verdict against a baseline, which needs no source and was run once, under `at`.
+
+    All of a file with one task; one Holm family. Raises UserError as `along` does.
+    """
+    base = side(store, against, labels, (at,))
+    both = [(side(store, plan, labels, (source,)), base) for plan in plans for source in sources]
+    found = iter(compare(both))
+    return {plan: {source: next(found) for source in sources} for plan in plans}
 
 
 def pairs(

@@ -11,8 +11,9 @@ from tlkit.plots.adapting import (
 from tlkit.plots.costs import accuracy_against_cost, break_even
 from tlkit.plots.curves import accuracy_by_labels, by_labels, gain_by_labels, label_saving, stops_paying
 from tlkit.plots.depth import accuracy_by_depth, bars_by_stage, price_by_depth
+from tlkit.plots.dials import gain_along, gain_by_source
 from tlkit.plots.fits import accuracy_by_rate, over_steps, train_and_test
-from tlkit.plots.pictures import filters, gallery
+from tlkit.plots.pictures import filters, gallery, picture
 from tlkit.plots.ranking import (
     agreements,
     printed_and_recomputed,
@@ -41,7 +42,9 @@ __all__ = [
     "chain",
     "clouds",
     "filters",
+    "gain_along",
     "gain_by_labels",
+    "gain_by_source",
     "gallery",
     "interval_from_dots",
     "label_saving",
@@ -51,6 +54,7 @@ __all__ = [
     "neighbours",
     "over_steps",
     "paired_dots",
+    "picture",
     "price_by_depth",
     "printed_and_recomputed",
     "scores_against_truth",

@@ -6,6 +6,7 @@ line of text.
 """
 
 from tlkit.widgets.board import Board, freeze_board
+from tlkit.widgets.dials import dial
 from tlkit.widgets.frames import Frames, click, drag
 from tlkit.widgets.guessing import Guess, Quiz, guess, quiz
 from tlkit.widgets.labels import label_slider
@@ -17,6 +18,7 @@ __all__ = [
     "Guess",
     "Quiz",
     "click",
+    "dial",
     "drag",
     "freeze_board",
     "guess",

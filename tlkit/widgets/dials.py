@@ -1,0 +1,57 @@
+"""Turn the similarity down: what the pictures look like, and what the source is still worth."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from tlkit import plots
+from tlkit.errors import UserError
+from tlkit.stats import Verdict
+from tlkit.widgets.frames import Frames, drag
+
+
+def dial(
+    pictures: Mapping[float, Sequence[Any]],
+    gains: Mapping[str, Sequence[Verdict]],
+    against: str = "scratch",
+    guess: float | None = None,
+) -> Frames:
+    """Drag from near to far: ten pictures at that similarity, and the gains of every plan so far.
+
+    pictures: similarity -> pictures, one a class; gains: plan -> a verdict for each similarity, in the order
+    of `pictures`. Each frame is headed by its verdicts. Raises UserError for fewer than two similarities or
+    where a verdict is missing.
+    """
+    near_first = sorted(pictures, reverse=True)
+    short = [plan for plan, found in gains.items() if len(found) != len(pictures)]
+    if short:
+        raise UserError(f"{short[0]} has no gain at some similarity: give a verdict for each.")
+    draw = partial(_frame, pictures=pictures, gains=gains, against=against, guess=guess)
+    return drag(draw, near_first, "similarity")
+
+
+def _frame(
+    similarity: float,
+    pictures: Mapping[float, Sequence[Any]],
+    gains: Mapping[str, Sequence[Verdict]],
+    against: str,
+    guess: float | None,
+) -> Figure:
+    figure = plt.figure(figsize=(8.6, 3.7), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.5))
+    shown = list(pictures[similarity])
+    rows = -(-len(shown) // 4)
+    for ax, image in zip(left.subplots(rows, 4, squeeze=False).flat, [*shown, *[None] * 4], strict=False):
+        ax.set_axis_off()
+        if image is not None:
+            ax.imshow(plots.picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    known = list(pictures)
+    count = sum(other >= similarity for other in known)
+    ax = right.subplots()
+    plots.gain_along(known, gains, against, guess, count, ax)
+    heading = [found[known.index(similarity)].sentence(plan, against) for plan, found in gains.items()]
+    figure.suptitle("\n".join([f"similarity {similarity:g}", *heading]), fontsize=10)
+    return figure
