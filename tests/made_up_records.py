@@ -41,6 +41,23 @@ def row(plan: str, labels: int, seed: int, value: float | None, **changes) -> Re
     return Record(**(given | changes))
 
 
+def adapted(levels: dict[tuple[str, str], float]) -> list[Record]:
+    """levels: (method, shift) -> accuracy; six seeds each, a little apart, without a label."""
+    return [
+        row(
+            plan,
+            0,
+            seed,
+            level + 0.0002 * (seed - 2.5) * (1 + len(plan) % 4),
+            task=shift,
+            data=shift,
+            weights="w",
+        )
+        for (plan, shift), level in levels.items()
+        for seed in range(6)
+    ]
+
+
 def digits(path: Path, plans=PLANS, budgets=BUDGETS, seeds: int = 10, items: int = 997, **changes) -> Store:
     """A grid like 16_digits; `items` = 0 keeps no predictions."""
     store = Store(path)

@@ -18,23 +18,6 @@ def closed():
     plt.close("all")
 
 
-def rows(levels) -> list:
-    """levels: (plan, shift) -> accuracy; six seeds, a little apart."""
-    return [
-        made.row(
-            plan,
-            0,
-            seed,
-            level + 0.0002 * (seed - 2.5) * (1 + len(plan) % 4),
-            task=shift,
-            data=shift,
-            weights="w",
-        )
-        for (plan, shift), level in levels.items()
-        for seed in range(6)
-    ]
-
-
 def texts(figure) -> list[str]:
     return [t.get_text() for ax in figure.axes for t in ax.texts]
 
@@ -50,7 +33,7 @@ def test_answers_count_what_is_right_and_strike_the_rest():
 
 
 def test_the_table_marks_what_helps_and_what_harms():
-    table = rows({
+    table = made.adapted({
         ("source only", "same"): 0.9, ("source only", "noise"): 0.5,
         ("coral", "same"): 0.8, ("coral", "noise"): 0.6,
     })  # fmt: skip
@@ -63,7 +46,7 @@ def test_the_table_marks_what_helps_and_what_harms():
 
 def test_choices_stand_between_no_adapting_and_the_oracle():
     levels = {(f"chosen@{name}", shift): 0.4 + 0.1 * k for k, name in enumerate(CRITERIA) for shift in SHIFTS}
-    table = rows(levels | {("source only", shift): 0.3 for shift in SHIFTS})
+    table = made.adapted(levels | {("source only", shift): 0.3 for shift in SHIFTS})
     ax = plots.selection_gap(table, SHIFTS)
     legend = [t.get_text() for t in ax.get_legend().get_texts()]
     assert legend == ["source only", "oracle: peeks", *CRITERIA[:-1]]
@@ -76,7 +59,7 @@ def test_choices_stand_between_no_adapting_and_the_oracle():
 
 def test_batches_are_in_order_and_end_with_the_whole():
     levels = {(f"adabn@batch={n}", "noise"): 0.1 * k for k, n in enumerate((1, 8, 2))}
-    table = rows(levels | {("adabn", "noise"): 0.7, ("source only", "noise"): 0.5})
+    table = made.adapted(levels | {("adabn", "noise"): 0.7, ("source only", "noise"): 0.5})
     ax = plots.accuracy_by_batch(table, ["noise"])
     assert list(ax.lines[0].get_xdata()) == [1, 2, 8, 200]
     assert ax.lines[0].get_ydata()[1] > ax.lines[0].get_ydata()[2] and ax.lines[1].get_linestyle() == ":"

@@ -110,6 +110,15 @@ def lines() -> list[scores.Recomputed]:
 
 
 RATES = {"full": dict.fromkeys(STAGES, 0.004), "full@decay=0.5": dict(zip(STAGES, (1, 2, 3, 4), strict=True))}
+METHODS = ("source only", "coral", "ot", "adabn", "adabn@batch=1", "adabn@batch=8")
+CHOICES = ("importance-weighted", "entropy", "neighbourhood density", "nuclear norm", "oracle")
+SHIFTED = made.adapted(
+    {
+        (plan, shift): 0.3 + 0.05 * k
+        for k, plan in enumerate((*METHODS, *(f"chosen@{name}" for name in CHOICES)))
+        for shift in ("same", "noise")
+    }
+)
 FIGURES = {
     "chain": lambda s: plots.chain(STAGES, "last-2"),
     "paired_dots": lambda s: plots.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
@@ -141,6 +150,12 @@ FIGURES = {
     ),
     "printed_and_recomputed": lambda s: plots.printed_and_recomputed(lines()),
     "accuracy_by_stage": lambda s: plots.accuracy_by_stage(STAGES, {"by place": KNOWN}, 0.5, 2),
+    "answers": lambda s: plots.answers(strip(3)[1], "abc", {"before": "aab", "after": "abc"}),
+    "clouds": lambda s: plots.clouds(*np.random.default_rng(0).normal(size=(3, 30, 5))),
+    "sure_and_right": lambda s: plots.sure_and_right([0.5, 0.7, 0.9], [0.4, 0.3, 0.2]),
+    "methods_by_shift": lambda s: plots.methods_by_shift(SHIFTED, ["coral", "ot"], ["same", "noise"]),
+    "selection_gap": lambda s: plots.selection_gap(SHIFTED, ["same", "noise"]),
+    "accuracy_by_batch": lambda s: plots.accuracy_by_batch(SHIFTED, ["same", "noise"]),
 }  # fmt: skip
 
 
@@ -172,7 +187,7 @@ def test_every_public_figure_is_tried_here():
     assert set(FIGURES) == set(plots.__all__) - {"by_labels", "by_stage", "look", "stops_paying"}
 
 
-UNLABELLED = {"chain", "moved", "gallery", "filters", "neighbours", "interval_from_dots"}
+UNLABELLED = {"answers", "chain", "moved", "gallery", "filters", "neighbours", "interval_from_dots"}
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES.keys() - UNLABELLED))

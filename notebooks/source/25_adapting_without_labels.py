@@ -313,6 +313,7 @@ else:
 # | {{claim 12-mmd-background text}} | {{claim 12-mmd-background}} | {{claim 12-mmd-background effect}} |
 # | {{claim 12-batch-8 text}} | {{claim 12-batch-8}} | {{claim 12-batch-8 effect}} |
 #
+# *Better* is not *good*: where dark and bright have changed places, a method can be ahead and still no better than a guess.
 # And do they harm, where the shift is another one?
 #
 # | claim | verdict | measured |

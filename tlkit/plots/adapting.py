@@ -136,6 +136,7 @@ def methods_by_shift(
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+    ax.set_ylabel("method")
     ax.set_xlabel(f"mean test accuracy; ▲ above {against}, ▼ below it, by the 95 % interval")
     return ax
 
@@ -173,6 +174,7 @@ def selection_gap(
             ax.plot(mean, y + 0.13 * (k - 1.5), **style, markersize=8, label=name * (y == 0))
     ax.set_yticks(range(len(shifts)), shifts)
     ax.set(ylim=(len(shifts) - 0.5, -0.5), xlim=(-0.02, 1.04), xlabel="mean test accuracy of what is chosen")
+    ax.set_ylabel("shift")
     handles = [(h, t) for h, t in zip(*ax.get_legend_handles_labels(), strict=True) if t]
     ax.legend(*zip(*handles, strict=True), frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
@@ -196,22 +198,13 @@ def accuracy_by_batch(
     prefix = f"{method}@batch="
     sizes = sorted({int(r.plan.removeprefix(prefix)) for r in rows if r.plan.startswith(prefix)})
     for (colour, marker, line), shift in zip(_LINES, shifts, strict=False):
-        plans = {
-            n: f"{prefix}{n}"
-            for n in sizes
-            if any(r.plan == f"{prefix}{n}" and r.task == shift for r in rows)
-        }
-        bands = [interval([*_seeds(rows, plan, shift).values()]) for plan in (*plans.values(), method)]
-        x = [*plans, whole]
+        here = {r.plan for r in rows if r.task == shift}
+        x = [*(n for n in sizes if f"{prefix}{n}" in here), whole]
+        plans = [*(f"{prefix}{n}" for n in x[:-1]), method]
+        bands = [interval([*_seeds(rows, plan, shift).values()]) for plan in plans]
         ax.fill_between(x, [b.low for b in bands], [b.high for b in bands], color=colour, alpha=0.15)
-        ax.plot(
-            x,
-            [b.mean for b in bands],
-            color=colour,
-            marker=marker,
-            linestyle=line,
-            label=f"{method}: {shift}",
-        )
+        style = {"color": colour, "marker": marker, "linestyle": line, "label": f"{method}: {shift}"}
+        ax.plot(x, [b.mean for b in bands], **style)
         base = np.mean([*_seeds(rows, against, shift).values()])
         ax.axhline(base, color=colour, linewidth=1.5, linestyle=":", label=f"{against}: {shift}")
     ax.set_xscale("log")
