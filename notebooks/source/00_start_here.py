@@ -238,6 +238,7 @@ for check in env.doctor():
 # | lp-ft | first a probe, then full fine-tuning from there |
 # | norm, bias | plans: the head, and of each stage only its norm layers, or its biases |
 # | operations | multiplications and additions of floating-point numbers: what a fit costs on any machine |
+# | oracle | a choice made by looking at the test; nobody has it, it is what others are measured by |
 # | overfitting | learning the labelled items by heart: the gap grows, the test does not |
 # | pixels | the baseline on bare inputs, without a network |
 # | plan | which stages move, and from which start; one word, such as `frozen` or `last-1` |
