@@ -252,5 +252,7 @@ def test_the_dial_shows_its_pictures_and_heads_each_turn_with_its_verdicts():
     assert [head.splitlines()[0] for head in heads] == ["similarity 1", "similarity 0.5", "similarity 0"]
     assert "better than scratch by 0.3" in heads[0] and "worse than scratch by 0.2" in heads[2]
     assert all(len(picture(page)) < 100_000 for page in frames.stack.children)
+    wanted = {s: [f"{s} {k}" for k in range(10)] for s in pictures}
+    assert len(widgets.dial(pictures, gains, answers=wanted).stack.children) == 3
     with pytest.raises(UserError, match="frozen has no gain"):
         widgets.dial(pictures, {"frozen": [told(0.1)]})

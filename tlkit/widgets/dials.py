@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,24 +13,29 @@ from tlkit.errors import UserError
 from tlkit.stats import Verdict
 from tlkit.widgets.frames import Frames, drag
 
+ACROSS = 4  # pictures side by side
+
 
 def dial(
     pictures: Mapping[float, Sequence[Any]],
     gains: Mapping[str, Sequence[Verdict]],
     against: str = "scratch",
     guess: float | None = None,
+    answers: Mapping[float, Sequence[str]] | None = None,
 ) -> Frames:
     """Drag from near to far: ten pictures at that similarity, and the gains of every plan so far.
 
     pictures: similarity -> pictures, one a class; gains: plan -> a verdict for each similarity, in the order
-    of `pictures`. Each frame is headed by its verdicts. Raises UserError for fewer than two similarities or
-    where a verdict is missing.
+    of `pictures`; answers: similarity -> what is wanted of each picture, written above it. Each frame is
+    headed by its verdicts. Raises UserError for fewer than two similarities or where a verdict is missing.
     """
     near_first = sorted(pictures, reverse=True)
     short = [plan for plan, found in gains.items() if len(found) != len(pictures)]
     if short:
         raise UserError(f"{short[0]} has no gain at some similarity: give a verdict for each.")
-    draw = partial(_frame, pictures=pictures, gains=gains, against=against, guess=guess)
+    draw = partial(
+        _frame, pictures=pictures, gains=gains, against=against, guess=guess, answers=answers or {}
+    )
     return drag(draw, near_first, "similarity")
 
 
@@ -39,15 +45,17 @@ def _frame(
     gains: Mapping[str, Sequence[Verdict]],
     against: str,
     guess: float | None,
+    answers: Mapping[float, Sequence[str]],
 ) -> Figure:
     figure = plt.figure(figsize=(8.6, 3.7), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.5))
     shown = list(pictures[similarity])
-    rows = -(-len(shown) // 4)
-    for ax, image in zip(left.subplots(rows, 4, squeeze=False).flat, [*shown, *[None] * 4], strict=False):
+    axes = left.subplots(-(-len(shown) // ACROSS), ACROSS, squeeze=False).flat
+    for ax, image, wanted in zip_longest(axes, shown, answers.get(similarity, ())):
         ax.set_axis_off()
         if image is not None:
             ax.imshow(plots.picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            ax.set_title(wanted, fontsize=8)
     known = list(pictures)
     count = sum(other >= similarity for other in known)
     ax = right.subplots()
