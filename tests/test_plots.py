@@ -119,6 +119,14 @@ SHIFTED = made.adapted(
         for shift in ("same", "noise")
     }
 )
+
+
+def told(mean: float) -> stats.Verdict:
+    """A verdict whose mean is known."""
+    return stats.verdict([0.5 + mean + 0.02 * d for d in (-1, 0.3, 1, -0.4, 0.1)], [0.5] * 5)
+
+
+TURNED = {"frozen": [told(0.2), told(0.0), told(-0.2)], "full": [told(0.2), told(0.1), told(0.05)]}
 FIGURES = {
     "chain": lambda s: plots.chain(STAGES, "last-2"),
     "paired_dots": lambda s: plots.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
@@ -129,6 +137,8 @@ FIGURES = {
     "label_saving": lambda s: plots.label_saving(made.BUDGETS, curves(s, "scratch"), curves(s, "frozen"), 2),
     "accuracy_against_cost": lambda s: plots.accuracy_against_cost(s.read()),
     "break_even": lambda s: plots.break_even(1e13, 1e10, 4e11),
+    "gain_along": lambda s: plots.gain_along((1.0, 0.5, 0.0), TURNED, guess=0.4),
+    "gain_by_source": lambda s: plots.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
     "gallery": lambda s: plots.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plots.moved(AUDIT),
     "accuracy_by_rate": lambda s: plots.accuracy_by_rate(rates(lost=True), "full"),
@@ -663,13 +673,8 @@ def test_a_set_that_does_not_recompute_has_a_marker_and_a_name():
 # ---- a dial of similarity, and source by source
 
 
-def told(mean: float, half: float = 0.02):
-    return stats.verdict([0.5 + mean + half * d for d in (-1, 0.3, 1, -0.4, 0.1)], [0.5] * 5)
-
-
 def test_gains_along_a_dial_run_from_near_to_far():
-    gains = {"frozen": [told(0.2), told(0.0), told(-0.2)], "full": [told(0.2), told(0.1), told(0.05)]}
-    ax = plots.gain_along((1.0, 0.5, 0.0), gains, guess=0.4)
+    gains, ax = TURNED, FIGURES["gain_along"](None)
     assert ax.get_xlim()[0] > ax.get_xlim()[1], "near on the left"
     frozen = ax.lines[0].get_xydata()
     assert frozen[0][0] > frozen[-1][0] and frozen[0][1] == pytest.approx(gains["frozen"][0].mean)

@@ -13,7 +13,7 @@ from tlkit.plots.curves import accuracy_by_labels, by_labels, gain_by_labels, la
 from tlkit.plots.depth import accuracy_by_depth, bars_by_stage, price_by_depth
 from tlkit.plots.dials import gain_along, gain_by_source
 from tlkit.plots.fits import accuracy_by_rate, over_steps, train_and_test
-from tlkit.plots.pictures import filters, gallery, picture
+from tlkit.plots.pictures import filters, gallery
 from tlkit.plots.ranking import (
     agreements,
     printed_and_recomputed,
@@ -54,7 +54,6 @@ __all__ = [
     "neighbours",
     "over_steps",
     "paired_dots",
-    "picture",
     "price_by_depth",
     "printed_and_recomputed",
     "scores_against_truth",

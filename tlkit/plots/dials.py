@@ -75,6 +75,7 @@ def gain_by_source(
         ax.plot([], [], **style | {"linestyle": ""})
     ax.axvline(0, color=INK, linewidth=1)
     ax.set_yticks(range(len(order)), order)
+    ax.set_ylabel("source")
     ax.set_xlabel(f"gain in accuracy over {against} (95 % interval; filled: off zero)")
     legend(ax, loc="lower right")
     return ax

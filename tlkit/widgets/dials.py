@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from tlkit import plots
 from tlkit.errors import UserError
+from tlkit.plots.pictures import picture
 from tlkit.stats import Verdict
 from tlkit.widgets.frames import Frames, drag
 
@@ -54,7 +55,7 @@ def _frame(
     for ax, image, wanted in zip_longest(axes, shown, answers.get(similarity, ())):
         ax.set_axis_off()
         if image is not None:
-            ax.imshow(plots.picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            ax.imshow(picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             ax.set_title(wanted, fontsize=8)
     known = list(pictures)
     count = sum(other >= similarity for other in known)
