@@ -309,7 +309,8 @@ Markdown(head)
 # | `strokes`, of which digits are made | {{accuracy 23_digits strokes frozen 5}} | {{accuracy 23_digits strokes full 5}} |
 # | `fractals`, which look like nothing on earth | {{accuracy 23_digits fractals frozen 5}} | {{accuracy 23_digits fractals full 5}} |
 #
-# What a network was *taught* matters, and not only what it saw; the eye alone is a poor judge of either. `letters-s1`, another
+# What a network was *taught* matters, and not only what it saw; the eye alone is a poor judge of either. And compare the columns: who
+# moves every stage is forgiven much of a bad choice, who freezes them is not. `letters-s1`, another
 # start of the same lessons, was ahead of `letters` in {{ahead 23_digits letters-s1 letters full 5}} draws: no judge can promise to get
 # *that* right.
 #
