@@ -126,7 +126,8 @@ widgets.dial(examples, gains, guess=first.value)
 
 # %% [markdown]
 # Accuracy itself falls for everybody, since letters are harder to read on such paper; what counts is the distance between a plan and
-# `scratch`, which has the same labels and the same hard pictures. That `frozen` gains more where the paper is as the source's:
+# `scratch`, which has the same labels and the same hard pictures. At half way nothing is left of what was frozen, while `full` still
+# lives on it. That `frozen` gains more where the paper is as the source's:
 # **{{claim 16-background}}** ({{claim 16-background effect}}); that `full` does: **{{claim 16-background-full}}**
 # ({{claim 16-background-full effect}}).
 #
@@ -180,9 +181,11 @@ worth = claims.by_source(zoo, sources, plans, "scratch", labels)
 ax = plots.gain_by_source(worth)
 
 # %% [markdown]
-# Nearly everything helps a little, some help a lot. That the memoriser harms when it is frozen: **{{claim 9}}** ({{claim 9 effect}}). That
-# it harms even when every stage may move: **{{claim 9-full}}** ({{claim 9-full effect}}). Look at the distance between the two markers of
-# a bad source: to let it move is to let it be mended.
+# Look at the green marks first. Where every stage may move, whatever has seen characters helps, also Greek, also without a name for
+# anything. Now the blue ones: frozen, at five labels a class, only the three letters networks keep up with `scratch`; all others are
+# *negative transfer*, mild or grave. That the memoriser harms when it is frozen: **{{claim 9}}** ({{claim 9 effect}}). That it harms even
+# when every stage may move: **{{claim 9-full}}** ({{claim 9-full effect}}). To let a bad source move is to let it be mended, mostly:
+# the last row is a network that was good at its own task, and is a burden to the end.
 #
 # ## 6 · A gate
 #

@@ -77,5 +77,5 @@ def gain_by_source(
     ax.set_yticks(range(len(order)), order)
     ax.set_ylabel("source")
     ax.set_xlabel(f"gain in accuracy over {against} (95 % interval; filled: off zero)")
-    legend(ax, loc="lower right")
+    legend(ax, loc="upper left")
     return ax
