@@ -312,7 +312,7 @@ legend = ax.legend(frameon=False)
 # - **With an unlucky draw.** One label a class is a lottery ticket: look again at how far the dots spread.
 # - **With other habits of the camera.** Letters and digits alike were bright ink on dark ground, upright, and filled the
 #   frame. Exercise 11.3 breaks one of these habits.
-# - **Not tested here:** sources further away than letters, and sources that do harm. A second part about them is planned.
+# - **Not tested here:** sources further away than letters, and sources that do harm. [22](22_similarity.ipynb) has both.
 
 # %% [markdown]
 # ## Exercises

@@ -374,8 +374,8 @@ axes[0].get_legend().remove()
 #
 # ## When this fails
 #
-# - **Few pairs of tasks.** Letters and digits are close relatives. Part 2, which is planned, turns the similarity down until
-#   transfer hurts.
+# - **Few pairs of tasks.** Letters and digits are close relatives. [22](22_similarity.ipynb) turns the similarity down
+#   until transfer hurts.
 # - **Small networks.** Large ones have more to give, and their frozen features may meet a ceiling later, or never.
 # - **Draws that overlap.** There are hardly more than twenty animals of a kind to draw from, so ten draws of twenty are nearly the
 #   same pictures: those intervals know little of other draws. Half of fifty digits a class are shared, too.

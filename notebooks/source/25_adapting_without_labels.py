@@ -476,7 +476,7 @@ widgets.quiz(
 # - A network that learns from its own answers can become certain and wrong at once.
 # - Without labels the choice is blind. Report what the blind choice takes beside what the oracle takes.
 #
-# **Next:** [26](26_sources_without_labels.ipynb) does without labels at the other end, in the source.
+# **Next:** 26 (planned) does without labels at the other end, in the source.
 #
 # **To read.** Sun, Feng and Saenko 2016, *Return of Frustratingly Easy Domain Adaptation*, arXiv:1511.05547. Li and others
 # 2017, *Revisiting Batch Normalization for Practical Domain Adaptation*, arXiv:1603.04779. Wang and others 2021, *Tent*,
