@@ -33,7 +33,7 @@ OTHER = {  # other parameters than the defaults, that must work too
         "guess": 5,
     },
     "22": {"seed": 12, "paper": "background", "similarity": 0.25, "guess_manner": 0.1, "gate_seeds": 1},
-    "23": {"targets": ["symbols", "digits"], "plan": "frozen", "seed": 12, "choice": "greek"},
+    "23": {"targets": ["textures", "digits"], "plan": "frozen", "seed": 12, "choice": "greek"},
 }
 COINS = Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py"
 
