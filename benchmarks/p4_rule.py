@@ -30,7 +30,7 @@ are fewer). Both start from the MobileNetV1 of a quarter width, trained on Image
 the same pictures, on one thread each, and read the test split once. fastai has as many epochs as it takes to
 be no quicker than the rule on the same draw, one at the least; it validates on nothing, so that it loses
 neither time nor pictures. A verdict is a paired t interval over {seeds} draws; within ± {delta} is equal.
-Each setting is judged alone, without Holm's rule. So few seconds are no plan of anybody's for fine-tuning: what is
+Each setting is judged alone, without Holm's rule. So few seconds are nobody's plan for fine-tuning: what is
 compared is what each side makes of the same wait.
 """
 
