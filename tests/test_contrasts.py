@@ -40,15 +40,15 @@ def store(path, levels, splits=("test",), **changes):
     return kept
 
 
-def test_tasks_in_one_file_are_told_apart(tmp_path):
+def near_and_far(against: str) -> list[tuple]:
+    """Levels on two tasks in one file: full is ahead of `against` on the near one, behind on the far one."""
     near, far = {"task": "near", "data": "n"}, {"task": "far", "data": "f"}
-    levels = [
-        ("full", 5, near, 0.9),
-        ("frozen", 5, near, 0.7),
-        ("full", 5, far, 0.5),
-        ("frozen", 5, far, 0.6),
-    ]
-    kept = store(tmp_path / "r.jsonl", levels)
+    rates = [("full", 0.9, 0.5), (against, 0.7, 0.6)]
+    return [(p, 5, t, v) for p, *both in rates for t, v in zip((near, far), both, strict=True)]
+
+
+def test_tasks_in_one_file_are_told_apart(tmp_path):
+    kept = store(tmp_path / "r.jsonl", near_and_far("frozen"))
     asked = claim("by task", task="near", against_task="far", labels=(5,))
     assert contrasts.by_task(asked, kept, kept)[5].mean == pytest.approx(0.3, abs=0.005)
     for task, gain in (("near", 0.2), ("far", -0.1)):
@@ -200,14 +200,7 @@ def test_a_tie_of_differences_is_no_lead():
 
 
 def test_gains_along_tasks_and_by_source_are_families_of_their_own(tmp_path):
-    near, far = {"task": "near", "data": "n"}, {"task": "far", "data": "f"}
-    levels = [
-        ("full", 5, near, 0.9),
-        ("scratch", 5, near, 0.7),
-        ("full", 5, far, 0.5),
-        ("scratch", 5, far, 0.6),
-    ]
-    kept = store(tmp_path / "r.jsonl", levels)
+    kept = store(tmp_path / "r.jsonl", near_and_far("scratch"))
     found = claims.along(kept, ["near", "far"], ["full"], "scratch", 5)
     assert [v.word for v in found["full"]] == ["better", "worse"]
     levels = [
