@@ -32,7 +32,7 @@ OTHER = {  # other parameters than the defaults, that must work too
         "rivals": ["lp-ft", "frozen"],
         "guess": 5,
     },
-    "22": {"seed": 12, "paper": "background", "similarity": 0.25, "guess_manner": 0.1, "gate_seeds": 1},
+    "22": {"seed": 12, "similarity": 0.25, "guess_manner": 0.1, "gate_seeds": 1},
     "23": {"targets": ["textures", "digits"], "plan": "frozen", "seed": 12, "choice": "greek"},
 }
 COINS = Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py"

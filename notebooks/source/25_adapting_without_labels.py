@@ -302,7 +302,7 @@ else:
 # | shares | {{claim 13-shares}} | {{claim 13-shares effect}} |
 #
 # Do pictures without labels help? The gain is over not adapting; for MMD, which teaches every stage to overlook the domain
-# (Long and others 2015), over teaching every stage without it. Where an interval is as wide as the scale, the draws are too few:
+# (Long and others 2015), over teaching every stage without it:
 #
 # | claim | verdict | measured |
 # |---|---|---|
