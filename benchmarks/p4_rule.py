@@ -27,8 +27,9 @@ The rule, written down before the run: `frozen` below {below} labels a class, el
 committed recipe and its tries. Against it `vision_learner(...).fine_tune(epochs)`, all else as fastai has
 it: its head, its rates, batch norms that learn, no augmentation, batches of 64 (of all pictures where there
 are fewer). Both start from the MobileNetV1 of a quarter width, trained on ImageNet, at 96 pixels, learn from
-the same pictures, on one thread each, and read the test split once. fastai has as many epochs as it takes to
-be no quicker than the rule on the same draw, one at the least; it validates on nothing, so that it loses
+the same pictures, on one thread each, and read the test split once. fastai has the fewest epochs
+that take as long as the rule on the same draw, one at the least, by the pace of one and of two epochs on a
+draw that is not counted; it validates on nothing, so that it loses
 neither time nor pictures. A verdict is a paired t interval over {seeds} draws; within ± {delta} is equal.
 Each setting is judged alone, without Holm's rule. So few seconds are nobody's plan for fine-tuning: what is
 compared is what each side makes of the same wait.
