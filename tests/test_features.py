@@ -165,6 +165,15 @@ def test_a_killed_fill_is_done_again(world, computed, monkeypatch):
     assert torch.equal(activations(at, task.train, EVERY), whole)
 
 
+def test_another_precision_is_not_read_as_this_one(tmp_path):
+    """The same rows in as many bytes of another kind: numbers of one would pass for numbers of the other."""
+    rows = torch.arange(20.0)
+    for kind in (torch.float32, torch.int32, torch.float32):
+        entry = kept.Kept(tmp_path / "entry", 20, rows[:1].to(kind), lambda at, k=kind: rows[list(at)].to(k))
+        found = entry.take(np.arange(20))
+        assert found.dtype == kind and torch.equal(found, rows.to(kind))
+
+
 @pytest.mark.parametrize("name", ["leaf0.npy", "done.npy"])
 @pytest.mark.parametrize("harm", ["gone", "short", "empty", "other"])
 def test_a_damaged_entry_is_made_again(world, computed, monkeypatch, name, harm):
