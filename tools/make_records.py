@@ -26,6 +26,7 @@ DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gra
 FRESH = tuple(range(10, 20))  # draws that nobody had looked at when the criteria were written
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 LONGER = 10
+PATIENT = 5  # times the recipe, in steps and in passes through the items
 LADDER = (*(f"letters-at-{step}" for step in (10, 30, 100, 300, 1000)), "letters")
 ZOO = (
     *SOURCES, "letters-nolookalikes", "letters-early", "letters-ssl", "memorised", "greek", "cyrillic",
@@ -60,6 +61,8 @@ def grids(name: str) -> list[Grid]:
         return list(_rates(recipe))
     if name == "24_quality":
         return [Grid("digits", source, ("frozen", "full"), (5, 20), FRESH, recipe) for source in LADDER]
+    if name in ("24_budgets", "24_long"):
+        return list(_budgets(name, recipe))
     short = [replace(recipe, steps=steps, epochs=1) for steps in STEPS]
     return {
         "16_digits": [Grid("digits", "letters", PLANS, (1, 2, 5, 10, 20, 50), SEEDS, recipe)],
@@ -102,6 +105,17 @@ def _sources(task: str, recipe: Recipe) -> Iterator[Grid]:
     yield Grid(task, "letters", ("pixels", "scratch"), (5,), FRESH, recipe)
     for source in ZOO:
         yield Grid(task, source, ("frozen", "full"), (5,), FRESH, recipe)
+
+
+def _budgets(name: str, recipe: Recipe) -> Iterator[Grid]:
+    """Every label there is, nearly; for scratch also on a schedule five times as long.
+
+    At 100 labels a class two draws have nearly all items in common: fewer of them say as much.
+    """
+    longer = replace(recipe, steps=PATIENT * recipe.steps, epochs=PATIENT * recipe.epochs)
+    plans, used = (("scratch",), longer) if name == "24_long" else (("scratch", "frozen", "full"), recipe)
+    yield Grid("digits", "letters", plans, (5, 20, 50), FRESH, used)
+    yield Grid("digits", "letters", plans, (100,), FRESH[:5], used)
 
 
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:

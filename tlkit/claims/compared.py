@@ -32,21 +32,24 @@ class Pair:
     verdict: Verdict
 
 
-def compare(pairs: Sequence[tuple[Side, Side]], delta: float = 0.02) -> list[Verdict]:
+def compare(
+    pairs: Sequence[tuple[Side, Side]], delta: float = 0.02, but: Sequence[str] = ()
+) -> list[Verdict]:
     """A verdict for each (plan, baseline), over the seeds both have; one Holm family.
 
     Where both sides kept their predictions, the interval covers new test items as well as new seeds. Where
-    lower is better (root mean squared error) the sign is turned, so that `better` means better.
+    lower is better (root mean squared error) the sign is turned, so that `better` means better. but: in what
+    the two differ on purpose ("recipe": the baseline may train longer).
     Raises UserError for sides measured on different data, by different recipes, or with no seed in common.
     """
-    return verdicts([_arrays(a, b) for a, b in pairs], delta)
+    return verdicts([_arrays(a, b, but) for a, b in pairs], delta)
 
 
-def _arrays(a: Side, b: Side) -> list[np.ndarray]:
+def _arrays(a: Side, b: Side, but: Sequence[str]) -> list[np.ndarray]:
     seeds = sorted(a.seeds & b.seeds)
     if not seeds:
         raise UserError("two sides of a comparison have no seed in common: nothing to pair.")
-    refuse_unlike(a, b)
+    refuse_unlike(a, b, but=but)
     both = [one.values(seeds) for one in (a, b)]
     return both + ([one.correct(seeds) for one in (a, b)] if a.has_items and b.has_items else [])
 

@@ -33,7 +33,7 @@ def by_labels(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | N
     seeds = _shared(*few, *many)
     if not seeds:
         return None
-    refuse_unlike(*few, *many)
+    refuse_unlike(*few, *many, but=claim.differ)
     gains = [a.values(seeds) - b.values(seeds) for a, b in (many, few)]
     if all(one.has_items for one in (*few, *many)):
         gains += [a.correct(seeds) - b.correct(seeds) for a, b in (many, few)]
@@ -56,7 +56,7 @@ def by_task(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | Non
         if not seeds:
             return None
         for both in (near, far):
-            refuse_unlike(*both)
+            refuse_unlike(*both, but=claim.differ)
         pairs[n] = [a.values(seeds) - b.values(seeds) for a, b in (near, far)]
     return dict(zip(pairs, verdicts([*pairs.values()], claim.delta), strict=True))
 
@@ -74,7 +74,7 @@ def between(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | Non
         seeds = _shared(near, far)
         if not seeds:
             return None
-        refuse_unlike(near, far, same=("metric", "recipe"))
+        refuse_unlike(near, far, but=("task", "data", *claim.differ))
         pairs[n] = [near.values(seeds), far.values(seeds)]
     return dict(zip(pairs, verdicts([*pairs.values()], claim.delta), strict=True))
 
@@ -87,7 +87,7 @@ def gap(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None:
         seeds = _shared(*both)
         if not seeds:
             return None
-        refuse_unlike(*both)
+        refuse_unlike(*both, but=claim.differ)
         pairs[n] = [one.values(seeds, "train") - one.values(seeds) for one in both]
     return dict(zip(pairs, verdicts([*pairs.values()], claim.delta), strict=True))
 

@@ -14,6 +14,7 @@ KINDS = (
 )  # fmt: skip
 UNITS = ("steps", "flops")
 WORDS = ("better", "equal", "worse", "cannot tell")
+MAY_DIFFER = ("recipe",)
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Claim:
     are budgets a class; `task` that of the records where a file holds several (`against_task`: the second one
     of a claim by task); `accept` the verdict words that count for the claim at one budget; `backbone` (and
     `against_backbone`, if others) those the plans start from where a file holds several: a mean over them.
+    `differ`: in what the two sides differ on purpose ("recipe", where the baseline trains longer).
     `caveat` is what was found out later against the measurement; it is said with the effect and changes no
     verdict.
     """
@@ -46,10 +48,13 @@ class Claim:
     against_records: str = ""
     task: str = ""
     against_task: str = ""
+    differ: tuple[str, ...] = ()
     caveat: str = ""
 
     def __post_init__(self) -> None:
-        for value, allowed in ((self.kind, KINDS), (self.unit, UNITS), *((w, WORDS) for w in self.accept)):
+        lists = ((self.accept, WORDS), (self.differ, MAY_DIFFER))
+        listed = ((word, allowed) for words, allowed in lists for word in words)
+        for value, allowed in ((self.kind, KINDS), (self.unit, UNITS), *listed):
             if value not in allowed:
                 raise unknown(f"word in claim {self.id!r} of claims.toml:", value, allowed)
         if not self.labels or not self.against:

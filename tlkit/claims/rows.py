@@ -68,7 +68,7 @@ def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
             for n in claim.labels for against in claim.against]  # fmt: skip
     if not all(a.seeds & b.seeds for *_, a, b in jobs):
         return None
-    found = compare([(a, b) for *_, a, b in jobs], claim.delta)
+    found = compare([(a, b) for *_, a, b in jobs], claim.delta, claim.differ)
     keyed = {(n, against): v for (n, against, *_), v in zip(jobs, found, strict=True)}
     words = {
         n: _all([keyed[n, against].word for against in claim.against], claim.accept) for n in claim.labels

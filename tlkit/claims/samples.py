@@ -104,13 +104,13 @@ def side(store: Store, plan: str, labels: int, backbones: Sequence[str] = (), ta
     return Mean(tuple(sample(store, plan, labels, rows) for rows in by_name))
 
 
-def refuse_unlike(*sides: Side, same: Sequence[str] = _SAME) -> None:
+def refuse_unlike(*sides: Side, but: Sequence[str] = ()) -> None:
     """Raise UserError for sides measured on different data, in different metrics or by different recipes.
 
-    same: what they must share, if not all of that.
+    but: in what they differ on purpose: "task", "data", "metric", "recipe".
     """
     for i, name in enumerate(_SAME):
-        if name not in same:
+        if name in but:
             continue
         found = sorted({setting[i] for one in sides for setting in one.settings})
         if len(found) > 1:
