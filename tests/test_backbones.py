@@ -107,6 +107,41 @@ def test_building_the_source_leaves_the_generator_alone():
     assert torch.equal(torch.rand(3), want)
 
 
+def test_a_network_that_nobody_trained_is_a_source_too():
+    """The same in every process, since its features are kept on disk; no head, so no classes."""
+    one = backbones.load("random").pretrained().state_dict()
+    torch.manual_seed(3)
+    want = torch.rand(3)
+    torch.manual_seed(3)
+    backbones._load.cache_clear()
+    again, other = backbones.load("random"), backbones.load("random,seed=1")
+    assert same(one, again.pretrained().state_dict()) and not same(one, other.pretrained().state_dict())
+    assert torch.equal(torch.rand(3), want), "nor is anybody's generator moved"
+    assert (again.name, other.name) == ("random", "random,seed=1") and again.digest != other.digest
+    assert again.stages == backbones.load("letters").stages and "random" not in backbones.names()
+    assert isinstance(other.source_head(), torch.nn.Identity)
+    x = torch.rand(2, 1, 16, 16)
+    assert again.pool(again.pretrained().run(x)).shape == (2, own.FEATURES)
+    assert backbones.load("random,until=block1").stages == ["stem", "block1"]
+    assert backbones.from_blueprint(again.blueprint).stages == again.stages
+
+
+def test_random_weights_are_drawn_alike_whatever_the_source():
+    def drawn(spec):
+        torch.manual_seed(4)
+        return backbones.load(spec).fresh("random").state_dict()
+
+    assert same(drawn("random"), drawn("letters"))
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "true", "blue"])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(UserError, match=r"a seed is a whole number, 0 or more"):
+        backbones.load(f"random,seed={seed}")
+    with pytest.raises(UserError, match="key of backbone random 'colour'"):
+        backbones.load("random,colour=red")
+
+
 def test_a_source_built_while_features_are_read_can_be_trained():
     """Tensors made in inference mode would never take a gradient."""
     backbones._load.cache_clear()

@@ -24,6 +24,8 @@ SOURCES = ("letters", "letters-s1", "letters-s2")
 STAGES = ("stem", "block1", "block2", "block3")
 DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gradual", "norm", "bias")
 FRESH = tuple(range(10, 20))  # draws that nobody had looked at when the criteria were written
+UNSEEN = tuple(range(20, 30))  # of the thirteen sources those before had been looked at
+UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 LONGER = 10
 PATIENT = 5  # times the recipe, in steps and in passes through the items
@@ -59,6 +61,8 @@ def grids(name: str) -> list[Grid]:
         return list(_sources({"symbols": "glyphs:symbols-a"}.get(name[3:], name[3:]), recipe))
     if name == "15_rates":
         return list(_rates(recipe))
+    if name == "26_sources":
+        return [part for task in ("digits", "textures") for part in _unlabelled(task, recipe)]
     if name == "24_quality":
         return [Grid("digits", source, ("frozen", "full"), (5, 20), FRESH, recipe) for source in LADDER]
     if name in ("24_budgets", "24_long"):
@@ -116,6 +120,15 @@ def _budgets(name: str, recipe: Recipe) -> Iterator[Grid]:
     plans, used = (("scratch",), longer) if name == "24_long" else (("scratch", "frozen", "full"), recipe)
     yield Grid("digits", "letters", plans, (5, 20, 50), FRESH, used)
     yield Grid("digits", "letters", plans, (100,), FRESH[:5], used)
+
+
+def _unlabelled(task: str, recipe: Recipe) -> Iterator[Grid]:
+    """With names at the source, without, of nothing, and untaught; tuned, the last is scratch."""
+    yield Grid(task, "letters", ("pixels", "scratch"), (5, 20), UNSEEN, recipe)
+    for source in ("letters", "letters-ssl", "fractals"):
+        yield Grid(task, source, ("frozen", "full"), (5, 20), UNSEEN, recipe)
+    for source in UNTAUGHT:
+        yield Grid(task, source, ("frozen",), (5, 20), UNSEEN, recipe)
 
 
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:

@@ -4,7 +4,6 @@ import copy
 import json
 import re
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -13,13 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from tlkit.backbones import depth, own, pictures
+from tlkit.backbones import depth, libraries, own, pictures
 from tlkit.backbones.chain import Chain
-from tlkit.backbones.split import split
 from tlkit.backbones.weights import (
-    OutOfReach,
     file_digest,
-    from_hub,
     hub_digest,
     load_weights,
     read_card,
@@ -31,6 +27,7 @@ from tlkit.errors import UserError, unknown
 
 __all__ = ["Backbone", "from_blueprint", "load", "load_weights", "names", "read_tensors"]
 
+UNTAUGHT = "random"  # our own network with weights that nobody trained
 _UNTRAINED = 1_000_003  # seed of a source without weights; no seed that a study counts up to
 
 
@@ -114,6 +111,7 @@ def names() -> list[str]:
 def load(spec: str, weights: str | None = None) -> Backbone:
     """The backbone called `spec`: `letters`, `timm:NAME[,key=value]`, `torchvision:NAME[,key=value]`.
 
+    `random` is our own network with weights that nobody trained, `random,seed=1` another such.
     For any of them, `until=STAGE` ends the chain behind a stage, and `features=all` reads every stage, as in
     `letters,until=block1`.
     `weights`: a .safetensors or .pt file of tensors for a timm or torchvision name; a JSON card of the same
@@ -147,7 +145,7 @@ def _library(spec: str, library: str, name: str, options: dict, weights: str | N
     view = pictures.View.from_card(card, options.pop("size", None), library, name)
     from_hub = bool(options.pop("pretrained", True)) and not weights
     digest = file_digest(weights) if weights else hub_digest(library, name) if from_hub else "untrained"
-    build = partial(_build, library, name, options, weights, from_hub, view.size)
+    build = partial(libraries.build, library, name, options, weights, from_hub, view.size)
     label = f"{spec}~{Path(weights).stem}" if weights else spec
     blueprint = {"library": library, "name": name, "options": options, "view": asdict(view)}
     return Backbone(label, digest, build, view, str(view), card, blueprint)
@@ -160,20 +158,23 @@ def from_blueprint(blueprint: dict) -> Backbone:
         return depth.reaching(_own(blueprint["own"], None, {}), reach)
     library, name, options = (blueprint[key] for key in ("library", "name", "options"))
     view = pictures.View(**blueprint["view"])
-    build = partial(_build, library, name, options, None, False, view.size)
+    build = partial(libraries.build, library, name, options, None, False, view.size)
     return depth.reaching(Backbone(name, "untrained", build, view, str(view), {}, blueprint), reach)
 
 
 def _own(name: str, weights: str | None, options: dict) -> Backbone:
+    seed = options.pop("seed", 0) if name == UNTAUGHT else None
     if options:
         raise unknown(f"key of backbone {name}", next(iter(options)), depth.KEYS)
     path = data_dir() / "backbones" / f"{name}.safetensors"
-    if not path.exists():
-        raise unknown("backbone", name, [*names(), "timm:NAME", "torchvision:NAME"])
+    if seed is None and not path.exists():
+        raise unknown("backbone", name, [*names(), UNTAUGHT, "timm:NAME", "torchvision:NAME"])
     if weights:
         raise UserError(
             f"--weights goes with timm:NAME or torchvision:NAME; {name!r} has weights of its own."
         )
+    if seed is not None:
+        return _untaught(seed)
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
         net = own.load_glyph_net(path)[0] if pretrained else own.GlyphNet(1)
@@ -187,54 +188,19 @@ def _own(name: str, weights: str | None, options: dict) -> Backbone:
     return Backbone(name, file_digest(path), build, own.glyph_input, "glyph16", card, {"own": name})
 
 
-def _build(
-    library: str, name: str, options: dict, weights: str | None, from_hub: bool, size: int, pretrained: bool
-):
-    model = _create(library, name, options, from_hub and pretrained)
-    if weights and pretrained:
-        load_weights(model, Path(weights), name)
-    chain, pool = split(model, torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)))
-    # colour beside colour in memory: convolutions of photographs are a tenth to a quarter quicker, and answer
-    # the same within 1e-5 of the largest answer (tested)
-    return chain.to(memory_format=torch.channels_last), pool
+def _untaught(seed: Any) -> Backbone:
+    """Our own network before any lesson; its weights are the same in every process, for each seed others."""
+    if type(seed) is not int or seed < 0:
+        raise UserError(f"backbone {UNTAUGHT},seed={seed}: a seed is a whole number, 0 or more.")
 
+    def build(pretrained: bool) -> tuple[Chain, nn.Module]:
+        if pretrained:  # within `_pristine`, which gives the generator back as it was
+            torch.manual_seed(_UNTRAINED + seed)
+        return Chain(own.glyph_stages()), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
-def _create(library: str, name: str, options: dict, pretrained: bool) -> nn.Module:
-    """The library's model; the hub is asked only for pretrained weights."""
-    if library == "timm":
-        import timm
-
-        known, make = timm.list_models(), partial(timm.create_model, name, pretrained=pretrained, **options)
-        if "width" in options:  # timm names no MobileNetV1 but the full one
-            make = partial(_narrow, name, pretrained, **options)
-    else:
-        from torchvision import models
-
-        known = models.list_models(module=models)  # classifiers of pictures
-        make = partial(models.get_model, name, weights="DEFAULT" if pretrained else None, **options)
-    if (name.split(".")[0] if library == "timm" else name) not in known:
-        raise unknown(f"{library} model", name, known)
-    try:
-        with from_hub(library, name) if pretrained else nullcontext():
-            return make()
-    except (TypeError, ValueError, AssertionError) as error:
-        raise UserError(f"{library}:{name} does not take the options {options}: {error}.") from error
-    except (OSError, RuntimeError) as error:
-        if not pretrained:
-            raise
-        why = error if isinstance(error, OutOfReach) else type(error).__name__
-        raise UserError(
-            f"no pretrained weights for {library}:{name} could be fetched ({why}): "
-            "go online, unset HF_HUB_OFFLINE, or give a file with --weights."
-        ) from error
-
-
-def _narrow(name: str, pretrained: bool, width: float, **options: Any) -> nn.Module:
-    from timm.models import efficientnet
-
-    if name != "mobilenetv1_100" or pretrained:
-        raise ValueError("width goes with mobilenetv1_100 and weights from a file alone")
-    return efficientnet._gen_mobilenet_v1(name, width, **options)
+    name = f"{UNTAUGHT},seed={seed}" if seed else UNTAUGHT
+    card = {"name": name, "seed": seed, "flops": 0}
+    return Backbone(name, f"untrained-{seed}", build, own.glyph_input, "glyph16", card, {"own": UNTAUGHT})
 
 
 def _option(pair: str, spec: str) -> tuple[str, Any]:
