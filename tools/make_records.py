@@ -120,6 +120,8 @@ def _budgets(name: str, recipe: Recipe) -> Iterator[Grid]:
     plans, used = (("scratch",), longer) if name == "24_long" else (("scratch", "frozen", "full"), recipe)
     yield Grid("digits", "letters", plans, (5, 20, 50), FRESH, used)
     yield Grid("digits", "letters", plans, (100,), FRESH[:5], used)
+    if name == "24_budgets":
+        yield Grid("digits", "letters", ("scratch",), (10,), FRESH, used)  # where labels saved are read off
 
 
 def _unlabelled(task: str, recipe: Recipe) -> Iterator[Grid]:
