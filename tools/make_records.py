@@ -9,11 +9,12 @@ from rich.progress import Progress
 
 from tlkit import backbones, cache, claims, study
 from tlkit import recipe as recipes
-from tlkit.adapt import recording, shifts
+from tlkit.adapt import clustering, recording, shifts
 from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
+from tlkit.tasks import catalogue
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -155,19 +156,32 @@ def _adapt(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+def _heaps(store: Store, show: Callable[[int, int], None]) -> None:
+    """Digits in heaps, on what each network sees; the pixels once."""
+    nets = [backbones.load(name) for name in ("letters-ssl", *UNTAUGHT)]
+    jobs = [(net, clustering.PLANS[: 1 + (net is nets[0])], seed) for net in nets for seed in FRESH]
+    for done, (net, plans, seed) in enumerate(jobs, 1):
+        for plan in plans:
+            clustering.keep(store, catalogue.load("digits"), net, plan, seed)
+        show(done, len(jobs))
+
+
+ALONE = {"21_clusters": _heaps, "25_shifts": _adapt}  # not a grid of plans
+
+
 def main(
     names: Annotated[
         list[str] | None, typer.Argument(help="Records to make; all of them by default.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
-    """Make data/records/NAME.jsonl; 25_shifts always in one process."""
+    """Make data/records/NAME.jsonl; 21_clusters and 25_shifts always in one process."""
     for name in names or claims.shelf().names:
         store = Store(data_dir() / "records" / f"{name}.jsonl")
-        if name == "25_shifts":
+        if name in ALONE:
             with Progress() as bar:
                 shown = bar.add_task(name, total=None)
-                _adapt(store, lambda done, total, t=shown: bar.update(t, completed=done, total=total))
+                ALONE[name](store, lambda done, total, t=shown: bar.update(t, completed=done, total=total))
             continue
         parts = grids(name)
         with Progress() as bar:
