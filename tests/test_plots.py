@@ -138,6 +138,10 @@ FIGURES = {
     "accuracy_against_cost": lambda s: plots.accuracy_against_cost(s.read()),
     "break_even": lambda s: plots.break_even(1e13, 1e10, 4e11),
     "gain_along": lambda s: plots.gain_along((1.0, 0.5, 0.0), TURNED, guess=0.4),
+    "gain_by_count": lambda s: plots.gain_by_count({"full": {5: told(0.1), 50: told(0.0)}}, guess=30),
+    "target_by_source_accuracy": lambda s: plots.target_by_source_accuracy(
+        {"10": (0.1, 0.7), "2000": (0.9, 0.95)}, {"a": (0.99, 0.6)}, "full", 0.8, ["a"]
+    ),
     "gain_by_source": lambda s: plots.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
     "gallery": lambda s: plots.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plots.moved(AUDIT),

@@ -14,6 +14,7 @@ from tlkit.plots.depth import accuracy_by_depth, bars_by_stage, price_by_depth
 from tlkit.plots.dials import gain_along, gain_by_source
 from tlkit.plots.fits import accuracy_by_rate, over_steps, train_and_test
 from tlkit.plots.pictures import filters, gallery
+from tlkit.plots.quality import gain_by_count, target_by_source_accuracy
 from tlkit.plots.ranking import (
     agreements,
     printed_and_recomputed,
@@ -43,6 +44,7 @@ __all__ = [
     "clouds",
     "filters",
     "gain_along",
+    "gain_by_count",
     "gain_by_labels",
     "gain_by_source",
     "gallery",
@@ -61,5 +63,6 @@ __all__ = [
     "selection_gap",
     "stops_paying",
     "sure_and_right",
+    "target_by_source_accuracy",
     "train_and_test",
 ]
