@@ -228,3 +228,20 @@ def test_gains_along_tasks_and_by_source_are_families_of_their_own(tmp_path):
     kept = store(tmp_path / "s.jsonl", levels)
     found = claims.by_source(kept, ["b", "a"], ["full"], "scratch", 5)
     assert {source: v.word for source, v in found["full"].items()} == {"b": "worse", "a": "better"}
+
+
+def test_a_source_may_be_several_on_one_task_of_many_and_need_not_know_every_plan(tmp_path):
+    levels = [
+        ("full", 5, {"backbone": name, "task": task}, mean)
+        for task, means in {"near": (0.9, 0.8, 0.6), "far": (0.5, 0.5, 0.5)}.items()
+        for name, mean in zip("abc", means, strict=True)
+    ]
+    levels += [("frozen", 5, {"backbone": "a", "task": "near"}, 0.4)]
+    levels += [("scratch", 5, {"task": task}, 0.7) for task in ("near", "far")]
+    kept = store(tmp_path / "r.jsonl", levels)
+    sources = {"one": ("a",), "two": ("b", "c")}
+    found = claims.by_source(kept, sources, ["frozen", "full"], "scratch", 5, task="near")
+    assert {plan: list(each) for plan, each in found.items()} == {"frozen": ["one"], "full": ["one", "two"]}
+    assert found["full"]["two"].mean == pytest.approx(0.0, abs=0.005), "a mean of 0.8 and 0.6, over 0.7"
+    with pytest.raises(UserError, match="has no fit of lp-ft from one, two"):
+        claims.by_source(kept, sources, ["lp-ft"], "scratch", 5, task="near")

@@ -127,6 +127,11 @@ def told(mean: float) -> stats.Verdict:
 
 
 TURNED = {"frozen": [told(0.2), told(0.0), told(-0.2)], "full": [told(0.2), told(0.1), told(0.05)]}
+NEAR_AND_FAR = {
+    name: {"frozen": {"a": told(lift), "b": told(-0.2)}, "full": {"a": told(lift + 0.1)}}
+    for name, lift in (("near", 0.3), ("far", 0.0))
+}
+BY_SHIFT = {"source only": {m: {s: told(0.1) for s in ("same", "noise")} for m in ("coral", "ot")}}
 FIGURES = {
     "chain": lambda s: plots.chain(STAGES, "last-2"),
     "paired_dots": lambda s: plots.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
@@ -138,11 +143,18 @@ FIGURES = {
     "accuracy_against_cost": lambda s: plots.accuracy_against_cost(s.read()),
     "break_even": lambda s: plots.break_even(1e13, 1e10, 4e11),
     "gain_along": lambda s: plots.gain_along((1.0, 0.5, 0.0), TURNED, guess=0.4),
+    "gain_by_distance": lambda s: plots.gain_by_distance({"paper": ((0.1, 1.5, 2.0), TURNED["frozen"])}),
+    "accuracy_along": lambda s: plots.accuracy_along((1.0, 0.0), {"full": (0.9, 0.3)}, chance=0.1),
+    "harm": lambda s: plots.harm(plots.gain_along((1.0, 0.5, 0.0), TURNED)),
+    "votes_and_gains": lambda s: plots.votes_and_gains(
+        np.array([[0.1, 0.2], [-0.1, 0.0]]), {"full": np.array([[0.1, -0.1], [0.1, 0.0]])}, "ab"
+    ),
     "gain_by_count": lambda s: plots.gain_by_count({"full": {5: told(0.1), 50: told(0.0)}}, guess=30),
     "target_by_source_accuracy": lambda s: plots.target_by_source_accuracy(
         {"10": (0.1, 0.7), "2000": (0.9, 0.95)}, {"a": (0.99, 0.6)}, "full", 0.8, ["a"]
     ),
     "gain_by_source": lambda s: plots.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
+    "gain_near_and_far": lambda s: plots.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2)),
     "gallery": lambda s: plots.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plots.moved(AUDIT),
     "accuracy_by_rate": lambda s: plots.accuracy_by_rate(rates(lost=True), "full"),
@@ -167,7 +179,7 @@ FIGURES = {
     "answers": lambda s: plots.answers(strip(3)[1], "abc", {"before": "aab", "after": "abc"}),
     "clouds": lambda s: plots.clouds(*np.random.default_rng(0).normal(size=(3, 30, 5))),
     "sure_and_right": lambda s: plots.sure_and_right([0.5, 0.7, 0.9], [0.4, 0.3, 0.2]),
-    "methods_by_shift": lambda s: plots.methods_by_shift(SHIFTED, ["coral", "ot"], ["same", "noise"]),
+    "methods_by_shift": lambda s: plots.methods_by_shift(SHIFTED, BY_SHIFT, ["same", "noise"]),
     "selection_gap": lambda s: plots.selection_gap(SHIFTED, ["same", "noise"]),
     "accuracy_by_batch": lambda s: plots.accuracy_by_batch(SHIFTED, ["same", "noise"]),
 }  # fmt: skip
@@ -700,3 +712,17 @@ def test_gains_by_source_are_in_the_order_of_the_first_plan():
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "c", "b"]
     with pytest.raises(UserError, match="no gains"):
         plots.gain_by_source({})
+
+
+def test_gains_near_and_far_stand_in_one_order_and_may_be_missing():
+    figure = plots.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2))
+    near, far = figure.axes
+    assert [t.get_text() for t in near.get_yticklabels()] == ["b", "a"], "the first on top"
+    assert (near.get_title(loc="left"), far.get_title(loc="left")) == ("near", "far")
+    assert len(near.collections) == 3, "an interval for each verdict there is, none for full from b"
+    said = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert said == ["frozen", "full", "your guess: +0.2"] and near.get_xlim() == far.get_xlim()
+    with pytest.raises(UserError, match="no target"):
+        plots.gain_near_and_far(NEAR_AND_FAR, guess=("nowhere", 0.2))
+    with pytest.raises(UserError, match="no target"):
+        plots.gain_near_and_far({})

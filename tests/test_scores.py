@@ -539,6 +539,17 @@ def test_score_source_asks_the_head_and_the_card(computed):
         scores.score_source(task, backbone, 5, 0, ("leap",))
 
 
+def test_a_source_without_classes_is_not_asked_for_them(computed):
+    """The head of a source that learnt by a contrast is a projection: its softmax would mean nothing."""
+    task, backbone = catalogue.load("digits"), backbones.load("letters-ssl")
+    found = scores.score_source(task, backbone, 5, 0, ("LEEP", "NCE", "source accuracy", "kNN"))
+    assert [math.isnan(value) for value in found.values()] == [True, True, True, False]
+    with pytest.raises(UserError, match="letters-ssl learnt without classes"):
+        scores.source_accuracy(backbone.card)
+    untaught = scores.score_source(task, backbones.load("random"), 5, 0, ("LEEP", "source accuracy"))
+    assert all(map(math.isnan, untaught.values()))
+
+
 def test_score_source_refuses():
     task, backbone = classifier()
     with pytest.raises(UserError, match="at least 2"):

@@ -24,7 +24,7 @@ from tlkit.simulate import (
     strokes,
     textures,
 )
-from tlkit.simulate.fractals import _draw, _systems
+from tlkit.simulate.fractals import _systems, chaos_game
 from tlkit.simulate.glyphs import _faces, _ink
 
 
@@ -234,7 +234,7 @@ def test_the_systems_contract_and_the_chaos_game_stays_on_a_known_set():
     # Sierpinski's triangle: every map halves the way to a corner, the middle stays empty
     corners = np.array([[0, 0], [0, 1], [1, 0]])
     triangle = np.concatenate([np.broadcast_to(np.eye(2) / 2, (3, 2, 2)), corners[..., None] / 2], -1)
-    picture = _draw(np.stack([triangle] * 2), np.random.default_rng(0))[0]
+    picture = chaos_game(np.stack([triangle] * 2), np.random.default_rng(0))[0]
     assert picture[0].min() > 0 and picture[:, 0].min() > 0
     rows, columns = np.mgrid[:8, :8]
     assert picture[rows + columns > 8].max() == 0 and picture[2:4, 2:4].mean() < picture[:2, :2].mean()

@@ -138,11 +138,9 @@ np.testing.assert_allclose(scores.leep(np.full((4, 2), 0.5), truly), -np.log(2))
 
 # %%
 def judged(task, nets, seed, names):
-    """Score -> source -> value; who learnt without classes is not asked for what needs them."""
-    asks = ("source accuracy", "LEEP", "NCE")
+    """Score -> source -> value; who learnt without classes has none where classes are asked for."""
     found = {source: scores.score_source(task, net, 5, seed) for source, net in nets.items()}
-    has = {name: [s for s in found if name not in asks or "head" not in nets[s].card] for name in names}
-    return {name: {s: found[s][name] for s in has[name]} for name in names}
+    return {name: {s: row[name] for s, row in found.items() if not np.isnan(row[name])} for name in names}
 
 
 def picks(column):

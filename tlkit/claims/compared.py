@@ -1,6 +1,6 @@
 """Pairs of plans: the same seeds, the same test items, one verdict each, Holm over the family."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,16 +68,30 @@ def along(
 
 
 def by_source(
-    store: Store, sources: Sequence[str], plans: Sequence[str], against: str, labels: int, at: str = "letters"
+    store: Store,
+    sources: Sequence[str] | Mapping[str, Sequence[str]],
+    plans: Sequence[str],
+    against: str,
+    labels: int,
+    at: str = "letters",
+    task: str = "",
 ) -> dict[str, dict[str, Verdict]]:
     """Plan -> source -> its verdict against a baseline, which needs no source and was run once, under `at`.
 
-    All of a file with one task; one Holm family. Raises UserError as `along` does.
+    On `task`, by default the only one there. sources: a mapping gives the backbones that stand for one, whose
+    mean counts; where one was never run with a plan, it is left out there. One Holm family. Raises UserError
+    where nothing is left to compare, and as `compare` does.
     """
-    base = side(store, against, labels, (at,))
-    both = [(side(store, plan, labels, (source,)), base) for plan in plans for source in sources]
-    found = iter(compare(both))
-    return {plan: {source: next(found) for source in sources} for plan in plans}
+    if not isinstance(sources, Mapping):
+        sources = {source: (source,) for source in sources}
+    base = side(store, against, labels, (at,), task)
+    asked = {(plan, name): side(store, plan, labels, several, task)
+             for plan in plans for name, several in sources.items()}  # fmt: skip
+    there = [key for key, one in asked.items() if one.seeds]
+    if not there:
+        raise UserError(f"{store.path.name} has no fit of {', '.join(plans)} from {', '.join(sources)}.")
+    found = dict(zip(there, compare([(asked[key], base) for key in there]), strict=True))
+    return {plan: {name: v for (with_, name), v in found.items() if with_ == plan} for plan in plans}
 
 
 def pairs(

@@ -3,16 +3,18 @@
 from tlkit.plots.adapting import (
     accuracy_by_batch,
     answers,
-    clouds,
     methods_by_shift,
     selection_gap,
     sure_and_right,
 )
+from tlkit.plots.clouds import clouds
 from tlkit.plots.costs import accuracy_against_cost, break_even
 from tlkit.plots.curves import accuracy_by_labels, by_labels, gain_by_labels, label_saving, stops_paying
 from tlkit.plots.depth import accuracy_by_depth, bars_by_stage, price_by_depth
-from tlkit.plots.dials import gain_along, gain_by_source
+from tlkit.plots.dials import gain_along, gain_by_source, gain_near_and_far
+from tlkit.plots.distance import accuracy_along, gain_by_distance, harm, votes_and_gains
 from tlkit.plots.fits import accuracy_by_rate, over_steps, train_and_test
+from tlkit.plots.kinds import map_of_kinds, sources_and_gains
 from tlkit.plots.pictures import filters, gallery
 from tlkit.plots.quality import gain_by_count, target_by_source_accuracy
 from tlkit.plots.ranking import (
@@ -28,6 +30,7 @@ from tlkit.plots.style import look
 
 __all__ = [
     "accuracy_against_cost",
+    "accuracy_along",
     "accuracy_by_batch",
     "accuracy_by_depth",
     "accuracy_by_labels",
@@ -45,13 +48,17 @@ __all__ = [
     "filters",
     "gain_along",
     "gain_by_count",
+    "gain_by_distance",
     "gain_by_labels",
     "gain_by_source",
+    "gain_near_and_far",
     "gallery",
+    "harm",
     "interval_from_dots",
     "label_saving",
     "look",
     "methods_by_shift",
+    "map_of_kinds",
     "moved",
     "neighbours",
     "over_steps",
@@ -61,8 +68,10 @@ __all__ = [
     "scores_against_truth",
     "scores_with_shuffled_labels",
     "selection_gap",
+    "sources_and_gains",
     "stops_paying",
     "sure_and_right",
     "target_by_source_accuracy",
     "train_and_test",
+    "votes_and_gains",
 ]

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from tlkit.errors import UserError
 from tlkit.plots.style import GREY, INK, canvas, legend, look
@@ -65,9 +67,54 @@ def gain_by_source(
     first = next(iter(gains.values()))
     order = sorted(first, key=lambda source: first[source].mean)
     ax = canvas(ax, 6.4, 0.9 + 0.3 * len(order))
+    _rows(ax, gains, order)
+    ax.set_ylabel("source")
+    ax.set_xlabel(f"gain in accuracy over {against} (95 % interval; filled: off zero)")
+    legend(ax, loc="upper left")
+    return ax
+
+
+def gain_near_and_far(
+    gains: Mapping[str, Mapping[str, Mapping[str, Verdict]]],
+    against: str = "scratch",
+    guess: tuple[str, float] | None = None,
+) -> Figure:
+    """Gain of each plan over `against` from each source, a panel for each target, nearest first.
+
+    gains: target -> plan -> source -> verdict; a source without a verdict for a plan has no marker there. The
+    sources stand in the order in which they are given, the first on top. Filled: the interval lies off zero.
+    guess: a target, and the gain that somebody expects there. Raises UserError for no target, or a guess for
+    one that is not there.
+    """
+    if not gains or (guess and guess[0] not in gains):
+        raise UserError("there is no target to draw the gains on: give one, and guess on one that is there.")
+    order = list(dict.fromkeys(s for plans in gains.values() for each in plans.values() for s in each))[::-1]
+    size = (1.6 + 3.1 * len(gains), 1.3 + 0.42 * len(order))
+    figure, axes = plt.subplots(1, len(gains), figsize=size, sharex=True, squeeze=False, layout="constrained")
+    for ax, (target, plans) in zip(axes[0], gains.items(), strict=True):
+        canvas(ax)
+        _rows(ax, plans, order)
+        ax.set_title(target, loc="left", fontsize=11)
+        if guess and guess[0] == target:
+            ax.axvline(
+                guess[1], color=GREY, linestyle="--", linewidth=1.4, label=f"your guess: {guess[1]:+g}"
+            )
+    for ax in axes[0, 1:]:
+        ax.set_yticklabels([])
+    axes[0, 0].set_ylabel("source")
+    figure.supxlabel(f"gain in accuracy over {against} (95 % interval; filled: off zero)", fontsize=10)
+    keys = {label: key for ax in axes[0] for key, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(keys.values(), keys.keys(), frameon=False, loc="outside upper center", ncols=len(keys))
+    return figure
+
+
+def _rows(ax: Axes, gains: Mapping[str, Mapping[str, Verdict]], order: Sequence[str]) -> None:
+    """An interval and a marker for each plan and source, the last source of `order` on top."""
     for k, (plan, found) in enumerate(gains.items()):
         style = look(plan)
         for row, source in enumerate(order):
+            if source not in found:
+                continue
             v, y = found[source], row - 0.22 * (k - (len(gains) - 1) / 2)
             face = style["color"] if v.low > 0 or v.high < 0 else "white"
             ax.hlines(y, v.low, v.high, color=style["color"], linewidth=1.6)
@@ -75,7 +122,3 @@ def gain_by_source(
         ax.plot([], [], **style | {"linestyle": ""})
     ax.axvline(0, color=INK, linewidth=1)
     ax.set_yticks(range(len(order)), order)
-    ax.set_ylabel("source")
-    ax.set_xlabel(f"gain in accuracy over {against} (95 % interval; filled: off zero)")
-    legend(ax, loc="upper left")
-    return ax

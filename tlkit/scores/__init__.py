@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from tlkit import features as kept
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError, unknown
-from tlkit.scores.heads import leep, nce, nleep, source_accuracy
+from tlkit.scores.heads import has_classes, leep, nce, nleep, source_accuracy
 from tlkit.scores.linear import h_score, linear_probe, logme, shrinkage_h_score
 from tlkit.scores.published import Recomputed, recompute
 from tlkit.scores.ranking import Agreement, Comparison, agreement, compare
@@ -82,7 +82,8 @@ def score_source(
     """Scores of a source for a task, from the `labels` labelled items a class that a seed draws.
 
     Every one of them counts, selection included; the test split is not touched. NaN where a backbone has no
-    source head (LEEP, NCE) or its card no source accuracy. Raises UserError for a task without classes or
+    source head or one whose outputs are no classes (LEEP, NCE; and then source accuracy, too), and where its
+    card has no source accuracy. Raises UserError for a task without classes or
     with sealed targets, for fewer than 2 labels, and as `score` does.
     """
     names = tuple(names)
@@ -100,7 +101,8 @@ def score_source(
     found = {}
     for name in names:
         if name == BY_CARD:
-            found[name] = source_accuracy(backbone.card) if "source_accuracy" in backbone.card else math.nan
+            named = "source_accuracy" in backbone.card and has_classes(backbone.card)
+            found[name] = source_accuracy(backbone.card) if named else math.nan
         else:
             found[name] = math.nan if name in BY_HEAD and odds is None else score(name, pooled, y, odds)
     return found
@@ -110,7 +112,7 @@ def score_source(
 def _source_classes(task: Task, backbone: Backbone, items: np.ndarray) -> np.ndarray | None:
     """Probabilities N x S of the source's own classes; None for a backbone that has none."""
     head = backbone.source_head()
-    if isinstance(head, torch.nn.Identity):
+    if isinstance(head, torch.nn.Identity) or not has_classes(backbone.card):
         return None
     ends: Any = kept.activations(kept.Cut(backbone, len(backbone.stages)), task.train, items)
     return head(ends).double().softmax(-1).numpy()

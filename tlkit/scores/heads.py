@@ -57,11 +57,19 @@ def nleep(features: ArrayLike, labels: ArrayLike) -> float:
     return leep(np.column_stack([shares, np.zeros(len(x))]), y)
 
 
+def has_classes(card: Mapping[str, Any]) -> bool:
+    """Whether the outputs of the source's head are classes: not where it learnt by a contrast of views."""
+    return not card.get("recipe", {}).get("contrast")
+
+
 def source_accuracy(card: Mapping[str, Any]) -> float:
     """How well the source does its own task, from its card: a number, or the first of several by name.
 
-    The baseline everyone forgets (Kornblith et al. 2019, CVPR). Raises UserError where the card has none.
+    The baseline everyone forgets (Kornblith et al. 2019, CVPR). Raises UserError where the card has none, or
+    tells of a source without classes: how often that finds a twin compares with nobody's accuracy.
     """
+    if not has_classes(card):
+        raise UserError(f"{card['name']} learnt without classes: it has no accuracy; leave this score out.")
     value = card.get("source_accuracy")
     if isinstance(value, Mapping):
         value = next(iter(value.values()), None)

@@ -20,13 +20,15 @@ FEWEST_MODELS = 5
 RESAMPLES = 4000
 PAIRS = 2**19  # pairs of models looked at in one go
 CANNOT_TELL = "cannot tell"
+NO_ORDER = "no order"
 
 
 @dataclass(frozen=True)
 class Agreement:
     """Weighted tau of a score with the truth over `models`, its interval, Pearson's r, and what follows.
 
-    verdict: "agrees", "disagrees" or "cannot tell" (the interval holds 0, or there are too few models).
+    verdict: "agrees", "disagrees", "cannot tell" (the interval holds 0, or there are too few models), or
+    "no order" (the score says the same of all models, or they are all as good).
     """
 
     tau: float
@@ -80,19 +82,39 @@ def _tau(x: np.ndarray, y: np.ndarray) -> float:
 def agreement(
     scores: ArrayLike, truth: ArrayLike, seed: int = 0, level: float = 0.95, resamples: int = RESAMPLES
 ) -> Agreement:
-    """Does a score rank the models as the truth does? scores and truth: one number a model, higher is better.
+    """Does a score rank the models as the truth does? Higher is better, of either.
 
-    Where either gives all models the same, nothing is ranked: tau and Pearson's r are 0, the interval is
-    -1 ... 1. Raises UserError for NaN (leave a model without the score out), unequal lengths, one model, and
-    a level outside (0, 1).
+    scores: one number a model, or K x models, a row for each draw of labels; truth likewise, in rows of its
+    own (M x models). tau is the mean over the draws of the score, each against the mean truth; the interval
+    is over new models and, where there are rows, over new draws of both.
+
+    Where the truth, or every draw of the score, gives all models the same, nothing is ranked: tau and
+    Pearson's r are 0, the interval is -1 ... 1 and the verdict "no order". Raises UserError for NaN (leave a
+    model without the score out), unequal lengths, one model, and a level outside (0, 1).
     """
-    columns = _columns(level, scores=scores, truth=truth)
-    s, t = columns
-    if np.ptp(s) == 0 or np.ptp(t) == 0:
-        return Agreement(0.0, -1.0, 1.0, 0.0, len(s), CANNOT_TELL)
-    low, high = _bootstrap(weighted_taus, columns, seed, level, resamples)
-    verdict = _verdict(low, high, len(s), "agrees", "disagrees")
-    return Agreement(_tau(s, t), low, high, _pearson(s, t), len(s), verdict)
+    s, t = (np.atleast_2d(rows) for rows in _columns(level, 2, scores=scores, truth=truth))
+    models, came = s.shape[1], t.mean(0)
+    if np.ptp(s, axis=1).max() == 0 or np.ptp(came) == 0:
+        return Agreement(0.0, -1.0, 1.0, 0.0, models, NO_ORDER)
+    found = _by_models_and_draws(s, t, seed, resamples)
+    low, high = map(float, np.quantile(found, [(1 - level) / 2, (1 + level) / 2]))
+    told = [row for row in s if np.ptp(row) > 0]
+    tau, r = (sum(each(row, came) for row in told) / len(s) for each in (_tau, _pearson))
+    return Agreement(tau, low, high, r, models, _verdict(low, high, models, "agrees", "disagrees"))
+
+
+def _by_models_and_draws(s: np.ndarray, t: np.ndarray, seed: int, resamples: int) -> np.ndarray:
+    """The mean weighted tau of each resample: of the models, of the draws of s, and of those of t."""
+    rng, (draws, models) = np.random.default_rng(seed), s.shape
+    sizes = ((models, models), (draws, draws), (len(t), len(t)))
+    which, marked, came = (rng.integers(most, size=(resamples, count)) for most, count in sizes)
+    found = []
+    for part in np.array_split(np.arange(resamples), max(1, resamples * draws * models**2 // PAIRS)):
+        truth = np.take_along_axis(t[came[part]].mean(1), which[part], 1)
+        rows = s[marked[part][:, :, None], which[part][:, None, :]]
+        taus = weighted_taus(rows.reshape(-1, models), np.repeat(truth, draws, axis=0))
+        found.append(taus.reshape(-1, draws).mean(1))
+    return np.concatenate(found)
 
 
 def compare(
@@ -107,7 +129,7 @@ def compare(
 
     Both see the same resampled models, so what they share cancels. Raises UserError as `agreement` does.
     """
-    columns = _columns(level, a=a, b=b, truth=truth)
+    columns = _columns(level, 1, a=a, b=b, truth=truth)
     gap = lambda a, b, t: weighted_taus(a, t) - weighted_taus(b, t)  # noqa: E731
     low, high = _bootstrap(gap, columns, seed, level, resamples)
     of_a, of_b = (_tau(column, columns[2]) for column in columns[:2])
@@ -115,12 +137,14 @@ def compare(
     return Comparison(of_a, of_b, of_a - of_b, low, high, len(columns[2]), verdict)
 
 
-def _columns(level: float, **columns: ArrayLike) -> tuple[np.ndarray, ...]:
+def _columns(level: float, deepest: int, **columns: ArrayLike) -> tuple[np.ndarray, ...]:
+    """Each as an array of at most `deepest` axes, one number a model along the last."""
     if not 0 < level < 1:
         raise UserError(f"level must lie between 0 and 1, not {level}: 0.95 is usual.")
-    arrays = tuple(as_finite(name, values, 1) for name, values in columns.items())
-    if len({len(array) for array in arrays}) > 1 or len(arrays[0]) < 2:
-        counts = ", ".join(f"{len(x)} in {name}" for name, x in zip(columns, arrays, strict=True))
+    depths = [max(1, min(deepest, np.asarray(values, dtype=object).ndim)) for values in columns.values()]
+    arrays = tuple(as_finite(name, v, n) for (name, v), n in zip(columns.items(), depths, strict=True))
+    if len({array.shape[-1] for array in arrays}) > 1 or arrays[0].shape[-1] < 2:
+        counts = ", ".join(f"{x.shape[-1]} in {name}" for name, x in zip(columns, arrays, strict=True))
         raise UserError(f"models do not match ({counts}): give two or more, and one number a model in each.")
     return arrays
 

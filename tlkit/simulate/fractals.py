@@ -35,7 +35,7 @@ def fractals(n_per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     parts = []
     for i in range(0, len(labels), CHUNK):
         chosen = systems[labels[i : i + CHUNK]]
-        parts.append(_draw(chosen * (1 + PERTURBED * rng.standard_normal(chosen.shape)), rng))
+        parts.append(chaos_game(chosen * (1 + PERTURBED * rng.standard_normal(chosen.shape)), rng))
     return np.concatenate(parts)[:, None], labels
 
 
@@ -47,12 +47,16 @@ def _systems() -> np.ndarray:
     turn, back = np.linalg.qr(rng.standard_normal((2, count, MAPS, 2, 2)))[0]
     shrink = rng.uniform(0.2, 0.8, (count, MAPS, 1, 2))  # singular values below 1: the maps contract
     systems = np.concatenate([turn * shrink @ back, rng.uniform(-1, 1, (count, MAPS, 2, 1))], -1)
-    brightness = _draw(systems, rng).mean((1, 2))
+    brightness = chaos_game(systems, rng).mean((1, 2))
     return systems[(brightness > FILLED[0]) & (brightness < FILLED[1])][:SYSTEMS]
 
 
-def _draw(systems: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Play the chaos game in N systems at once: float32 N x 8 x 8."""
+def chaos_game(systems: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Play the chaos game in N systems at once: float32 N x 8 x 8 in [0, 1], bright where points fell.
+
+    systems: N x maps x 2 x 3, each map a 2 x 2 matrix and beside it a shift. One of them is drawn at
+    every step, the likelier the less it shrinks (Barnsley 1988, Fractals Everywhere).
+    """
     n = len(systems)
     systems = systems.astype(np.float32)
     shrinks = np.abs(np.linalg.det(systems[..., :2])) + 0.02  # a larger part of the set gets more points
