@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tlkit.errors import UserError
-from tlkit.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, TEXT, VERMILION, canvas, legend
+from tlkit.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, TEXT, VERMILION, canvas, legend
 from tlkit.scores import Agreement, Recomputed
+from tlkit.scores.ranking import NO_ORDER
+from tlkit.stats import Interval
 
 Columns = Mapping[str, Mapping[str, float]]  # score -> source -> value
 _KINDS = ((BLUE, "o"), (VERMILION, "X"), (PURPLE, "*"), (GREEN, "s"), (ORANGE, "^"))
@@ -66,41 +68,59 @@ def scores_with_shuffled_labels(real: Columns, shuffled: Columns) -> Figure:
 
 
 def scores_against_truth(
-    scored: Columns,
-    truth: Mapping[str, float],
+    scored: Mapping[str, Columns],
+    truth: Mapping[str, Mapping[str, Interval]],
     kinds: Mapping[str, str],
-    scratch: float | None = None,
-    ylabel: str = "test accuracy",
+    scratch: Mapping[str, float],
+    ylabel: str = "accuracy",
 ) -> Figure:
-    """A panel a score: its value for each source, and how good that source came out (higher is better).
+    """A row a target, a panel a score: its value for each source, and how good that source came out.
 
-    kinds: the kind of each source, at most five different ones, each with a marker of its own; scratch: the
+    truth: for each target and source the mean accuracy with its interval, drawn as a bar. kinds: the kind of
+    each source, at most five different ones, each with a marker of its own. scratch: for each target the
     accuracy without a source, a dotted line. A source that a score says nothing of has no marker there.
-    Raises UserError for more kinds, or a source without one.
+    Raises UserError for more kinds, a source without one, or targets with different scores.
     """
-    names = list(dict.fromkeys(kinds[s] for s in truth if s in kinds))
-    if len(names) > len(_KINDS) or not truth.keys() <= kinds.keys():
+    sources = list(dict.fromkeys(s for rows in truth.values() for s in rows))
+    names = list(dict.fromkeys(kinds[s] for s in sources if s in kinds))
+    if len(names) > len(_KINDS) or not set(sources) <= kinds.keys():
         raise UserError(f"every source needs one of at most {len(_KINDS)} kinds.")
-    figure, axes = _panels(len(scored), 4, (2.2, 1.95), sharey=True)
-    for ax, (name, column) in zip(axes.flat, scored.items(), strict=False):
-        if scratch is not None:
-            ax.axhline(scratch, color=GREY, linestyle=":", linewidth=1.5, label="scratch, no source")
-        for kind, (colour, marker) in zip(names, _KINDS, strict=False):
-            of_kind = [s for s in truth if kinds[s] == kind and s in column]
-            style = {"color": colour, "linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.5}
-            size = 12 if marker == "*" else 8
-            places = [column[s] for s in of_kind], [truth[s] for s in of_kind]
-            ax.plot(*places, **style, marker=marker, markersize=size, label=kind)
-        ax.set_title(name, loc="left")
-        ax.margins(0.12)
-        ax.locator_params(axis="x", nbins=4)
-    for ax in axes.flat[len(scored) :]:
-        ax.set_axis_off()
-    for ax in axes[:, 0]:
-        ax.set_ylabel(ylabel)
+    judges = _same_scores(scored)
+    figure, axes = _panels(len(scored) * len(judges), len(judges), (2.1, 1.9), sharey="row")
+    for row, (target, columns) in zip(axes, scored.items(), strict=True):
+        for ax, (judge, column) in zip(row, columns.items(), strict=True):
+            ax.axhline(scratch[target], color=GREY, linestyle=":", linewidth=1.5, label="scratch, no source")
+            for kind, look in zip(names, _KINDS, strict=False):
+                of_kind = [s for s in truth[target] if kinds[s] == kind and s in column]
+                _markers(ax, kind, look, [(column[s], truth[target][s]) for s in of_kind])
+            ax.margins(0.12)
+            ax.locator_params(axis="x", nbins=4)
+            if row is axes[0]:
+                ax.set_title(judge, loc="left")
+            if row is axes[-1]:
+                ax.set_xlabel("score")
+        row[0].set_ylabel(f"{target}\n{ylabel}")
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+def _markers(ax: Axes, kind: str, look: tuple[str, str], points: Sequence[tuple[float, Interval]]) -> None:
+    """Scores across, accuracies with their intervals upwards, all of one kind."""
+    colour, marker = look
+    for x, y in points:
+        ax.vlines(x, y.low, y.high, color=colour, linewidth=1, zorder=1)
+    style = {"color": colour, "linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.5}
+    places = [x for x, _ in points], [y.mean for _, y in points]
+    ax.plot(*places, **style, marker=marker, markersize=11 if marker == "*" else 7, label=kind)
+
+
+def _same_scores(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The scores that every target has. Raises UserError where they differ."""
+    judges = list(next(iter(found.values())))
+    if any(list(rows) != judges for rows in found.values()):
+        raise UserError("give the same scores, in the same order, for every target.")
+    return judges
 
 
 def agreements(
@@ -114,28 +134,33 @@ def agreements(
     the right. guess: a score and somebody's tau for it, a diamond in the first panel. Raises UserError where
     targets have different scores.
     """
-    scored = list(next(iter(found.values())))
-    if any(list(rows) != scored for rows in found.values()):
-        raise UserError("give the same scores, in the same order, for every target.")
-    figure, axes = _panels(len(found), 4, (3.1, 1.0 + 0.3 * len(scored)), sharey=True)
+    scored = _same_scores(found)
+    figure, axes = _panels(len(found), 4, (3.1, 1.1 + 0.3 * len(scored)), sharey=True)
     for ax, (target, rows) in zip(axes.flat, found.items(), strict=False):
         beside = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "center"}
         ax.axvline(0, color=GREY, linewidth=1, linestyle=":")
-        for y, (name, one) in enumerate(rows.items()):
-            colour, marker, face = _VERDICTS.get(one.verdict, _CANNOT_TELL)
-            line = "-" if one.verdict in _VERDICTS else (0, (3, 1.5))
-            ax.plot([one.low, one.high], [y, y], color=colour, linestyle=line, linewidth=2, zorder=2)
-            ax.plot(one.tau, y, marker, color=colour, markerfacecolor=face, markersize=8, zorder=3)
-            if lost is not None:
-                ax.text(1.2, y, f"{lost[target][name]:.2f}", **beside, fontsize=9)
+        for y, one in enumerate(rows.values()):
+            _with_interval(ax, y, one)
+        for y, name in enumerate(rows if lost is not None else ()):
+            ax.text(1.25, y, f"{lost[target][name]:.3f}", **beside, fontsize=9)
         if lost is not None:
-            ax.text(1.2, -1, "lost", **beside, fontsize=9)
+            ax.text(1.25, -1, "lost", **beside, fontsize=9)
         ax.set_title(target, loc="left")
         ax.set(xlim=(-1.05, 1.05), ylim=(len(scored) - 0.4, -0.7), xlabel="weighted tau")
     axes[0, 0].set_yticks(range(len(scored)), scored)
     axes[0, 0].set_ylabel("score")
     _key(figure, axes[0, 0], scored, guess)
     return figure
+
+
+def _with_interval(ax: Axes, y: int, one: Agreement) -> None:
+    if one.verdict == NO_ORDER:
+        ax.text(0, y, NO_ORDER, ha="center", va="center", fontsize=9, color=GREY, backgroundcolor="white")
+        return
+    colour, marker, face = _VERDICTS.get(one.verdict, _CANNOT_TELL)
+    line = "-" if one.verdict in _VERDICTS else (0, (3, 1.5))
+    ax.plot([one.low, one.high], [y, y], color=colour, linestyle=line, linewidth=2, zorder=2)
+    ax.plot(one.tau, y, marker, color=colour, markerfacecolor=face, markersize=8, zorder=3)
 
 
 def _key(figure: Figure, ax: Axes, scored: list[str], guess: tuple[str, float] | None) -> None:
@@ -154,7 +179,7 @@ def _key(figure: Figure, ax: Axes, scored: list[str], guess: tuple[str, float] |
 
 
 def printed_and_recomputed(lines: Sequence[Recomputed], ax: Axes | None = None) -> Axes:
-    """Each score on each set: tau as printed (x), and that of the printed scores with its interval (y).
+    """Each score on each set: tau as printed (x), and that of the printed scores (y).
 
     On the dotted line both agree; where they do not, a set has a marker of its own. A ring: the column is
     that of another score. Raises UserError where more than four sets do not agree.
@@ -167,7 +192,6 @@ def printed_and_recomputed(lines: Sequence[Recomputed], ax: Axes | None = None) 
     ax.plot([min(ends), max(ends)], [min(ends), max(ends)], color=GREY, linewidth=1, linestyle=":")
     for one in lines:
         colour, marker = (BLUE, "o") if one.reproduces else _OFF[off.index(one.dataset)]
-        ax.vlines(one.printed_tau, one.found.low, one.found.high, color=PALE, linewidth=2, zorder=0)
         place, size = (one.printed_tau, one.found.tau), 6 if one.reproduces else 9
         ax.plot(*place, marker, color=colour, markersize=size, markeredgecolor="white", zorder=2)
         if one.copies:
@@ -176,7 +200,6 @@ def printed_and_recomputed(lines: Sequence[Recomputed], ax: Axes | None = None) 
     for name, (colour, marker) in zip(off, _OFF, strict=False):
         ax.plot([], [], marker, color=colour, markersize=9, label=f"{name}: does not")
     ax.plot([], [], "o", ms=14, color=INK, mfc="none", mew=1.5, label="same column as another")
-    ax.plot([], [], color=PALE, linewidth=3, label="95 % interval over models")
     ax.set(xlabel="weighted tau as printed", ylabel="weighted tau of the printed scores")
     legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
