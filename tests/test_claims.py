@@ -317,6 +317,7 @@ def test_a_record_without_costs_is_named(tmp_path):
     [
         ("{{claim 3-full}}", "holds only when labels <= 20"),
         ("{{ claim 3 effect }}", r"1 label: \+0\.\d\d \[.*"),
+        ("{{claim 3 interval}}", r"\+0\.\d\d \[0\.\d\d, 0\.\d\d\]"),
         ("{{claim 20 text}}", "Less computation.*"),
         ("{{accuracy 16_digits letters frozen 1}}", r"0\.7\d"),
         ("{{gain 16_digits frozen scratch 1}}", r"\+0\.\d\d \[0\.\d\d, 0\.\d\d\]"),
@@ -337,7 +338,8 @@ def test_placeholders_are_filled(where, text, pattern):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{{clam 3}}", "clam 3"), ("{{claim 99}}", "99"), ("{{claim 3 size}}", "size"), 
+        ("{{clam 3}}", "clam 3"), ("{{claim 99}}", "99"), ("{{claim 3 size}}", "size"),
+        ("{{claim 20 interval}}", "no difference"),
         ("{{claim}}", "claim ID"),
         ("{{}}", "placeholder"), ("{{accuracy 16_digit letters frozen 1}}", "16_digits"),
         ("{{accuracy 16_digits letter frozen 1}}", "'letters'"),

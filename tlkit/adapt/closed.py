@@ -1,5 +1,6 @@
 """Closed form, on features as they are: CORAL by hand, and the classical methods of skada."""
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from tlkit.errors import UserError
 from tlkit.features import Probe, probe
 
 Outputs = Callable[[np.ndarray], np.ndarray]
+FAR = 50.0  # e to the minus so much is nothing beside 1
 
 
 @dataclass
@@ -158,7 +160,8 @@ def _by_skada(
     if settings.get("gamma", 0) is None:
         settings["gamma"] = width(x, target)
     fitted, domain = estimator(method, strength, seed, settings), np.repeat([1, -2], [len(x), len(target)])
-    masked = np.concatenate([y, np.full(len(target), -1)])  # skada's mark for a label that is not known
+    labels = _apart(y, settings["gamma"]) if method == "mmd-tars" else y
+    masked = np.concatenate([labels, np.full(len(target), -1)])  # skada's mark for a label that is not known
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
@@ -177,3 +180,12 @@ def _by_skada(
 
     heard = sorted({f"{w.category.__name__}: {str(w.message).splitlines()[0]}" for w in said})
     return Solved(outputs, detail={"used": settings, "warnings": heard})
+
+
+def _apart(y: np.ndarray, gamma: float) -> np.ndarray:
+    """The same classes so far from each other that no RBF kernel of that gamma takes one for another.
+
+    skada's kernel of labels reads class numbers as places on a line, at the width of the features: a class
+    between two others can be stood in for by them, and gets no weight. Zhang's own code tells all apart.
+    """
+    return y * math.ceil(math.sqrt(FAR / gamma))

@@ -1,6 +1,7 @@
 """`{{...}}` in notebooks and the README: the numbers in prose come from the records.
 
 {{claim ID}}                              verdict in words          {{claim ID effect}}
+{{claim ID interval}}                     +0.31 [0.25, 0.36]: the first difference of its effect, by itself
 {{accuracy FILE BACKBONE PLAN LABELS}}    0.73
 {{gain FILE PLAN AGAINST LABELS}}         +0.31 [0.25, 0.36]
 {{wins FILE PLAN AGAINST LABELS}}         10 of 10
@@ -24,6 +25,7 @@ from tlkit.records import Store
 from tlkit.stats import Verdict
 
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
+INTERVAL = re.compile(r"[+-][\d.]+ \[[^]]*\]")
 
 
 def fill(text: str, where: Shelf | None = None) -> str:
@@ -54,10 +56,17 @@ def _counts(form: str) -> tuple[int, ...]:
 
 
 def _claim(where: Shelf, name: str, part: str = "verdict") -> str:
-    if part not in ("verdict", "effect", "text"):
-        raise unknown("part of a claim", part, ("verdict", "effect", "text"))
+    if part not in (parts := ("verdict", "effect", "interval", "text")):
+        raise unknown("part of a claim", part, parts)
     claim = one(name)
-    return claim.text if part == "text" else getattr(row(claim, where), part)
+    if part == "text":
+        return claim.text
+    found = row(claim, where)
+    if part != "interval" or found.effect == ABSENT:
+        return getattr(found, "effect" if part == "interval" else part)
+    if not (interval := INTERVAL.search(found.effect)):
+        raise UserError(f"the effect of claim {name} is no difference: {found.effect}.")
+    return interval[0]
 
 
 def _ledger(where: Shelf) -> str:
