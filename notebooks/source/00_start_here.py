@@ -202,6 +202,7 @@ for check in env.doctor():
 # |---|---|
 # | A-distance | how well a classifier tells source pictures from target pictures: 0 not at all, 2 without error |
 # | accuracy | the share of test items that are answered correctly |
+# | AdaBN | new batch-norm statistics from the target: of its unlabelled training pictures, once, or of each test batch |
 # | Adam, SGD | two rules for a step of learning; Adam gives each weight a step size of its own |
 # | adapting | moving a network towards a target whose labels nobody has: its pictures are read, its answers are not |
 # | audit | the comparison of a network before and after, number by number: what moved, and whether it should have |
@@ -213,7 +214,10 @@ for check in env.doctor():
 # | censored | a value known only as "more than": the measuring ended before it was reached |
 # | class | one of the possible answers |
 # | convex | of a problem: a bowl with one lowest point, so that every way down ends there |
+# | CORAL | moves source features until they have the mean and covariance of the target's |
 # | core | in some claims: the backbone |
+# | covariance | how any two features vary together; with the means, the shape of a cloud of them |
+# | DANN | a second head learns to tell two domains apart, and the network to deceive it |
 # | dial | a family of drawn tasks that moves away from its source, from similarity 1 to 0 |
 # | domain | where the inputs come from: the same letters on other paper are another domain |
 # | draw | the labelled items that a seed gives, the same for every plan |
@@ -230,20 +234,26 @@ for check in env.doctor():
 # | head | the last, small part, which turns features into answers; new for each target |
 # | Holm's rule | who asks many questions must be surer of each answer, so that chance alone seldom gives even one |
 # | honest split | no test item shares its group with a training item: its writer, say, or with medical pictures its patient |
+# | importance weighting | counting source items the more, the more they look like the target |
 # | interval | the range of differences that the data leave possible; a 95 % interval misses the truth once in twenty times |
 # | label-saving factor | labels that scratch needs for the accuracy that transfer reaches, over those of transfer |
 # | labels | target labels a class, those used for choosing settings included |
 # | ladder | one pretraining, stopped ever later: sources that differ in quality alone |
 # | learning rate | the length of a step of learning; too short learns nothing in time, too long diverges |
 # | lp-ft | first a probe, then full fine-tuning from there |
+# | MMD | how far apart two clouds lie: the distance of their means under a kernel; a small one can be rewarded in training |
+# | neighbourhood density | how tightly answers come in groups: a criterion for choosing without labels |
 # | norm, bias | plans: the head, and of each stage only its norm layers, or its biases |
+# | nuclear norm | of a table of answers: large where they are certain and various; a criterion for choosing without labels |
 # | operations | multiplications and additions of floating-point numbers: what a fit costs on any machine |
+# | optimal transport | carrying one cloud onto another by the shortest way in all |
 # | oracle | a choice made by looking at the test; nobody has it, it is what others are measured by |
 # | overfitting | learning the labelled items by heart: the gap grows, the test does not |
 # | pixels | the baseline on bare inputs, without a network |
 # | plan | which stages move, and from which start; one word, such as `frozen` or `last-1` |
 # | pretraining | the training on the source |
 # | probe | a head on frozen features, found by a solver |
+# | pseudo-labels | a network's own surest answers, used as labels |
 # | recipe | all settings of a fit; part of every record |
 # | record | one measured number with all it takes to believe it |
 # | relative | among the neighbours of a picture in the space of features, one of its own class |
@@ -258,10 +268,13 @@ for check in env.doctor():
 # | spread | the standard deviation, over seeds or over learning rates |
 # | stage | a link of the chain, such as `stem` or `block2` |
 # | standard error | how far a mean of so many draws would wander if all were drawn again |
+# | TENT | test-time batch norm that also takes steps towards more certain answers |
 # | tile | one of the squares over which features are averaged, so that a little of their place is kept |
+# | transductive | of transfer: the task stays, the domain changes, and there are labels in the source alone |
 # | transfer | using for one task what was learnt on another; *negative* if that makes it worse |
 # | transform | what makes of a picture the input that a backbone is used to: its size, its scale |
 # | verdict | *better*, *worse*, *equal* or *cannot tell*, with an interval and the number of seeds |
+# | whiten | to turn and stretch a cloud of features until it is round; *re-colouring* is the way back, to another shape |
 #
 # ## Exercises
 #
