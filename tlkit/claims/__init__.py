@@ -5,7 +5,7 @@ from tlkit.claims.compared import BASELINES, Pair, along, by_source, compare, pa
 from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
 from tlkit.claims.filling import FILLERS, fill
 from tlkit.claims.rows import ABSENT, Row, card, row, saving, signed, table
-from tlkit.claims.samples import sample
+from tlkit.claims.samples import levels, sample
 
 __all__ = [
     "ABSENT",
@@ -22,6 +22,7 @@ __all__ = [
     "compare",
     "criteria",
     "fill",
+    "levels",
     "pairs",
     "row",
     "sample",

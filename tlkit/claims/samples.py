@@ -104,6 +104,19 @@ def side(store: Store, plan: str, labels: int, backbones: Sequence[str] = (), ta
     return Mean(tuple(sample(store, plan, labels, rows) for rows in by_name))
 
 
+def levels(store: Store, tasks: Sequence[str], plans: Sequence[str], labels: int) -> dict[str, list[float]]:
+    """Plan -> its mean metric on each of `tasks`, which lie in one file.
+
+    Raises UserError where a plan has no finished fit on a task.
+    """
+    found = {plan: [side(store, plan, labels, (), task) for task in tasks] for plan in plans}
+    for plan, several in found.items():
+        for task, one in zip(tasks, several, strict=True):
+            if not one.seeds:
+                raise UserError(f"{store.path.name} has no finished fit of {plan} on {task}: run it first.")
+    return {plan: [one.mean for one in several] for plan, several in found.items()}
+
+
 def refuse_unlike(*sides: Side, but: Sequence[str] = ()) -> None:
     """Raise UserError for sides measured on different data, in different metrics or by different recipes.
 
