@@ -61,16 +61,16 @@ def test_tasks_in_one_file_are_told_apart(tmp_path):
 def test_a_baseline_that_may_train_longer(tmp_path):
     levels = [("full", n, {}, level) for n, level in ((1, 0.8), (20, 0.9))]
     short = store(tmp_path / "s.jsonl", [*levels, ("scratch", 1, {}, 0.5), ("scratch", 20, {}, 0.7)])
-    more = [("scratch", 1, {}, 0.6), ("scratch", 20, {}, 0.9)]
+    more = [("scratch", 1, {}, 0.6), ("scratch", 20, {}, 1.0)]
     longer = store(tmp_path / "l.jsonl", more, recipe="longer")
     for kind in ("difference", "by labels"):
         with pytest.raises(UserError, match="recipe"):
             MEASURES[kind](claim(kind, against=("scratch",)), short, longer)
     meant = {"against": ("scratch",), "differ": ("recipe",)}
     row = MEASURES["difference"](claim("difference", **meant), short, longer)
-    assert row.words == {"1 against scratch": "better", "20 against scratch": "equal"}
+    assert row.words == {"1 against scratch": "better", "20 against scratch": "worse"}
     found = contrasts.by_labels(claim("by labels", **meant), short, longer)[20]
-    assert found.mean == pytest.approx(-0.2, abs=0.005)
+    assert found.mean == pytest.approx(-0.3, abs=0.005)
     with pytest.raises(UserError, match="task"):
         claim("difference", differ=("task",))
 

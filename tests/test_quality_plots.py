@@ -45,7 +45,7 @@ def test_series_that_are_no_plans_are_told_apart_in_grey():
     assert len({(line.get_marker(), line.get_linestyle()) for line in shown}) == 3
     assert shown[2].get_color() == plots.look("full")["color"] and ax.get_xlabel() == "steps"
     with pytest.raises(UserError, match="one to 3 series"):
-        plots.gain_by_count({name: FOUND for name in "abcd"})
+        plots.gain_by_count(dict.fromkeys("abcd", FOUND))
     with pytest.raises(UserError, match="at least"):
         plots.gain_by_count({"full": {}})
 

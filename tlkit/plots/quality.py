@@ -8,7 +8,7 @@ from tlkit.errors import UserError
 from tlkit.plots.style import GREY, INK, ORANGE, PALE, PURPLE, SKY, canvas, legend, look
 from tlkit.stats import Verdict
 
-_SERIES = ((INK, "D", "-"), (ORANGE, "X", (0, (5, 2))), (SKY, "v", "-."))  # for what is no plan
+_SERIES = ((INK, "p", "-"), (ORANGE, "<", (0, (5, 2))), (SKY, "v", "-."))  # for what is no plan
 _PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 _APART = 0.05  # series stand side by side, so that intervals can be told apart: as a share of the count
 Points = Mapping[str, tuple[float, float]]  # name -> (its own accuracy, accuracy on the target)
@@ -85,12 +85,13 @@ def target_by_source_accuracy(
     ax.plot(*zip(*others.values(), strict=True), "o", **apart)
     ax.plot(*zip(*ladder.values(), strict=True), **style | {"label": "letters, by steps"}, zorder=3)
     beside = {"textcoords": "offset points", "fontsize": 8.5}
-    for name, place in ladder.items():
-        ax.annotate(name, place, (0, 7), ha="center", color=style["color"], **beside)
+    *earlier, last = ladder
+    for name in earlier:
+        ax.annotate(name, ladder[name], (-2, 6), ha="right", color=style["color"], **beside)
+    ax.annotate(last, ladder[last], (7, 0), va="center", color=style["color"], **beside)
     for name in named:
         ax.annotate(name, others[name], (0, -12), ha="center", color=GREY, **beside)
-    ax.margins(0.1)
-    ax.set_title(plan, loc="left")
-    ax.set(xlabel="accuracy at its own school", ylabel="accuracy on the target")
-    legend(ax, loc="lower right")
+    ax.margins(0.12)
+    ax.set(xlabel="accuracy at its own school", ylabel=f"accuracy on the target, {plan}")
+    legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)
     return ax
