@@ -14,7 +14,7 @@ On the handwritten digits, five labels a class, three tries a fit, from the smal
 
 
 def design(work: Path, quick: bool) -> Design:
-    return Design({"task": "digits", "labels": 5}, [EVERYDAY], 1 if quick else 3, 1)
+    return Design({"task": "digits", "labels": 5}, [EVERYDAY], 1 if quick else 2, 1)
 
 
 def each(phase: str, count: str = "", less: str = "") -> Key:

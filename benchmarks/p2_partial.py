@@ -13,7 +13,7 @@ from benchmarks.standings import PHASES, names, path, split, standings
 OURS, WRITTEN, TUNED = "tlkit", "fastai as written", "fastai tuned"
 PLANS = ("last-1", "last-2")
 LAW = "operations, counted"
-ROUNDS, MINUTES = 3, 5
+ROUNDS, MINUTES = 3, 4
 
 SAID = """
 {train} training and {valid} validation pictures ({pictures}), `{network}` with random weights, so that

@@ -28,8 +28,8 @@ committed recipe and its tries. Against it `vision_learner(...).fine_tune(epochs
 it: its head, its rates, batch norms that learn, no augmentation, batches of 64 (of all pictures where there
 are fewer). Both start from the MobileNetV1 of a quarter width, trained on ImageNet, at 96 pixels, learn from
 the same pictures, on one thread each, and read the test split once. fastai has the fewest epochs
-that take as long as the rule on the same draw, one at the least, by the pace of one and of two epochs on a
-draw that is not counted; it validates on nothing, so that it loses
+that take as long as the rule on the same draw, one at the least, by the pace of its epochs on a draw that
+is not counted; it validates on nothing, so that it loses
 neither time nor pictures. A verdict is a paired t interval over {seeds} draws; within ± {delta} is equal.
 Each setting is judged alone, without Holm's rule. So few seconds are nobody's plan for fine-tuning: what is
 compared is what each side makes of the same wait.

@@ -57,7 +57,7 @@ def test_a_moving_domain_keeps_letters_and_fonts(kind, plain):
     assert far.classes == plain.classes and not np.array_equal(far.images, plain.images)
 
 
-@pytest.mark.parametrize("kind", ["regrouped", "manner"])
+@pytest.mark.parametrize("kind", ["regrouped", "permuted", "manner"])
 def test_moving_labels_keep_the_pictures(kind, plain):
     far = dial(kind, 0, 40, 0)
     assert np.array_equal(far.images, plain.images) and not np.array_equal(far.labels, plain.labels)
@@ -104,6 +104,16 @@ def test_the_thick_half_of_each_letter_goes_to_the_next(plain):
         own, ink = plain.labels == letter, thickness(plain.images)
         assert moved[own].sum() == 20
         assert ink[own & moved].min() >= ink[own & ~moved].max()
+
+
+def test_permuted_names_are_the_same_groups_of_pictures(plain):
+    far, half = (dial("permuted", s, 40, 0) for s in (0, 0.5))
+    assert not (far.labels == plain.labels).any() and far.classes == plain.classes
+    for new in (far, half):
+        assert len(set(zip(new.labels.tolist(), plain.labels.tolist(), strict=True))) == 10
+    assert np.array_equal(half.labels == plain.labels, plain.labels < 5)
+    alone = dial("permuted", 0.9, 40, 0)  # one letter has nobody to exchange with
+    assert np.array_equal(alone.labels, plain.labels)
 
 
 def test_coarse_classes_are_five_letters_each():

@@ -113,6 +113,15 @@ def _coarse(similarity: float, n_per_class: int, seed: int) -> Glyphs:
     return Glyphs(images[order], labels[order], fonts[order], [" ".join(group) for group in GROUPS])
 
 
+def _permuted(similarity: float, n_per_class: int, seed: int) -> Glyphs:
+    """The last letters pass their names on in a ring. The similarity counts in tenths."""
+    drawn = _letters(n_per_class, seed)
+    moved = round((1 - similarity) * len(LETTERS))
+    number = np.arange(len(LETTERS))
+    number[len(LETTERS) - moved :] = np.roll(number[len(LETTERS) - moved :], 1)
+    return drawn._replace(labels=number[drawn.labels])
+
+
 def _manner(similarity: float, n_per_class: int, seed: int) -> Glyphs:
     """The first letters keep their names; the others are sorted by how they are drawn, in as many classes.
 
@@ -173,6 +182,9 @@ DIALS: dict[str, Dial] = {
     ),
     "coarse": Dial(
         _coarse, "labels", "From one letter a class to five letters that only the alphabet puts side by side."
+    ),
+    "permuted": Dial(
+        _permuted, "labels", "Letters exchange their names, at 0 all of them: what a new head cannot miss."
     ),
     "manner": Dial(
         _manner, "labels", "From which letter it is to how it is drawn: slant and thickness, for that letter."
