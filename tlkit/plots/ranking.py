@@ -88,18 +88,17 @@ def scores_against_truth(
     judges = _same_scores(scored)
     figure, axes = _panels(len(scored) * len(judges), len(judges), (2.1, 1.9), sharey="row")
     for row, (target, columns) in zip(axes, scored.items(), strict=True):
-        for ax, (judge, column) in zip(row, columns.items(), strict=True):
+        for ax, column in zip(row, columns.values(), strict=True):
             ax.axhline(scratch[target], color=GREY, linestyle=":", linewidth=1.5, label="scratch, no source")
             for kind, look in zip(names, _KINDS, strict=False):
                 of_kind = [s for s in truth[target] if kinds[s] == kind and s in column]
                 _markers(ax, kind, look, [(column[s], truth[target][s]) for s in of_kind])
             ax.margins(0.12)
             ax.locator_params(axis="x", nbins=4)
-            if row is axes[0]:
-                ax.set_title(judge, loc="left")
-            if row is axes[-1]:
-                ax.set_xlabel("score")
         row[0].set_ylabel(f"{target}\n{ylabel}")
+    for judge, top, bottom in zip(judges, axes[0], axes[-1], strict=True):
+        top.set_title(judge, loc="left")
+        bottom.set_xlabel("score")
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False)
     return figure
