@@ -91,6 +91,7 @@ JUDGES = {  # one that knows, one that is wrong, one that does not speak of the 
     "LEEP": {s: float(k % 3) for k, s in enumerate(SHELF[:-1])},
     "H-score": dict.fromkeys(SHELF, 9.0),
 }
+CAME = {s: stats.interval([value - 0.01, value, value + 0.01]) for s, value in TRUTH.items()}
 KINDS = {s: ("letters", "symbols")[k % 2] for k, s in enumerate(SHELF)}
 
 
@@ -131,7 +132,7 @@ NEAR_AND_FAR = {
     name: {"frozen": {"a": told(lift), "b": told(-0.2)}, "full": {"a": told(lift + 0.1)}}
     for name, lift in (("near", 0.3), ("far", 0.0))
 }
-BY_SHIFT = {"source only": {m: {s: told(0.1) for s in ("same", "noise")} for m in ("coral", "ot")}}
+BY_SHIFT = {"source only": {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}}
 FIGURES = {
     "chain": lambda s: plots.chain(STAGES, "last-2"),
     "paired_dots": lambda s: plots.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
@@ -168,7 +169,9 @@ FIGURES = {
     "scores_with_shuffled_labels": lambda s: plots.scores_with_shuffled_labels(
         {n: JUDGES[n] for n in ("kNN", "H-score")}, dict.fromkeys(("kNN", "H-score"), JUDGES["H-score"])
     ),
-    "scores_against_truth": lambda s: plots.scores_against_truth(JUDGES, TRUTH, KINDS, 0.55),
+    "scores_against_truth": lambda s: plots.scores_against_truth(
+        {"near": JUDGES, "far": JUDGES}, {"near": CAME, "far": CAME}, KINDS, {"near": 0.55, "far": 0.7}
+    ),
     "agreements": lambda s: plots.agreements(
         {"digits": agreed(), "textures": agreed()},
         dict.fromkeys(("digits", "textures"), dict.fromkeys(JUDGES, 0.04)),
@@ -179,7 +182,9 @@ FIGURES = {
     "answers": lambda s: plots.answers(strip(3)[1], "abc", {"before": "aab", "after": "abc"}),
     "clouds": lambda s: plots.clouds(*np.random.default_rng(0).normal(size=(3, 30, 5))),
     "sure_and_right": lambda s: plots.sure_and_right([0.5, 0.7, 0.9], [0.4, 0.3, 0.2]),
-    "methods_by_shift": lambda s: plots.methods_by_shift(SHIFTED, BY_SHIFT, ["same", "noise"]),
+    "methods_by_shift": lambda s: plots.methods_by_shift(
+        SHIFTED, BY_SHIFT, {"source only": ["same", "noise"]}
+    ),
     "selection_gap": lambda s: plots.selection_gap(SHIFTED, ["same", "noise"]),
     "accuracy_by_batch": lambda s: plots.accuracy_by_batch(SHIFTED, ["same", "noise"]),
 }  # fmt: skip
@@ -647,15 +652,21 @@ def test_shuffled_labels_are_open_and_the_highest_is_ringed_unless_all_tie():
 
 def test_a_source_stands_at_its_score_and_its_accuracy_with_the_marker_of_its_kind():
     figure = FIGURES["scores_against_truth"](None)
-    knn, _, leep, _ = figure.axes
+    knn, _, leep, _, far, *_ = figure.axes
     line, letters, symbols = knn.lines
-    assert line.get_ydata()[0] == 0.55 and letters.get_marker() != symbols.get_marker()
-    assert letters.get_xydata().tolist() == [[TRUTH[s] ** 2, TRUTH[s]] for s in SHELF[::2]]
+    assert (line.get_ydata()[0], far.lines[0].get_ydata()[0]) == (0.55, 0.7), "scratch in every panel"
+    assert letters.get_marker() != symbols.get_marker()
+    assert letters.get_xydata() == pytest.approx(np.array([[TRUTH[s] ** 2, TRUTH[s]] for s in SHELF[::2]]))
+    assert len(knn.collections) == len(SHELF), "a bar for the doubt of each"
+    assert (leep.get_title(loc="left"), figure.axes[-1].get_xlabel()) == ("LEEP", "score")
     assert sum(len(each.get_xdata()) for each in leep.lines[1:]) == len(SHELF) - 1
+    one = {"near": JUDGES}, {"near": CAME}
     with pytest.raises(UserError, match="at most 5 kinds"):
-        plots.scores_against_truth(JUDGES, TRUTH, {s: s for s in SHELF})
+        plots.scores_against_truth(*one, {s: s for s in SHELF}, {"near": 0.5})
     with pytest.raises(UserError, match="every source needs one"):
-        plots.scores_against_truth(JUDGES, TRUTH, {"source 0": "letters"})
+        plots.scores_against_truth(*one, {"source 0": "letters"}, {"near": 0.5})
+    with pytest.raises(UserError, match="same scores"):
+        plots.scores_against_truth(one[0] | {"far": {}}, one[1] | {"far": CAME}, KINDS, {"near": 0.5})
 
 
 def test_only_what_can_be_told_is_filled():
@@ -663,13 +674,17 @@ def test_only_what_can_be_told_is_filled():
     first = figure.axes[0]
     assert [t.get_text() for t in first.get_yticklabels()] == list(JUDGES)
     for y, one in enumerate(agreed().values()):
-        ends, dot, *_ = [line for line in first.lines if list(line.get_ydata()) in ([y, y], [y])]
+        drawn = [line for line in first.lines if list(line.get_ydata()) in ([y, y], [y])]
+        if one.verdict == "no order":
+            assert not drawn, "what ranks nothing has no interval"
+            continue
+        ends, dot, *_ = drawn
         assert list(ends.get_xdata()) == [one.low, one.high] and list(dot.get_xdata()) == [one.tau]
         assert (dot.get_markerfacecolor() == "white") == (one.verdict == "cannot tell")
-    assert {one.verdict for one in agreed().values()} == {"agrees", "disagrees", "cannot tell"}
+    assert {one.verdict for one in agreed().values()} == {"agrees", "disagrees", "cannot tell", "no order"}
     said = [t.get_text() for t in figure.legends[0].get_texts()]
     assert said == ["agrees", "cannot tell", "disagrees", "your guess: -0.40"]
-    assert [t.get_text() for t in first.texts] == ["0.04"] * 4 + ["lost"]
+    assert [t.get_text() for t in first.texts] == ["no order", *["0.040"] * 4, "lost"]
     with pytest.raises(UserError, match="same scores"):
         plots.agreements({"a": agreed(), "b": {"kNN": agreed()["kNN"]}})
 

@@ -620,7 +620,34 @@ def test_verdicts_of_a_ranking():
 
 def test_a_score_that_ranks_nothing_cannot_tell():
     found = scores.agreement(np.full(8, 0.3), np.arange(8))
-    assert found == scores.Agreement(0.0, -1.0, 1.0, 0.0, 8, "cannot tell")
+    assert found == scores.Agreement(0.0, -1.0, 1.0, 0.0, 8, "no order")
+
+
+def test_draws_of_labels_are_resampled_beside_the_models():
+    rng, (one, t) = np.random.default_rng(3), ranked(7, 0.1)
+    s, came = one + 0.05 * rng.normal(size=(4, 7)), t + 0.05 * rng.normal(size=(3, 7))
+    s[2] = 0.5  # a draw in which all models tie says nothing, and counts
+    found = scores.agreement(s, came, seed=5, resamples=300)
+    again = np.random.default_rng(5)
+    which, marked, used = (again.integers(n, size=(300, n)) for n in (7, 4, 3))
+    taus = []
+    for models, rows, draws in zip(which, marked, used, strict=True):
+        rank = came[draws].mean(0)[models]
+        taus.append(np.mean([np.nan_to_num(weightedtau(s[k][models], rank).statistic) for k in rows]))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(taus, [0.025, 0.975])))
+    whole = [weightedtau(row, came.mean(0)).statistic for row in s[[0, 1, 3]]]
+    assert found.tau == pytest.approx(sum(whole) / 4)
+    assert scores.agreement(one, t, 5) == scores.agreement([one], [t], 5), "one draw is a row or none"
+    assert scores.agreement(np.ones((4, 7)), came).verdict == "no order"
+    with pytest.raises(UserError, match="7 in scores, 6 in truth"):
+        scores.agreement(s, came[:, :6])
+
+
+def test_more_draws_leave_less_doubt_than_one():
+    rng, (_, t) = np.random.default_rng(0), ranked(12, 0.1)
+    s = t + 0.2 * rng.normal(size=(10, 12))
+    many, one = scores.agreement(s, t, resamples=500), [scores.agreement(row, t, resamples=500) for row in s]
+    assert many.high - many.low < np.mean([each.high - each.low for each in one])
 
 
 def test_two_scores_on_the_same_models():

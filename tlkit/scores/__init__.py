@@ -97,7 +97,7 @@ def score_source(
     drawn = task.draw(labels, seed).all
     y = np.asarray(task.targets)[drawn]
     pooled = kept.activations(kept.Cut(backbone, len(backbone.stages), pooled=True), task.train, drawn)
-    odds = _source_classes(task, backbone, drawn) if set(names) & BY_HEAD.keys() else None
+    odds = _source_classes(task, backbone, drawn, pooled) if set(names) & BY_HEAD.keys() else None
     found = {}
     for name in names:
         if name == BY_CARD:
@@ -109,10 +109,12 @@ def score_source(
 
 
 @torch.inference_mode()
-def _source_classes(task: Task, backbone: Backbone, items: np.ndarray) -> np.ndarray | None:
+def _source_classes(task: Task, backbone: Backbone, items: np.ndarray, pooled: Any) -> np.ndarray | None:
     """Probabilities N x S of the source's own classes; None for a backbone that has none."""
     head = backbone.source_head()
     if isinstance(head, torch.nn.Identity) or not has_classes(backbone.card):
         return None
+    if "own" in backbone.blueprint and not backbone.blueprint.get("reach"):
+        return kept.last_linear(head)(pooled).double().softmax(-1).numpy()  # pooling, and this, is that head
     ends: Any = kept.activations(kept.Cut(backbone, len(backbone.stages)), task.train, items)
     return head(ends).double().softmax(-1).numpy()
