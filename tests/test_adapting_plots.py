@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from tlkit import plots
+from tlkit import plots, stats
 from tlkit.errors import UserError
 
 SHIFTS = ("same", "noise")
@@ -28,20 +28,36 @@ def test_answers_count_what_is_right_and_strike_the_rest():
     said = texts(figure)
     assert "before\n1 of 3 right" in said and "after\n3 of 3 right" in said
     assert sum(len(ax.lines) for ax in figure.axes) == 2, "two answers are struck out"
+    assert [ax.get_title() for ax in figure.axes[:3]] == [*"abc"], "the truth is on the pictures"
     with pytest.raises(UserError, match="after: 2 answers for 3"):
         plots.answers(images, "abc", {"after": "ab"})
 
 
+def told(gain: float) -> stats.Verdict:
+    return stats.verdict([0.5 + gain + d for d in (-0.004, 0.002, 0.001, -0.001, 0.002)], [0.5] * 5)
+
+
 def test_the_table_marks_what_helps_and_what_harms():
     table = made.adapted({
-        ("source only", "same"): 0.9, ("source only", "noise"): 0.5,
-        ("coral", "same"): 0.8, ("coral", "noise"): 0.6,
+        ("source only", "same"): 0.9, ("source only", "noise"): 0.5, ("coral", "same"): 0.8,
+        ("coral", "noise"): 0.6, ("tuned", "noise"): 0.4, ("mmd", "noise"): 0.4,
     })  # fmt: skip
-    ax = plots.methods_by_shift(table, ["coral"], SHIFTS)
-    assert [t.get_text() for t in ax.texts] == ["0.90", "0.50", "0.80 ▼", "0.60 ▲"]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["source only", "coral"]
+    verdicts = {
+        "source only": {"coral": [told(-0.1), told(0.1)]},
+        "tuned": {"mmd": [told(0.0)]},
+    }
+    ax = plots.methods_by_shift(table, verdicts, {"source only": SHIFTS, "tuned": ["noise"]}, {"mmd": "MMD"})
+    assert [t.get_text() for t in ax.texts] == ["0.90", "0.50", "0.80 ▼", "0.60 ▲", "0.40", "0.40 ="]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["source only", "coral", "tuned", "MMD"]
     with pytest.raises(UserError, match="'tent' on 'same'"):
-        plots.methods_by_shift(table, ["tent"], SHIFTS)
+        plots.methods_by_shift(table, {"source only": {"tent": [told(0.1)]}}, {"source only": ["same"]})
+
+
+def test_the_table_says_where_nothing_can_be_told():
+    table = made.adapted({("source only", "same"): 0.9, ("coral", "same"): 0.8})
+    unsure = stats.verdict([0.9, 0.5, 0.9, 0.4, 0.9], [0.5, 0.9, 0.4, 0.9, 0.8])
+    ax = plots.methods_by_shift(table, {"source only": {"coral": [unsure]}}, {"source only": ["same"]})
+    assert ax.texts[-1].get_text() == "0.80 ?"
 
 
 def test_choices_stand_between_no_adapting_and_the_oracle():
@@ -51,6 +67,7 @@ def test_choices_stand_between_no_adapting_and_the_oracle():
     legend = [t.get_text() for t in ax.get_legend().get_texts()]
     assert legend == ["source only", "oracle: peeks", *CRITERIA[:-1]]
     stars = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "*"]
+    assert sum(len(line.get_xdata()) == 6 for line in ax.lines) == 8, "every draw of every criterion"
     assert np.allclose(
         stars, np.mean([r.value for r in table if r.plan == "chosen@oracle" and r.task == "same"])
     )
@@ -63,6 +80,10 @@ def test_batches_are_in_order_and_end_with_the_whole():
     ax = plots.accuracy_by_batch(table, ["noise"])
     assert list(ax.lines[0].get_xdata()) == [1, 2, 8, 200]
     assert ax.lines[0].get_ydata()[1] > ax.lines[0].get_ydata()[2] and ax.lines[1].get_linestyle() == ":"
+    assert sorted(ax.lines[2].get_ydata()) == sorted(r.value for r in table if r.plan == "adabn@batch=1"), (
+        "every draw"
+    )
+    assert plots.accuracy_by_batch(table, ["noise"], {"noise": 0.8}).lines[-1].get_ydata()[0] == 0.8
     with pytest.raises(UserError, match="'same'"):
         plots.accuracy_by_batch(table, ["same"])
 
@@ -72,6 +93,11 @@ def test_clouds_are_seen_in_one_plane():
     source, target = chance.normal(size=(20, 5)), chance.normal(size=(30, 5)) + 4
     figure = plots.clouds(source, target[:20], target)
     before, after = figure.axes
+    letters = {"E": (source[:3], target[:4]), "k": (source[3:5], target[4:9])}
+    nearer = plots.clouds(source, target[:20], target, letters).axes[2]
+    assert [(len(line.get_xdata()), line.get_marker()) for line in nearer.lines] == [
+        (3, "$E$"), (4, "$E$"), (2, "$k$"), (5, "$k$"),
+    ]  # fmt: skip
     points = [{line.get_label(): line.get_xydata() for line in ax.lines} for ax in (before, after)]
     assert np.allclose(points[0]["target, sealed"], points[1]["target, sealed"])
     assert np.allclose(points[1]["source, labelled"], points[1]["target, sealed"][:20])
@@ -81,3 +107,4 @@ def test_sure_and_right_are_told_apart():
     ax = plots.sure_and_right([0.5, 0.9], [0.6, 0.2])
     assert [list(line.get_ydata()) for line in ax.lines] == [[0.5, 0.9], [0.6, 0.2]]
     assert len({line.get_linestyle() for line in ax.lines}) == 2
+    assert list(plots.sure_and_right([0.5], [0.6], 0.1).lines[-1].get_ydata()) == [0.1, 0.1]

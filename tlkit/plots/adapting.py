@@ -25,10 +25,12 @@ from tlkit.plots.style import (
     legend,
 )  # fmt: skip
 from tlkit.records import Record, values
-from tlkit.stats import interval
+from tlkit.stats import Verdict
 
 CHOSEN = "chosen@"  # before the criterion, in the plan of a record
 ORACLE = "oracle"
+WHOLE = 200  # at a time, where the plan of a record names no batch
+_BATCH = "adabn@batch="
 _MARKS = {
     "importance-weighted": (ORANGE, "s"), "entropy": (VERMILION, "X"), "neighbourhood density": (PURPLE, "v"),
     "nuclear norm": (BLUE, "D"),
@@ -37,22 +39,23 @@ _LINES = ((GREEN, "o", "-"), (BLUE, "D", (0, (5, 2))), (ORANGE, "^", "-."), (SKY
 
 
 def answers(images: Sequence[Any], truth: Sequence[str], said: Mapping[str, Sequence[str]]) -> Figure:
-    """Pictures, and below them a row of answers for each name; a wrong one is struck out, on a tinted tile.
+    """Pictures under their true names, and a row of answers for each name; a wrong one is struck out.
 
     Raises UserError where a row has another number of answers than there are pictures.
     """
     for name, row in {"the truth": truth, **said}.items():
         if len(row) != len(images):
             raise UserError(f"{name}: {len(row)} answers for {len(images)} pictures: give one for each.")
-    size = (0.62 * len(images) + 1.9, 0.75 + 0.5 * len(said))
+    size = (0.62 * len(images) + 1.9, 1.05 + 0.5 * len(said))
     heights = (1.4, *(1 for _ in said))
     figure, axes = plt.subplots(
         1 + len(said), len(images), figsize=size, squeeze=False, height_ratios=heights, layout="constrained"
     )
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
-    for ax, image in zip(axes[0], images, strict=True):
+    for ax, image, true in zip(axes[0], images, truth, strict=True):
         ax.imshow(picture(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.set_title(true, fontsize=13)
         ax.set_axis_off()
     for below, (name, row) in zip(axes[1:], said.items(), strict=True):
         right = [answer == true for answer, true in zip(row, truth, strict=True)]
@@ -72,31 +75,18 @@ def _tile(ax: Axes, answer: str, good: bool) -> None:
         ax.plot([0.2, 0.8], [0.2, 0.8], color=VERMILION, linewidth=1.5, transform=ax.transAxes)
 
 
-def clouds(source: np.ndarray, moved: np.ndarray, target: np.ndarray) -> Figure:
-    """Features, N x D each, in the two directions in which source and target vary most: before, and moved."""
-    middle = np.concatenate([source, target]).mean(0)
-    plane = np.linalg.svd(np.concatenate([source, target]) - middle, full_matrices=False)[2][:2].T
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharex=True, sharey=True, layout="constrained")
-    for ax, cloud, title in zip(axes, (source, moved), ("as they are", "source moved"), strict=True):
-        for rows, style in ((target, _TARGET), (cloud, _SOURCE)):
-            ax.plot(*((rows - middle) @ plane).T, linestyle="none", markersize=4, **style)
-        ax.set_title(title, loc="left")
-        ax.set_xlabel("first direction of the features")
-        ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("second direction")
-    legend(axes[0], loc="best")
-    return figure
+def sure_and_right(
+    sure: Sequence[float], right: Sequence[float], chance: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """How sure a learner is of its answers and how often they are right, round by round from 0.
 
-
-_SOURCE = {"color": BLUE, "marker": "o", "markerfacecolor": "none", "label": "source, labelled"}
-_TARGET = {"color": ORANGE, "marker": "x", "label": "target, sealed"}
-
-
-def sure_and_right(sure: Sequence[float], right: Sequence[float], ax: Axes | None = None) -> Axes:
-    """How sure a learner is of its answers and how often they are right, round by round from 0."""
+    The one is read off the training items of the target, the other off its test. chance: that of a guess.
+    """
     ax = canvas(ax, 6.0, 3.0)
-    ax.plot(sure, color=ORANGE, marker="s", linestyle="--", label="how sure it is, on average")
-    ax.plot(right, color=BLUE, marker="o", label="how often it is right")
+    ax.plot(sure, color=ORANGE, marker="s", linestyle="--", label="how sure it is, in training")
+    ax.plot(right, color=BLUE, marker="o", label="how often it is right, in the test")
+    if chance is not None:
+        ax.axhline(chance, color=GREY, linestyle=":", label="a guess")
     ax.set(xlabel="rounds of learning from its own answers", ylabel="share", ylim=(0, 1.02))
     ax.set_xticks(range(len(sure)))
     legend(ax, loc="center right")
@@ -105,47 +95,49 @@ def sure_and_right(sure: Sequence[float], right: Sequence[float], ax: Axes | Non
 
 def methods_by_shift(
     records: Iterable[Record],
-    methods: Sequence[str],
-    shifts: Sequence[str],
-    against: str = "source only",
+    verdicts: Mapping[str, Mapping[str, Sequence[Verdict]]],
+    shifts: Mapping[str, Sequence[str]],
+    names: Mapping[str, str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """A table: mean accuracy of each method on each shift, on a colour that says how far from `against`.
+    """A table: mean accuracy of each method on each shift, on a colour that says how far from its baseline.
 
-    Blue and ▲: the 95 % interval over seeds of the difference lies above 0; orange and ▼: below. Raises
-    UserError for a cell without records.
+    verdicts: baseline -> method -> its verdict on each of that baseline's shifts, as `claims.along` has it.
+    shifts: baseline -> those; other cells of its rows are blank, and those of the first are the columns. Blue
+    and ▲: better than the baseline; orange and ▼: worse. names: what a row is called if not as in the
+    records. Raises UserError for a cell without records.
     """
-    rows = list(records)
-    found = {(m, s): _seeds(rows, m, s) for m in (against, *methods) for s in shifts}
-    ax = canvas(ax, 1.6 + 1.05 * len(shifts), 0.8 + 0.36 * (len(methods) + 1))
-    gains = np.zeros((len(methods) + 1, len(shifts)))
-    for i, method in enumerate((against, *methods)):
-        for j, shift in enumerate(shifts):
-            mine, base = found[method, shift], found[against, shift]
-            both = sorted(mine.keys() & base.keys())
-            diffs = np.array([mine[seed] - base[seed] for seed in both])
-            gains[i, j] = diffs.mean()
-            ax.text(
-                j, i, f"{np.mean([*mine.values()]):.2f}{_arrow(diffs) if i else ''}", ha="center", va="center"
-            )
+    rows, names, lines = list(records), names or {}, []
+    for against, block in verdicts.items():
+        told = {against: [None] * len(shifts[against]), **block}
+        lines += [(plan, dict(zip(shifts[against], found, strict=True))) for plan, found in told.items()]
+    columns = [*lines[0][1]]
+    ax = canvas(ax, 2.4 + 1.05 * len(columns), 0.8 + 0.36 * len(lines))
+    gains = np.zeros((len(lines), len(columns)))
+    for i, (plan, cells) in enumerate(lines):
+        for shift, verdict in cells.items():
+            j, mean = columns.index(shift), np.mean([*_seeds(rows, plan, shift).values()])
+            gains[i, j] = 0 if verdict is None else verdict.mean
+            mark = "" if verdict is None else _MARKED[verdict.word]
+            ax.text(j, i, f"{mean:.2f}{mark}", ha="center", va="center")
+        if plan in verdicts:
+            ax.axhline(i + 0.5, color=INK, linewidth=1)
+            ax.axhline(i - 0.5, color=INK, linewidth=2 * (i > 0))
     shades = LinearSegmentedColormap.from_list("harm to help", [ORANGE, "#FFFFFF", SKY])
     ax.imshow(np.clip(gains, -0.4, 0.4), cmap=shades, vmin=-0.4, vmax=0.4, aspect="auto")
-    ax.axhline(0.5, color=INK, linewidth=1)
-    ax.set_xticks(range(len(shifts)), shifts)
-    ax.set_yticks(range(len(methods) + 1), [against, *methods])
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(lines)), [names.get(plan, plan) for plan, _ in lines])
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_ylabel("method")
-    ax.set_xlabel(f"mean test accuracy; ▲ above {against}, ▼ below it, by the 95 % interval")
+    ax.set_xlabel(
+        "mean test accuracy; against the row above the line: ▲ better, ▼ worse, = equal, ? cannot tell"
+    )
     return ax
 
 
-def _arrow(diffs: np.ndarray) -> str:
-    if np.ptp(diffs) < 1e-9:  # the same in every seed: there is no interval
-        return " ▲" if diffs[0] > 1e-9 else " ▼" if diffs[0] < -1e-9 else ""
-    found = interval(diffs)
-    return " ▲" if found.low > 0 else " ▼" if found.high < 0 else ""
+_MARKED = {"better": " ▲", "worse": " ▼", "equal": " =", "cannot tell": " ?"}
 
 
 def _seeds(rows: list[Record], plan: str, task: str) -> dict[int, float]:
@@ -158,9 +150,9 @@ def _seeds(rows: list[Record], plan: str, task: str) -> dict[int, float]:
 def selection_gap(
     records: Iterable[Record], shifts: Sequence[str], against: str = "source only", ax: Axes | None = None
 ) -> Axes:
-    """For each shift: no adapting, what each criterion chose, and the oracle; means over seeds."""
+    """For each shift: no adapting, what each criterion chose, and the oracle; means, and small every seed."""
     rows = list(records)
-    ax = canvas(ax, 7.0, 0.9 + 0.55 * len(shifts))
+    ax = canvas(ax, 7.0, 0.9 + 0.65 * len(shifts))
     for y, shift in enumerate(shifts):
         base, best = (np.mean([*_seeds(rows, p, shift).values()]) for p in (against, CHOSEN + ORACLE))
         ax.plot([base, best], [y, y], color=GREY, linewidth=1, zorder=1)
@@ -169,9 +161,12 @@ def selection_gap(
             best, y, "*", color=GREEN, markersize=15, markeredgecolor=BLACK, label="oracle: peeks" * (y == 0)
         )
         for k, (name, (colour, marker)) in enumerate(_MARKS.items()):
-            mean = np.mean([*_seeds(rows, CHOSEN + name, shift).values()])
-            style = {"color": colour, "marker": marker, "markeredgecolor": "white", "linestyle": "none"}
-            ax.plot(mean, y + 0.13 * (k - 1.5), **style, markersize=8, label=name * (y == 0))
+            found = [*_seeds(rows, CHOSEN + name, shift).values()]
+            place = y + 0.19 * (k - 1.5)
+            style = {"color": colour, "marker": marker, "linestyle": "none"}
+            ax.plot(found, [place] * len(found), **style, markersize=2.5)
+            style |= {"markeredgecolor": "white", "label": name * (y == 0)}
+            ax.plot(np.mean(found), place, **style, markersize=9)
     ax.set_yticks(range(len(shifts)), shifts)
     ax.set(ylim=(len(shifts) - 0.5, -0.5), xlim=(-0.02, 1.04), xlabel="mean test accuracy of what is chosen")
     ax.set_ylabel("shift")
@@ -183,33 +178,32 @@ def selection_gap(
 def accuracy_by_batch(
     records: Iterable[Record],
     shifts: Sequence[str],
-    method: str = "adabn",
-    whole: int = 200,
-    against: str = "source only",
+    once: Mapping[str, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Accuracy against how many items come at a time, a line a shift with its 95 % interval over seeds.
+    """AdaBN's accuracy against how many items come at a time: for each shift its means, and every seed.
 
-    whole: the batch of the records without a batch in their plan. The dotted line in the same colour is
-    `against`. Raises UserError where a shift has no records.
+    once: shift -> accuracy whatever comes at a time, a thin whole line. In the same colour dotted: no
+    adapting. Raises UserError where a shift has no records.
     """
     rows = list(records)
-    ax = canvas(ax, 6.2, 3.6)
-    prefix = f"{method}@batch="
-    sizes = sorted({int(r.plan.removeprefix(prefix)) for r in rows if r.plan.startswith(prefix)})
+    ax = canvas(ax, 7.0, 3.8)
+    plans = {int(r.plan.removeprefix(_BATCH)): r.plan for r in rows if r.plan.startswith(_BATCH)}
+    plans = dict(sorted(plans.items())) | {WHOLE: "adabn"}
     for (colour, marker, line), shift in zip(_LINES, shifts, strict=False):
-        here = {r.plan for r in rows if r.task == shift}
-        x = [*(n for n in sizes if f"{prefix}{n}" in here), whole]
-        plans = [*(f"{prefix}{n}" for n in x[:-1]), method]
-        bands = [interval([*_seeds(rows, plan, shift).values()]) for plan in plans]
-        ax.fill_between(x, [b.low for b in bands], [b.high for b in bands], color=colour, alpha=0.15)
-        style = {"color": colour, "marker": marker, "linestyle": line, "label": f"{method}: {shift}"}
-        ax.plot(x, [b.mean for b in bands], **style)
-        base = np.mean([*_seeds(rows, against, shift).values()])
-        ax.axhline(base, color=colour, linewidth=1.5, linestyle=":", label=f"{against}: {shift}")
+        found = {n: [*_seeds(rows, plan, shift).values()] for n, plan in plans.items()}
+        style = {"color": colour, "marker": marker}
+        means = [np.mean(each) for each in found.values()]
+        ax.plot([*found], means, **style, linestyle=line, label=f"by batches: {shift}")
+        level = np.mean([*_seeds(rows, "source only", shift).values()])
+        ax.axhline(level, color=colour, linewidth=1.5, linestyle=":", label=f"source only: {shift}")
+        for n, each in found.items():
+            ax.plot([n] * len(each), each, **style, linestyle="none", markersize=2.5, alpha=0.5)
+        if once:
+            ax.axhline(once[shift], color=colour, linewidth=1, label=f"measured once: {shift}")
     ax.set_xscale("log")
-    ax.set_xticks([*sizes, whole], [str(n) for n in (*sizes, whole)])
+    ax.set_xticks([*plans], [str(n) for n in plans])
     ax.minorticks_off()
     ax.set(xlabel="test pictures that come at a time", ylabel="test accuracy", ylim=(0, 1.03))
-    legend(ax, loc="lower right")
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
