@@ -18,6 +18,7 @@ from tlkit import claims, plots, scores, stats
 from tlkit.errors import UserError
 from tlkit.forecast import Price
 from tlkit.plans import Audit
+from tlkit.plots import kinds
 
 STAGES = ["stem", "block1", "block2", "block3"]
 DEPTHS = ("frozen", "last-1", "full")
@@ -133,6 +134,7 @@ NEAR_AND_FAR = {
     for name, lift in (("near", 0.3), ("far", 0.0))
 }
 BY_SHIFT = {"source only": {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}}
+ROW = kinds.Strip("a row", strip(3)[1], ["a", "b", "c\nd"])
 FIGURES = {
     "chain": lambda s: plots.chain(STAGES, "last-2"),
     "paired_dots": lambda s: plots.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
@@ -186,6 +188,12 @@ FIGURES = {
         SHIFTED, BY_SHIFT, {"source only": ["same", "noise"]}
     ),
     "selection_gap": lambda s: plots.selection_gap(SHIFTED, ["same", "noise"]),
+    "map_of_kinds": lambda s: plots.map_of_kinds(
+        [kinds.Kind("k", *place, ROW, kinds.Strip("to", ROW.images, "?b?")) for place in kinds.PLACES]
+    ),
+    "sources_and_gains": lambda s: plots.sources_and_gains(
+        dict.fromkeys("ab", ROW), dict.fromkeys(("frozen", "full"), {"a": told(-0.2), "b": told(0.3)}), guess=1
+    ),
     "accuracy_by_batch": lambda s: plots.accuracy_by_batch(SHIFTED, ["same", "noise"]),
 }  # fmt: skip
 
@@ -219,6 +227,7 @@ def test_every_public_figure_is_tried_here():
 
 
 UNLABELLED = {"answers", "chain", "moved", "gallery", "filters", "neighbours", "interval_from_dots"}
+UNLABELLED |= {"map_of_kinds", "sources_and_gains"}  # pictures with words beside them
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES.keys() - UNLABELLED))

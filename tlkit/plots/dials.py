@@ -67,7 +67,7 @@ def gain_by_source(
     first = next(iter(gains.values()))
     order = sorted(first, key=lambda source: first[source].mean)
     ax = canvas(ax, 6.4, 0.9 + 0.3 * len(order))
-    _rows(ax, gains, order)
+    gain_rows(ax, gains, order)
     ax.set_ylabel("source")
     ax.set_xlabel(f"gain in accuracy over {against} (95 % interval; filled: off zero)")
     legend(ax, loc="upper left")
@@ -93,7 +93,7 @@ def gain_near_and_far(
     figure, axes = plt.subplots(1, len(gains), figsize=size, sharex=True, squeeze=False, layout="constrained")
     for ax, (target, plans) in zip(axes[0], gains.items(), strict=True):
         canvas(ax)
-        _rows(ax, plans, order)
+        gain_rows(ax, plans, order)
         ax.set_title(target, loc="left", fontsize=11)
         if guess and guess[0] == target:
             ax.axvline(
@@ -108,7 +108,7 @@ def gain_near_and_far(
     return figure
 
 
-def _rows(ax: Axes, gains: Mapping[str, Mapping[str, Verdict]], order: Sequence[str]) -> None:
+def gain_rows(ax: Axes, gains: Mapping[str, Mapping[str, Verdict]], order: Sequence[str]) -> None:
     """An interval and a marker for each plan and source, the last source of `order` on top."""
     for k, (plan, found) in enumerate(gains.items()):
         style = look(plan)
