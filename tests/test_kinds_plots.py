@@ -74,7 +74,7 @@ def test_sources_stand_by_their_gain_each_beside_its_pictures():
     left, frozen, full = figure.axes
     heights = [places(figure, f"source {name}")[0][1] for name in "bca"]
     assert heights == sorted(heights), "the best on top"
-    assert frozen.get_title(loc="left") == "frozen" and full.get_title(loc="left") == "full"
+    assert (frozen.get_title(), full.get_title()) == ("frozen", "full")
     markers = [line for line in frozen.lines if len(line.get_xdata()) == 1 and line.get_marker() == "o"]
     assert [round(float(line.get_xdata()[0]), 2) for line in markers] == [-0.2, 0.0, 0.3]
     assert [line.get_ydata()[0] for line in frozen.lines if line.get_linestyle() == "--"] == [0.5]

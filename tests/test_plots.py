@@ -192,7 +192,7 @@ FIGURES = {
         [kinds.Kind("k", *place, ROW, kinds.Strip("to", ROW.images, "?b?")) for place in kinds.PLACES]
     ),
     "sources_and_gains": lambda s: plots.sources_and_gains(
-        dict.fromkeys("ab", ROW), dict.fromkeys(("frozen", "full"), {"a": told(-0.2), "b": told(0.3)}), guess=1
+        dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")}, guess=1
     ),
     "accuracy_by_batch": lambda s: plots.accuracy_by_batch(SHIFTED, ["same", "noise"]),
 }  # fmt: skip

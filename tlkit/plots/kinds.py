@@ -147,7 +147,7 @@ def sources_and_gains(
         gain_rows(ax, {plan: found}, order)
         _harm_and_gain(ax, len(order))
         ax.set(ylim=(-0.5, len(order) - 0.5), xlabel=f"gain in accuracy over {against}")
-        ax.set_title(plan, loc="center")
+        ax.set_title(plan)
         if guess is not None and k == 0:
             ax.axhline(guess - 0.5, color=PURPLE, linestyle="--", linewidth=1.4)
             style = {"ha": "left", "va": "bottom", "fontsize": 8, "color": PURPLE}
