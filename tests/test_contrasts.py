@@ -245,3 +245,14 @@ def test_a_source_may_be_several_on_one_task_of_many_and_need_not_know_every_pla
     assert found["full"]["two"].mean == pytest.approx(0.0, abs=0.005), "a mean of 0.8 and 0.6, over 0.7"
     with pytest.raises(UserError, match="has no fit of lp-ft from one, two"):
         claims.by_source(kept, sources, ["lp-ft"], "scratch", 5, task="near")
+
+
+def test_levels_are_means_on_each_task_and_a_plan_that_was_not_run_is_named(tmp_path):
+    kept = store(tmp_path / "r.jsonl", near_and_far("scratch"))
+    found = claims.levels(kept, ["far", "near"], ["scratch", "full"], 5)
+    assert found["full"] == pytest.approx([0.5, 0.9], abs=0.03) and list(found) == ["scratch", "full"]
+    assert found["scratch"][1] == np.mean(
+        [r.value for r in kept.read() if (r.plan, r.task) == ("scratch", "near")]
+    )
+    with pytest.raises(UserError, match="no finished fit of pixels on near"):
+        claims.levels(kept, ["near"], ["pixels"], 5)

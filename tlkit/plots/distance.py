@@ -85,7 +85,7 @@ def gain_by_distance(
     ax.margins(x=0.14, y=0.08)
     ax.set_xlabel(measure)
     ax.set_ylabel(f"gain in accuracy, {plan} over {against}")
-    legend(ax)
+    legend(ax, title="open: the interval holds zero", title_fontsize=9)
     return harm(ax)
 
 
