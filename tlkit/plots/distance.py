@@ -133,25 +133,17 @@ def votes_and_gains(
     if len(names) > len(_FAMILIES) or any(g.shape != votes.shape for g in gains.values()):
         raise UserError(f"give at most {len(_FAMILIES)} groups, and a gain of each plan for every vote.")
     with plt.rc_context(dict(TEXT)):
+        size = (4.4 * len(gains), 4.2)
         figure, axes = plt.subplots(
-            1,
-            len(gains),
-            figsize=(4.4 * len(gains), 4.2),
-            layout="constrained",
-            sharex=True,
-            sharey=True,
-            squeeze=False,
+            1, len(gains), figsize=size, layout="constrained", sharex=True, sharey=True, squeeze=False
         )
-    rows = np.asarray(groups)
     for ax, (plan, gain) in zip(axes[0], gains.items(), strict=True):
         canvas(ax)
         ax.axhspan(-delta, delta, color=PALE, zorder=0, label=f"within {delta:g}")
         ax.axvline(0, color=INK, linewidth=1)
         for name, (colour, marker, _) in zip(names, _FAMILIES, strict=False):
-            style = {"color": colour, "marker": marker, "linestyle": ""}
-            x, y = votes[rows == name], gain[rows == name]
-            ax.plot(x.ravel(), y.ravel(), **style, markersize=4, alpha=0.25, markeredgewidth=0)
-            ax.plot(x.mean(1), y.mean(1), **style, markersize=8, markeredgecolor="white", label=name)
+            mine = np.asarray(groups) == name
+            _dots(ax, votes[mine], gain[mine], name, color=colour, marker=marker, linestyle="")
         ax.set_title(plan, loc="left")
         ax.set_xlabel("vote: at home with the source, less with pixels")
     ax.margins(x=0.05, y=0.16)
@@ -161,6 +153,12 @@ def votes_and_gains(
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=len(names) + 1, frameon=False)
     return figure
+
+
+def _dots(ax: Axes, votes: np.ndarray, gain: np.ndarray, name: str, **style: str) -> None:
+    """Small and pale for every draw, large for an offer's mean."""
+    ax.plot(votes.ravel(), gain.ravel(), **style, markersize=4, alpha=0.25, markeredgewidth=0)
+    ax.plot(votes.mean(1), gain.mean(1), **style, markersize=8, markeredgecolor="white", label=name)
 
 
 def _corners(ax: Axes, votes: np.ndarray, gain: np.ndarray, delta: float) -> None:
