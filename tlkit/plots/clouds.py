@@ -25,8 +25,8 @@ def clouds(
     once more, nearer, in the two directions in which they vary most.
     """
     plane = _plane(source, target)
-    wide = 2 + bool(letters)
-    figure, axes = plt.subplots(1, wide, figsize=(4 * wide, 3.2), layout="constrained")
+    size, wide = ((9.4, 2.9), 3) if letters else ((8, 3.2), 2)
+    figure, axes = plt.subplots(1, wide, figsize=size, layout="constrained")
     axes[1].sharex(axes[0])
     axes[1].sharey(axes[0])
     for ax, cloud, title in zip(axes, (source, moved), ("as they are", "source moved"), strict=False):
