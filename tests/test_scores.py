@@ -643,6 +643,21 @@ def test_draws_of_labels_are_resampled_beside_the_models():
         scores.agreement(s, came[:, :6])
 
 
+def test_who_is_kept_and_equals_by_lot():
+    draws = [0.9, 0.1, 0.5, 0.5, 0.5], [1, 1, 1, 1, 1], [0.2, np.nan, 0.1, 0.4, np.nan]
+    kept = scores.chance_kept(draws, 2)
+    thirds = [1, 0, 1 / 3, 1 / 3, 1 / 3]
+    np.testing.assert_allclose(kept, [thirds, [0.4] * 5, [1, 0, 0, 1, 0]])
+    rng = np.random.default_rng(0)
+    some, lots = rng.integers(4, size=(1, 9)), np.zeros(9)
+    for _ in range(4000):  # sorted after a shuffle: the lot decides among equals
+        order = rng.permutation(9)
+        lots[sorted(order, key=lambda k: -some[0, k])[:3]] += 1 / 4000
+    np.testing.assert_allclose(scores.chance_kept(some, 3)[0], lots, atol=0.04)
+    with pytest.raises(UserError, match="0 of 9"):
+        scores.chance_kept(some, 0)
+
+
 def test_more_draws_leave_less_doubt_than_one():
     rng, (_, t) = np.random.default_rng(0), ranked(12, 0.1)
     s = t + 0.2 * rng.normal(size=(10, 12))

@@ -158,6 +158,8 @@ def _card(where: Shelf, name: str, entry: str) -> str:
     value = found[entry]
     if isinstance(value, dict):  # accuracy by the split it was measured on: the first is the headline
         value = next(iter(value.values()))
+    if isinstance(value, list):  # classes: how many
+        value = len(value)
     if entry == "flops":
         digits, power = f"{value:.1e}".split("e")
         return f"{digits} × 10^{int(power)}"

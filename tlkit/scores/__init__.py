@@ -17,7 +17,7 @@ from tlkit.errors import UserError, unknown
 from tlkit.scores.heads import has_classes, leep, nce, nleep, source_accuracy
 from tlkit.scores.linear import h_score, linear_probe, logme, shrinkage_h_score
 from tlkit.scores.published import Recomputed, recompute
-from tlkit.scores.ranking import Agreement, Comparison, agreement, compare
+from tlkit.scores.ranking import Agreement, Comparison, agreement, chance_kept, compare
 from tlkit.scores.spread import gbc, nearest_neighbour, transrate
 from tlkit.tasks import Task
 
@@ -27,6 +27,7 @@ __all__ = [
     "Comparison",
     "Recomputed",
     "agreement",
+    "chance_kept",
     "compare",
     "gbc",
     "h_score",

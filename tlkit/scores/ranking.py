@@ -137,6 +137,21 @@ def compare(
     return Comparison(of_a, of_b, of_a - of_b, low, high, len(columns[2]), verdict)
 
 
+def chance_kept(scores: ArrayLike, keep: int) -> np.ndarray:
+    """How likely each source is among the `keep` best of its draw, equals by lot: draws x sources.
+
+    scores: draws x sources, higher is better; a source without a score (NaN) is the last. Each row sums to
+    `keep`. Raises UserError for fewer than one to keep, or more than there are.
+    """
+    found = np.asarray(scores, dtype=float)
+    found = np.where(np.isnan(found), -np.inf, found)
+    if not 1 <= keep <= found.shape[-1]:
+        raise UserError(f"{keep} of {found.shape[-1]} sources cannot be kept: give a number from 1 to that.")
+    above = (found[..., None, :] > found[..., :, None]).sum(-1)
+    equal = (found[..., None, :] == found[..., :, None]).sum(-1)
+    return np.clip((keep - above) / equal, 0, 1)
+
+
 def _columns(level: float, deepest: int, **columns: ArrayLike) -> tuple[np.ndarray, ...]:
     """Each as an array of at most `deepest` axes, one number a model along the last."""
     if not 0 < level < 1:
