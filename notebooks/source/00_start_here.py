@@ -235,10 +235,13 @@ for check in env.doctor():
 # | Holm's rule | who asks many questions must be surer of each answer, so that chance alone seldom gives even one |
 # | honest split | no test item shares its group with a training item: its writer, say, or with medical pictures its patient |
 # | importance weighting | counting source items the more, the more they look like the target |
+# | inductive | of transfer: the task changes, the domain may, and a few labels of the target are seen |
 # | interval | the range of differences that the data leave possible; a 95 % interval misses the truth once in twenty times |
+# | k-means | puts rows into so many heaps: each row to the nearest centre, each centre in the middle of its rows |
 # | label-saving factor | labels that scratch needs for the accuracy that transfer reaches, over those of transfer |
 # | labels | target labels a class, those used for choosing settings included |
 # | ladder | one pretraining, stopped ever later: sources that differ in quality alone |
+# | lateral, vertical | of transfer: to a task of the same level; from a simpler task to a harder one |
 # | learning rate | the length of a step of learning; too short learns nothing in time, too long diverges |
 # | lp-ft | first a probe, then full fine-tuning from there |
 # | MMD | how far apart two clouds lie: the distance of their means under a kernel; a small one can be rewarded in training |
@@ -273,6 +276,7 @@ for check in env.doctor():
 # | transductive | of transfer: the task stays, the domain changes, and there are labels in the source alone |
 # | transfer | using for one task what was learnt on another; *negative* if that makes it worse |
 # | transform | what makes of a picture the input that a backbone is used to: its size, its scale |
+# | unsupervised | of transfer: task and domain change, and no label is seen on either side |
 # | verdict | *better*, *worse*, *equal* or *cannot tell*, with an interval and the number of seeds |
 # | whiten | to turn and stretch a cloud of features until it is round; *re-colouring* is the way back, to another shape |
 #

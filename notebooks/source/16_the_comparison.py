@@ -511,8 +511,8 @@ widgets.quiz(
 # - **An interval** is built on paired differences: mean, standard error, Student's t. Overlapping bars prove nothing.
 # - **What lies outside the picture** is *more than*, never a number.
 #
-# **Next:** the same comparison on pictures of your own: `tlkit compare --folder photos`, see
-# [00](00_start_here.ipynb#Your-own-pictures).
+# **Next:** [21](21_kinds_of_transfer.ipynb), with which the second part begins: when does transfer pay? And the same comparison
+# on pictures of your own: `tlkit compare --folder photos`, see [00](00_start_here.ipynb#Your-own-pictures).
 #
 # **To read.** Student 1908, *The probable error of a mean*, Biometrika 6:1. Kornblith et al. 2019, *Do better ImageNet models
 # transfer better?*, arXiv:1805.08974. Kumar et al. 2022, *Fine-tuning can distort pretrained features and underperform

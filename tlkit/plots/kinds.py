@@ -145,7 +145,7 @@ def sources_and_gains(
         place = ((wide + 0.1 + (PANEL + 0.3) * k) / width, 0.5 / height, PANEL / width, tall / height)
         ax = canvas(figure.add_axes(place))
         gain_rows(ax, {plan: found}, order)
-        _harm_and_gain(ax, len(order))
+        _harm_and_gain(ax, list(found.values()))
         ax.set(ylim=(-0.5, len(order) - 0.5), xlabel=f"gain in accuracy over {against}")
         ax.set_title(plan)
         if guess is not None and k == 0:
@@ -155,15 +155,16 @@ def sources_and_gains(
     return figure
 
 
-def _harm_and_gain(ax: Axes, rows: int) -> None:
-    """A line for each row, and a tint where zero has not been reached."""
+def _harm_and_gain(ax: Axes, found: Sequence[Verdict]) -> None:
+    """A line for each row, a tint below zero, and how many intervals lie on either side of it."""
     low, high = ax.get_xlim()
     low, high = min(low, -0.25 * high), max(high, -0.25 * low)
     ax.axvspan(low, 0, color=PALE, alpha=0.6, linewidth=0, zorder=0)
-    ax.hlines(range(rows), low, high, color=GREY, linewidth=0.4, linestyle=":", zorder=0)
+    ax.hlines(range(len(found)), low, high, color=GREY, linewidth=0.4, linestyle=":", zorder=0)
     ax.set(xlim=(low, high), yticks=[])
     ax.locator_params(axis="x", nbins=4)
-    for x, side, word in ((0, "left", "harm"), (1, "right", "gain")):
+    harm, gain = sum(v.high < 0 for v in found), sum(v.low > 0 for v in found)
+    for x, side, word in ((0, "left", f"harm: {harm}"), (1, "right", f"gain: {gain}")):
         ax.text(x, 1.01, word, ha=side, va="bottom", transform=ax.transAxes, fontsize=9, color=INK)
 
 
