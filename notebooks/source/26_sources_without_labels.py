@@ -23,7 +23,7 @@
 # %% tags=["parameters"]
 seed = 20  # decides which pictures are labelled: 20 to 29, as in the records
 labels = 5  # a class, in section 5: 5 or 20
-query = 5  # whose relatives are looked for in section 4: 0 to 99
+query = 64  # whose relatives are looked for in section 4: 0 to 99
 guess = 0.1  # your guess in section 1; the slider starts here
 
 # %%
@@ -56,8 +56,8 @@ tasks = {name: catalogue.load(name) for name in ("digits", "textures")}
 # | `fractals` | pictures of nothing, drawn by chance | by which rule each was drawn: the program that draws knows |
 # | `random` | nothing | nothing: these are the weights that every training starts from |
 #
-# `ssl` stands for *self-supervised learning*: the pictures set the task themselves. The first two cost about the same, {{card
-# letters flops}} and {{card letters-ssl flops}} operations; `fractals` cost half of that.
+# `ssl` stands for *self-supervised learning*: the pictures set the task themselves. The first two cost about the same,
+# {{card letters flops}} and {{card letters-ssl flops}} operations; `fractals` cost half of that.
 #
 # Two targets, old friends: handwritten digits, which are *near* (also strokes of a pen), and textures, which are *far*: grain
 # of some direction and fineness, no stroke, no place.
@@ -134,8 +134,8 @@ for heap, some in heaps.items():
 #
 # ## 3 · Pictures of nothing
 #
-# Now a source for which nobody has to collect pictures, either. Put a point anywhere in a triangle. Roll a die for one of the
-# corners, go half the way there, make a dot; again and again. That is the *chaos game*, and this is what it draws:
+# Now a source for which nobody has to collect pictures, either. Take a triangle, and start anywhere. Roll a die for one of the
+# corners, go half the way there, make a dot; again and again. That is the *chaos game*. (The figure is below the next cell.)
 
 # %%
 corners, die = np.array([[0, 0], [0, 1], [1, 0]]), np.random.default_rng(seed)
@@ -150,7 +150,8 @@ small = bitmap.reshape(8, 4, 8, 4).mean((1, 3))  # as coarse as all our pictures
 # %% [markdown]
 # "Half the way to a corner" is a *map* that shrinks the plane. Take any three such maps, turning and slanting ones too, and
 # another figure comes out, which nobody has ever seen: a *fractal*. A class of `fractals` is one such set of maps; its pictures
-# differ because the numbers in the maps are shaken a little. In one line, and two of the hundred classes:
+# differ because the numbers in the maps are shaken a little. `chaos_game` plays it with any maps; and here are two classes of
+# the hundred:
 
 # %%
 halves = np.concatenate([np.tile(np.eye(2) / 2, (3, 1, 1)), corners[..., None] / 2], -1)  # matrix, shift
@@ -161,9 +162,9 @@ rows = [*growing, small, drawn, *images[systems == 0], *images[systems == 7]]
 figure = plots.gallery(rows, ncols=8, rows=("dot by dot", "one class", "another"))
 
 # %% [markdown]
-# (The last two of the first row: our triangle and the library's, made as coarse as everything here.) Telling a hundred such
-# classes apart was all that `fractals` was taught. No picture of anything was taken, no person has named one (Kataoka and
-# others 2020).
+# The first row grows dot by dot; its last two are our triangle and the library's, made as coarse as everything here. Telling a
+# hundred such classes apart was all that `fractals` was taught. Nobody took a picture, nobody named one (Kataoka and others
+# 2020).
 #
 # ## 4 · Who is like whom?
 #
@@ -182,7 +183,8 @@ rows = torch.cat([everything["digits"][heap[one.argsort()[:10]]] for one in apar
 figure = plots.gallery(rows, ncols=10, rows=(*names, "pixels"))
 
 # %% [markdown]
-# Each row begins with the digit itself. Change `query` in the parameters and look again, before you trust your eyes.
+# Each row begins with the digit itself. (It was picked for being average: its neighbours are right about as often as those of
+# the others.) Change `query` in the parameters and look again, before you trust your eyes.
 #
 # To *count* we open our labels, for the count alone: how often is the nearest in such a heap *kin*, of the same class? (Ten
 # heaps, their mean.) The last row reads the network's outputs instead of its features: the *projections*, in which twins were
@@ -250,17 +252,18 @@ figure = plots.gain_near_and_far(gains, guess=("digits", slider.value))
 #
 # Read it in three steps, the green marks (`full`) first.
 #
-# 1. *`letters-ssl` against zero*: does a source need names? That it beats scratch and pixels on digits: **{{claim
-#    26-ssl-full}}**; frozen: **{{claim 26-ssl-frozen}}**.
+# 1. *`letters-ssl` against zero*: does a source need names? That it beats scratch and pixels on digits:
+#    **{{claim 26-ssl-full}}**; frozen: **{{claim 26-ssl-frozen}}**.
 # 2. *`letters` against `letters-ssl`*: what is a name worth? That on digits `full` from `letters-ssl` is no worse than from
-#    `letters`: **{{claim 26-names-full}}** ({{claim 26-names-full effect}}). That frozen the names are ahead: **{{claim
-#    26-names-frozen}}** ({{claim 26-names-frozen effect}}).
-# 3. *left against right*: are the names worth more near home? Frozen: **{{claim 26-names-near-far}}** ({{claim
-#    26-names-near-far effect}}); tuned: **{{claim 26-names-near-far-full}}** ({{claim 26-names-near-far-full effect}}).
+#    `letters`: **{{claim 26-names-full}}** ({{claim 26-names-full effect}}). That frozen the names are ahead:
+#    **{{claim 26-names-frozen}}** ({{claim 26-names-frozen effect}}).
+# 3. *left against right*: are the names worth more near home? Frozen: **{{claim 26-names-near-far}}**
+#    ({{claim 26-names-near-far effect}}); tuned: **{{claim 26-names-near-far-full}}**
+#    ({{claim 26-names-near-far-full effect}}).
 #
-# And `fractals`, who have seen nothing of this world? That they are a better start than random weights: on digits **{{claim
-# 26-fractals-full}}** ({{claim 26-fractals-full effect}}), on textures **{{claim 26-fractals-full-far}}** ({{claim
-# 26-fractals-full-far effect}}).
+# And `fractals`, who have seen nothing of this world? That they are a better start than random weights: on digits
+# **{{claim 26-fractals-full}}** ({{claim 26-fractals-full effect}}), on textures **{{claim 26-fractals-full-far}}**
+# ({{claim 26-fractals-full-far effect}}).
 #
 # ## What we saw
 
@@ -349,7 +352,7 @@ for s in range(3):
     cosines, wanted = likeness(torch.nn.Identity(), z)
     right = (cosines.argmax(1) == wanted).float().mean().item()
     mine = found(z.clone())
-    assert mine > 0, "every view finds itself: leave the diagonal out"
+    assert mine > 0, "no twin at all: leave the diagonal out, or all find themselves (or the longest row)"
     assert abs(mine - right) < 1e-6, f"{mine:.3f}, not {right:.3f}: rows of length one? twins N apart?"
 print("as likeness has it")
 
@@ -399,9 +402,9 @@ print("perfect for the one loss; for SimCLR's as bad as guessing among all the o
 # %% [markdown]
 # ### Exercise 26.3 · A random network that has looked
 #
-# `random` has batch norms whose averages were never measured. Show it the digits, without a label: write `settled(net,
-# inputs)`, a copy of the source's chain whose batch norms hold the averages of `inputs` (a pass in train mode), and nothing
-# else has changed. Are relatives closer now?
+# `random` has batch norms whose averages were never measured. Show it the digits, without a label: write
+# `settled(net, inputs)`, a copy of the source's chain whose batch norms hold the averages of `inputs` (a pass in train mode),
+# and nothing else has changed. Are relatives closer now?
 
 
 # %% tags=["solution"]

@@ -122,3 +122,4 @@ def gain_rows(ax: Axes, gains: Mapping[str, Mapping[str, Verdict]], order: Seque
         ax.plot([], [], **style | {"linestyle": ""})
     ax.axvline(0, color=INK, linewidth=1)
     ax.set_yticks(range(len(order)), order)
+    ax.set_ylim(-0.6, len(order) - 0.4)
