@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch
 from tlkit.errors import UserError
 from tlkit.plots.dials import gain_rows
 from tlkit.plots.pictures import picture
-from tlkit.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, TEXT, VERMILION, canvas
+from tlkit.plots.style import BLUE, GREEN, GREY, INK, PALE, PURPLE, TEXT, VERMILION, canvas
 from tlkit.stats import Verdict
 
 HIDDEN = "?"  # stands below a picture whose label the learner does not see
@@ -20,7 +20,7 @@ ROW, PANEL = 0.72, 2.4  # inches: a row of sources, and the width of a panel of 
 NAME, LINE = 1.15, 0.13  # inches: the column of names left of a strip, and a line of small text
 PLACES = ((True, True), (True, False), (False, True), (False, False))  # same task, same domain
 KEY = "Below a picture: the label that the learner sees.\n?  It sees the picture, and no label."
-_COLOURS = {"transductive": GREEN, "inductive": BLUE, "unsupervised": ORANGE}
+_COLOURS = {"transductive": GREEN, "inductive": BLUE, "unsupervised": VERMILION}
 
 
 class Strip(NamedTuple):
