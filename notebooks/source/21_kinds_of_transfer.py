@@ -274,10 +274,11 @@ for name, (with_, a, against, b) in pairs.items():
 figure = plots.map_of_kinds([*kinds.values()])
 
 # %% [markdown]
-# The first number of each place used the source, the second did without. In the upper row it helps. In the lower row
-# there is no rule: lower left, where the pictures are *the very same*, it harms; lower right it helps those who may see a
-# few labels (and let everything move), and harms those who may see none. So the name of a kind says **what you have, and
-# what you may look at**. It does not say whether transfer pays. For that there is a second vocabulary.
+# The first number of each place used the source, the second did without. (One draw each; verdicts over ten follow.) In
+# the upper row it helps. In the lower row there is no rule: lower left, where the pictures are *the very same*, it harms;
+# lower right it helps those who may see a few labels (and let everything move), and harms those who may see none. So the
+# name of a kind says **what you have, and what you may look at**. It does not say whether transfer pays. For that there
+# is a second vocabulary.
 #
 # ## 7 · Positive and negative
 #
