@@ -165,9 +165,9 @@ ax = plots.gain_by_distance(both)
 #
 # ## 5 · Sources that do harm
 #
-# Turn it round: one target, the handwritten digits, and thirteen sources (notebook 23 introduces them). Most know letters, three of them
-# as ours does, others without look-alikes of digits, stopped early, or without names (`-ssl`); `memorised` has learnt a few hundred by
-# heart, *with wrong names*.
+# Turn it round: one target, the handwritten digits, and thirteen sources (notebook 23 introduces them). Ours was brought up three times
+# (`-s1`, `-s2`), and again without look-alikes of digits, not to the end (`-early`) or without names (`-ssl`); others know other characters,
+# pen strokes, textures or fractals; and `memorised` has learnt a few hundred letters by heart, *with wrong names*.
 
 # %%
 zoo = claims.shelf().store("23_digits")
