@@ -286,8 +286,8 @@ for n in dict.fromkeys([*judges, *scores.NAMES]):
 Markdown(table)
 
 # %% [markdown]
-# In each cell: how often the best was kept; how many of the harmful ones were thrown out (three are kept, so ten at most). Compare
-# with the H-score: it says the same of all, so it is the lot. Most judges that look at your labels throw out nearly all that harms. Source
+# In each cell: how often the best was kept; how many of the harmful ones were thrown out (three are kept, so ten at most). The linear
+# probe and NLEEP, which are slow, were asked in three draws only. Compare with the H-score: it says the same of all, so it is the lot. Most judges that look at your labels throw out nearly all that harms. Source
 # accuracy does not, and TransRate hardly does. To keep the *best* of the good ones is another matter: for fine-tuned
 # digits kNN is about as lucky as the lot, where LEEP and LogME hardly ever miss. But there the good ones are so close that
 # to miss it costs next to nothing: see *lost*.
@@ -385,7 +385,7 @@ for s in range(3):
     p, z = rng.dirichlet(np.ones(6), 40), np.arange(40) % 3
     mine, right = leep_by_hand(p, z), scores.leep(p, z)
     assert not np.isclose(mine, right / np.log(2)), "that is in bits: take the natural logarithm"
-    assert np.isclose(mine, right), f"{mine:.3f}, not {right:.3f}: does each *old* class make up one?"
+    assert np.isclose(mine, right), f"{mine:.3f}, not {right:.3f}: each *old* class sums to 1; mean of logs"
 same = leep_by_hand(np.full((40, 6), 1 / 6), z)
 print(f"a head that always says the same: {same:.3f}, minus the entropy of the labels")
 
