@@ -265,6 +265,9 @@ figure = plots.gain_near_and_far(gains, guess=("digits", slider.value))
 # **{{claim 26-fractals-full}}** ({{claim 26-fractals-full effect}}), on textures **{{claim 26-fractals-full-far}}**
 # ({{claim 26-fractals-full-far effect}}).
 #
+# In the means, the order turns round from left to right. Near home the names lead, and even `fractals` stand before
+# `letters-ssl`; on textures `letters-ssl` stands first, and `letters` tuned no higher than `scratch`.
+#
 # ## What we saw
 
 # %% tags=["headline"]
