@@ -86,8 +86,9 @@ def target_by_source_accuracy(
     ax.plot(*zip(*ladder.values(), strict=True), **style | {"label": "letters, by steps"}, zorder=3)
     beside = {"textcoords": "offset points", "fontsize": 8.5}
     *earlier, last = ladder
-    for name in earlier:
-        ax.annotate(name, ladder[name], (-2, 6), ha="right", color=style["color"], **beside)
+    for k, name in enumerate(earlier):  # by turns above and below, as neighbours may be close
+        place = {"xytext": (2, -13), "ha": "left"} if k % 2 else {"xytext": (-2, 6), "ha": "right"}
+        ax.annotate(name, ladder[name], **place, color=style["color"], **beside)
     ax.annotate(last, ladder[last], (7, 0), va="center", color=style["color"], **beside)
     for name in named:
         ax.annotate(name, others[name], (0, -12), ha="center", color=GREY, **beside)
