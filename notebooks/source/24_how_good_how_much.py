@@ -273,7 +273,8 @@ ax = plots.gain_by_count(patient, ylabel="gain of full over ...")
 # {{accuracy 24_long letters scratch 50}} and {{accuracy 24_budgets letters full 50}}: of a small gain, next to nothing is left. It is what He and
 # others found, in small: where data are plenty a source saves time, where they are few it brings what they do not hold.
 #
-# That patience makes scratch better: **{{claim 3-stopped}}** ({{claim 3-stopped effect}}). That `full` beats even the patient one:
+# That patience makes scratch better, by more than two points: **{{claim 3-stopped}}** ({{claim 3-stopped effect}}). So on digits our recipe
+# had not stopped it too early, and the match of notebook 16 was fair in this. That `full` beats even the patient one:
 # **{{claim 3-long}}** ({{claim 3-long effect}}). That `frozen` does: **{{claim 3-long-frozen}}** ({{claim 3-long-frozen effect}}).
 #
 # So read such a comparison with one question in mind: *had scratch arrived?* If nobody says so, what you see is accuracy and
