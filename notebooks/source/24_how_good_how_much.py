@@ -153,7 +153,7 @@ axes[1].set_ylabel("")
 # %% [markdown]
 # Left, whoever freezes a bad copy pays for it in full: below zero the source does harm, after 30 steps even more than after ten. (A
 # pupil may become worse for you before it becomes better.) Right, whoever lets everything move is forgiven: a bad copy is worth nothing,
-# and does no harm. Then, between step 100 and step 300, comes nearly all that it will ever be worth.
+# and does no harm that can be seen. Then, between step 100 and step 300, comes nearly all that it will ever be worth.
 #
 # That the last copy is better than the one after 30 steps: frozen, **{{claim 17}}** ({{claim 17 effect}}); full, **{{claim 17-full}}**
 # ({{claim 17-full effect}}). And is the long rest of the schooling, from step 300 on, worth anything? Frozen, **{{claim 17-late}}**
@@ -456,7 +456,7 @@ display(
 # %% [markdown]
 # ## Recap
 #
-# - **How good a source?** It depends on what you do with it: a bad copy that is frozen does harm, one that may move does none. A good
+# - **How good a source?** It depends on what you do with it: a bad copy that is frozen does harm, one that may move shows none. A good
 #   one need not be the best: the last part of the schooling was for letters, not for us.
 # - **Its mark** foretells from afar what it is worth, among those who sat the same examination, and hardly beyond.
 # - **How much data?** The gain shrinks as labels grow, and there is a number from which on it no longer matters.
