@@ -163,7 +163,7 @@ def test_the_measured_distance_grows_along_a_moving_domain(kind, source):
 
 
 @pytest.mark.parametrize("kind", DIALS)
-def test_a_probe_of_the_source_loses_along_every_dial(kind, source):
+def test_a_probe_of_the_source_loses_along_every_dial_but_one(kind, source):
     def right(similarity: float) -> float:
         drawn = dial(kind, similarity, 40, 0)
         rows = read(source, drawn.images)
@@ -173,7 +173,10 @@ def test_a_probe_of_the_source_loses_along_every_dial(kind, source):
         return float((probe(rows[asked]).argmax(1) == drawn.labels[asked]).mean())
 
     near, half, far = (right(s) for s in (1, 0.5, 0))
-    assert near > 0.85 and far < near - 0.1 and far - 0.05 < half < near + 0.05
+    if kind == "permuted":  # a new head knows no name, so it cannot miss one
+        assert near > 0.85 and min(half, far) > near - 0.05
+    else:
+        assert near > 0.85 and far < near - 0.1 and far - 0.05 < half < near + 0.05
 
 
 @pytest.mark.parametrize(

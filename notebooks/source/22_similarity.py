@@ -128,7 +128,8 @@ widgets.dial(examples, gains, guess=first.value, accuracies=claims.levels(store,
 # ## 4 · A distance that sees nothing
 #
 # Now the second dial: the pictures are the letters, at every position the same ones, and only the answer that is wanted changes. It is a
-# *mixture*: so many letters keep their names, and the pictures of all others are sorted together by how they are drawn, for their letter.
+# *mixture*: at half way five of the ten letters keep their names. The pictures of the others are sorted together: into thin and thick,
+# each compared with its own letter, and then by how far they lean (*lean 1 of 3*: the least slanted third).
 
 # %%
 asked = [catalogue.load(f"dial:manner:{s}") for s in turns]
@@ -255,8 +256,9 @@ figure = plots.votes_and_gains(votes, {"frozen": frozen - scratch, "full": full 
 # Left, whoever can only freeze. The gate turns next to nothing good away and keeps most of the harm out, but of what it lets in about as
 # much harms as helps: its bar is the pixels, harm is counted against `scratch`, which reads digits better, and every source between
 # the two slips in. Right, `full`: who lets everything move does better without a gate, on average, than whoever freezes, even knowing the test.
-# There is little harm left, and the same votes keep nearly all of it out, at no price in the mean. (Intervals are over offers;
-# thirteen share one target, so take them for too short.)
+# There is little harm left, and the same votes keep nearly all of it out, at next to no price in the mean, though they turn away much
+# that would have helped. (Intervals are over offers; thirteen share one target, so take them for too short. Faint marks are single draws,
+# and these are counted; strong ones are an offer's mean. In the grey band an outcome is neither help nor harm.)
 #
 # **Not only here.** Fawaz and others (2018) fine-tuned a network for time series from each of 85 data sets to each other, and published every
 # change of accuracy, in per cent of what it was without transfer
@@ -440,9 +442,10 @@ widgets.quiz(
 # ## Recap
 #
 # - **Similar in what?** The gain falls as pictures move away, and as the question does. Distances between pictures see the first alone.
-# - **Negative transfer** is to be worse than *not transferring*, with the same labels. That a good, frozen network can do that
-#   {{claim 9-manner}}; that letting everything move does not always cure it, where another question is asked, {{claim 9-manner-full}}.
-# - **When not?** Let everything move if you can. Freeze only what your labels, asked first, find themselves at home with; else say no.
+# - **Negative transfer** is to be worse than *not transferring*, with the same labels. A good network can do that when it is frozen
+#   ({{claim 9-manner}}); where another question is asked, letting everything move is no sure cure ({{claim 9-manner-full}}).
+# - **When not?** Let everything move if you can. If you can only freeze, turn down what brings fewer of your labels home
+#   than pixels do, and try the rest against `scratch`: of what passes, hardly half helps.
 #
 # **Next:** [23](23_choosing_a_source.ipynb), thirteen sources and one place.
 #

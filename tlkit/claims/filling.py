@@ -2,7 +2,7 @@
 
 {{claim ID}}                              verdict in words          {{claim ID effect}}
 {{claim ID interval}}                     +0.31 [0.25, 0.36]: the first difference of its effect, by itself
-{{accuracy FILE BACKBONE PLAN LABELS}}    0.73
+{{accuracy FILE BACKBONE PLAN LABELS [TASK]}}   0.73
 {{gain FILE PLAN AGAINST LABELS}}         +0.31 [0.25, 0.36]
 {{wins FILE PLAN AGAINST LABELS}}         10 of 10
 {{ahead FILE BACKBONE AGAINST PLAN LABELS}}   10 of 10: a plan from one backbone, or place, and another
@@ -101,10 +101,13 @@ def _whole(labels: str) -> int:
     return int(labels)
 
 
-def _from(store: Store, backbone: str, plan: str, labels: str) -> Sample:
-    rows = [r for r in store.read() if r.backbone == backbone]
+def _from(store: Store, backbone: str, plan: str, labels: str, task: str = "") -> Sample:
+    every = store.read()
+    rows = [r for r in every if r.backbone == backbone and task in ("", r.task)]
+    if not rows and task not in {"", *(r.task for r in every)}:
+        raise unknown("task", task, {r.task for r in every})
     if not rows:
-        raise unknown("backbone", backbone, {r.backbone for r in store.read()})
+        raise unknown("backbone", backbone, {r.backbone for r in every})
     found = sample(store, plan, _whole(labels), rows)
     if not found.rows:
         raise _nothing(store, plan, labels)
@@ -183,7 +186,7 @@ def _nothing(store: Store, plan: str, labels: str) -> UserError:
 
 FILLERS: dict[str, tuple[str, Callable[..., str]]] = {
     "claim": ("{{claim ID [PART]}}", _claim),
-    "accuracy": ("{{accuracy FILE BACKBONE PLAN LABELS}}", _stored(_accuracy)),
+    "accuracy": ("{{accuracy FILE BACKBONE PLAN LABELS [TASK]}}", _stored(_accuracy)),
     "gain": ("{{gain FILE PLAN AGAINST LABELS}}", _stored(_gain)),
     "wins": ("{{wins FILE PLAN AGAINST LABELS}}", _stored(_wins)),
     "ahead": ("{{ahead FILE BACKBONE AGAINST PLAN LABELS}}", _stored(_ahead)),

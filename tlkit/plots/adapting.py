@@ -120,9 +120,8 @@ def methods_by_shift(
             gains[i, j] = 0 if verdict is None else verdict.mean
             mark = "" if verdict is None else _MARKED[verdict.word]
             ax.text(j, i, f"{mean:.2f}{mark}", ha="center", va="center")
-        if plan in verdicts:
-            ax.axhline(i + 0.5, color=INK, linewidth=1)
-            ax.axhline(i - 0.5, color=INK, linewidth=2 * (i > 0))
+        for edge, width in ((i + 0.5, 1), (i - 0.5, 2 * (i > 0))) if plan in verdicts else ():
+            ax.axhline(edge, color=INK, linewidth=width)
     shades = LinearSegmentedColormap.from_list("harm to help", [ORANGE, "#FFFFFF", SKY])
     ax.imshow(np.clip(gains, -0.4, 0.4), cmap=shades, vmin=-0.4, vmax=0.4, aspect="auto")
     ax.set_xticks(range(len(columns)), columns)
@@ -131,12 +130,11 @@ def methods_by_shift(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_ylabel("method")
-    ax.set_xlabel(
-        "mean test accuracy; against the row above the line: ▲ better, ▼ worse, = equal, ? cannot tell"
-    )
+    ax.set_xlabel(_KEY)
     return ax
 
 
+_KEY = "mean test accuracy; against the row above the line: ▲ better, ▼ worse, = equal, ? cannot tell"
 _MARKED = {"better": " ▲", "worse": " ▼", "equal": " =", "cannot tell": " ?"}
 
 
