@@ -227,6 +227,7 @@ for check in env.doctor():
 # | fine-tuning | training on from pretrained weights; *full* if all stages move |
 # | fit | one run of one plan: draw, learning, marking, audit |
 # | forgetting | what full fine-tuning may do to the source task; *catastrophic* if little of it is left |
+# | fractal | a figure that consists of smaller copies of itself; here drawn by chance, with maps that shrink the plane |
 # | frozen | what does not move: weights, running averages and dropout alike |
 # | gap | training accuracy minus test accuracy |
 # | gate | a rule that refuses a source before it is used |
@@ -266,6 +267,7 @@ for check in env.doctor():
 # | seed | decides the draw, the start of the head and the order of training; the test stays the same |
 # | select | a plan: a new head on the features of all stages that it needs most |
 # | selection split | the fifth of the labels on which settings are chosen, from five labels a class up |
+# | self-supervised | of a source: it learnt from pictures that set the task themselves, and nobody named |
 # | solver | a method that finds the lowest point of a convex problem, with no steps or rates to choose |
 # | source, target | the task a network was trained on; the task that it is wanted for |
 # | spread | the standard deviation, over seeds or over learning rates |
@@ -278,6 +280,7 @@ for check in env.doctor():
 # | transform | what makes of a picture the input that a backbone is used to: its size, its scale |
 # | unsupervised | of transfer: task and domain change, and no label is seen on either side |
 # | verdict | *better*, *worse*, *equal* or *cannot tell*, with an interval and the number of seeds |
+# | view | one picture as chance has moved, bent or thickened it; two views of one picture are twins |
 # | whiten | to turn and stretch a cloud of features until it is round; *re-colouring* is the way back, to another shape |
 #
 # ## Exercises

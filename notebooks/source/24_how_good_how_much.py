@@ -299,7 +299,7 @@ ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pict
 
 # %% [markdown]
 # Nobody has so many tasks. Is transfer a bad bargain, then? No: *nobody labelled those letters*. A program drew them, and knew the name
-# before it drew. Others find their labels (the words beside a photograph), or do without any (notebook 26). And if you
+# before it drew. Others find their labels (the words beside a photograph), or do without any ([26](26_sources_without_labels.ipynb)). And if you
 # download a source, somebody else has paid. What remains are operations: exercise 24.3 counts them.
 #
 # And see which line of the list has the fewest tasks. Too short a schooling saves nothing, and the last steps of a long one are as dear as
