@@ -277,7 +277,8 @@ else:
 #
 # ## What we saw
 #
-# *Transfer gains more near the source than far from it* (two of these dials we have turned):
+# *Transfer gains more near the source than far from it.* Two of these dials we have turned; the others turn bright ink dark, make
+# the hand wilder, and put five letters under one name:
 #
 # | nearer is | `frozen` | `full` |
 # |---|---|---|
