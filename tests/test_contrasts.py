@@ -245,6 +245,8 @@ def test_a_source_may_be_several_on_one_task_of_many_and_need_not_know_every_pla
     assert found["full"]["two"].mean == pytest.approx(0.0, abs=0.005), "a mean of 0.8 and 0.6, over 0.7"
     with pytest.raises(UserError, match="has no fit of lp-ft from one, two"):
         claims.by_source(kept, sources, ["lp-ft"], "scratch", 5, task="near")
+    with pytest.raises(UserError, match="of full from d: run it"):
+        claims.by_source(kept, ["a", "d"], ["full"], "scratch", 5, task="near")
 
 
 def test_levels_are_means_on_each_task_and_a_plan_that_was_not_run_is_named(tmp_path):

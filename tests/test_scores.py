@@ -665,21 +665,6 @@ def test_more_draws_leave_less_doubt_than_one():
     assert many.high - many.low < np.mean([each.high - each.low for each in one])
 
 
-def test_two_scores_on_the_same_models():
-    good, t = ranked(12, 0.01)
-    bad, _ = ranked(12, 10.0, seed=1)
-    found = scores.compare(good, bad, t)
-    assert found.verdict == "better" and found.low > 0
-    assert found.difference == pytest.approx(weightedtau(good, t).statistic - weightedtau(bad, t).statistic)
-    turned = scores.compare(bad, good, t)
-    assert (turned.low, turned.high, turned.verdict) == pytest.approx(
-        (-found.high, -found.low, "worse"), abs=1e-9
-    )
-    same = scores.compare(good, 3 * good + 1, t)
-    assert (same.difference, same.low, same.high, same.verdict) == (0, 0, 0, "cannot tell")
-    assert scores.compare(good[:4], bad[:4], t[:4]).verdict == "cannot tell"
-
-
 def test_the_interval_holds_what_it_says():
     """Twelve models, correlated normals: the tau expected there lies within in about 19 cases of 20."""
     rng = np.random.default_rng(0)

@@ -24,17 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import tlkit
 from tlkit.backbones.own import STAGES, GlyphNet, glyph_input, load_glyph_net, save_glyph_net
-from tlkit.simulate import (
-    ALPHABETS,
-    FONTS,
-    FRACTALS,
-    STROKES,
-    TEXTURES,
-    fractals,
-    glyphs,
-    strokes,
-    textures,
-)
+from tlkit.simulate import ALPHABETS, FAMILIES, FONTS, glyphs
 from tlkit.simulate.twins import likeness, view
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,7 +86,6 @@ class Recipe:
         return FAMILIES[self.family][0](n_per_class, seed)
 
 
-FAMILIES = {"textures": (textures, TEXTURES), "strokes": (strokes, STROKES), "fractals": (fractals, FRACTALS)}
 SHORT = {"seed": 0, "steps": 1000, "stored": "float16"}
 RECIPES = {
     "letters": Recipe("letters", seed=0),

@@ -6,8 +6,6 @@ from tlkit import simulate
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError
 
-_FAMILIES = {"textures": simulate.textures, "strokes": simulate.strokes, "fractals": simulate.fractals}
-
 
 def lesson(backbone: Backbone, count: int = 8, seed: int = 0) -> tuple[np.ndarray, list[str]]:
     """Pictures (count x 1 x 8 x 8) of as many classes, drawn anew, and the name that was told with each.
@@ -18,9 +16,9 @@ def lesson(backbone: Backbone, count: int = 8, seed: int = 0) -> tuple[np.ndarra
     how = backbone.card.get("recipe", {})
     classes = backbone.card.get("classes", ())
     if family := how.get("family"):
-        if family not in _FAMILIES:
+        if family not in simulate.FAMILIES:
             raise UserError(f"{backbone.name} was brought up on {family}, of which this module draws none.")
-        images, which = _FAMILIES[family](1, seed)
+        images, which = simulate.FAMILIES[family][0](1, seed)
     elif how.get("alphabet"):
         images, which, *_ = simulate.glyphs(how["alphabet"], 1, seed, strength=how["strength"])
     else:

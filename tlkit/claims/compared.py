@@ -79,8 +79,8 @@ def by_source(
     """Plan -> source -> its verdict against a baseline, which needs no source and was run once, under `at`.
 
     On `task`, by default the only one there. sources: a mapping gives the backbones that stand for one, whose
-    mean counts; where one was never run with a plan, it is left out there. One Holm family. Raises UserError
-    where nothing is left to compare, and as `compare` does.
+    mean counts; where one was run with some of the plans, it is left out of the others. One Holm family.
+    Raises UserError for a source that was run with none of them, and as `compare` does.
     """
     if not isinstance(sources, Mapping):
         sources = {source: (source,) for source in sources}
@@ -88,8 +88,9 @@ def by_source(
     asked = {(plan, name): side(store, plan, labels, several, task)
              for plan in plans for name, several in sources.items()}  # fmt: skip
     there = [key for key, one in asked.items() if one.seeds]
-    if not there:
-        raise UserError(f"{store.path.name} has no fit of {', '.join(plans)} from {', '.join(sources)}.")
+    if absent := sources.keys() - {name for _, name in there}:
+        names = ", ".join(sorted(absent))
+        raise UserError(f"{store.path.name} has no fit of {', '.join(plans)} from {names}: run it first.")
     found = dict(zip(there, compare([(asked[key], base) for key in there]), strict=True))
     return {plan: {name: v for (with_, name), v in found.items() if with_ == plan} for plan in plans}
 

@@ -25,7 +25,6 @@ from tlkit.records import Store
 from tlkit.stats import Verdict
 
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
-INTERVAL = re.compile(r"[+-][\d.]+ \[[^]]*\]")
 
 
 def fill(text: str, where: Shelf | None = None) -> str:
@@ -64,9 +63,9 @@ def _claim(where: Shelf, name: str, part: str = "verdict") -> str:
     found = row(claim, where)
     if part != "interval" or found.effect == ABSENT:
         return getattr(found, "effect" if part == "interval" else part)
-    if not (interval := INTERVAL.search(found.effect)):
+    if not found.interval:
         raise UserError(f"the effect of claim {name} is no difference: {found.effect}.")
-    return interval[0]
+    return found.interval
 
 
 def _ledger(where: Shelf) -> str:

@@ -28,6 +28,7 @@ class Row:
     effect: str
     verdict: str
     words: Mapping[str, str] = field(default_factory=dict)
+    interval: str = ""  # the first difference with its interval, where the effect is one
 
     @property
     def id(self) -> str:
@@ -81,7 +82,7 @@ def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
         for n in shown
     )
     named = {f"{n} against {against}": v.word for (n, against), v in keyed.items()}
-    return Row(claim, effect, over_budgets(words), named)
+    return Row(claim, effect, over_budgets(words), named, signed(found[0]))
 
 
 def _contrast(measure: Callable[..., dict[int, Verdict] | None]) -> Callable[..., Row | None]:
@@ -91,7 +92,8 @@ def _contrast(measure: Callable[..., dict[int, Verdict] | None]) -> Callable[...
             return None
         words = {n: _all([v.word], claim.accept) for n, v in found.items()}
         effect = "; ".join(f"{_labels(n)}: {signed(v)}" for n, v in found.items())
-        return Row(claim, effect, over_budgets(words), {str(n): v.word for n, v in found.items()})
+        named = {str(n): v.word for n, v in found.items()}
+        return Row(claim, effect, over_budgets(words), named, signed(next(iter(found.values()))))
 
     return row
 

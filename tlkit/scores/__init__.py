@@ -17,18 +17,16 @@ from tlkit.errors import UserError, unknown
 from tlkit.scores.heads import has_classes, leep, nce, nleep, source_accuracy
 from tlkit.scores.linear import h_score, linear_probe, logme, shrinkage_h_score
 from tlkit.scores.published import Recomputed, recompute
-from tlkit.scores.ranking import Agreement, Comparison, agreement, chance_kept, compare
+from tlkit.scores.ranking import Agreement, agreement, chance_kept
 from tlkit.scores.spread import gbc, nearest_neighbour, transrate
 from tlkit.tasks import Task
 
 __all__ = [
     "NAMES",
     "Agreement",
-    "Comparison",
     "Recomputed",
     "agreement",
     "chance_kept",
-    "compare",
     "gbc",
     "h_score",
     "leep",

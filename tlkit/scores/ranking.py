@@ -6,7 +6,6 @@ case of twenty. BCa did no better, the basic interval far worse, Fisher's z was 
 high tau it is too short; below FEWEST_MODELS nothing is concluded.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,22 +34,6 @@ class Agreement:
     low: float
     high: float
     pearson: float
-    models: int
-    verdict: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Tau of two scores on the same models, their difference a - b with its interval, and what follows.
-
-    verdict: "better" (a than b), "worse" or "cannot tell".
-    """
-
-    tau_a: float
-    tau_b: float
-    difference: float
-    low: float
-    high: float
     models: int
     verdict: str
 
@@ -92,7 +75,7 @@ def agreement(
     Pearson's r are 0, the interval is -1 ... 1 and the verdict "no order". Raises UserError for NaN (leave a
     model without the score out), unequal lengths, one model, and a level outside (0, 1).
     """
-    s, t = (np.atleast_2d(rows) for rows in _columns(level, 2, scores=scores, truth=truth))
+    s, t = (np.atleast_2d(rows) for rows in _columns(level, scores=scores, truth=truth))
     models, came = s.shape[1], t.mean(0)
     if np.ptp(s, axis=1).max() == 0 or np.ptp(came) == 0:
         return Agreement(0.0, -1.0, 1.0, 0.0, models, NO_ORDER)
@@ -100,7 +83,7 @@ def agreement(
     low, high = map(float, np.quantile(found, [(1 - level) / 2, (1 + level) / 2]))
     told = [row for row in s if np.ptp(row) > 0]
     tau, r = (sum(each(row, came) for row in told) / len(s) for each in (_tau, _pearson))
-    return Agreement(tau, low, high, r, models, _verdict(low, high, models, "agrees", "disagrees"))
+    return Agreement(tau, low, high, r, models, _verdict(low, high, models))
 
 
 def _by_models_and_draws(s: np.ndarray, t: np.ndarray, seed: int, resamples: int) -> np.ndarray:
@@ -115,26 +98,6 @@ def _by_models_and_draws(s: np.ndarray, t: np.ndarray, seed: int, resamples: int
         taus = weighted_taus(rows.reshape(-1, models), np.repeat(truth, draws, axis=0))
         found.append(taus.reshape(-1, draws).mean(1))
     return np.concatenate(found)
-
-
-def compare(
-    a: ArrayLike,
-    b: ArrayLike,
-    truth: ArrayLike,
-    seed: int = 0,
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
-) -> Comparison:
-    """Does score `a` rank the same models better than score `b`? The difference of their weighted tau.
-
-    Both see the same resampled models, so what they share cancels. Raises UserError as `agreement` does.
-    """
-    columns = _columns(level, 1, a=a, b=b, truth=truth)
-    gap = lambda a, b, t: weighted_taus(a, t) - weighted_taus(b, t)  # noqa: E731
-    low, high = _bootstrap(gap, columns, seed, level, resamples)
-    of_a, of_b = (_tau(column, columns[2]) for column in columns[:2])
-    verdict = _verdict(low, high, len(columns[2]), "better", "worse")
-    return Comparison(of_a, of_b, of_a - of_b, low, high, len(columns[2]), verdict)
 
 
 def chance_kept(scores: ArrayLike, keep: int) -> np.ndarray:
@@ -152,11 +115,11 @@ def chance_kept(scores: ArrayLike, keep: int) -> np.ndarray:
     return np.clip((keep - above) / equal, 0, 1)
 
 
-def _columns(level: float, deepest: int, **columns: ArrayLike) -> tuple[np.ndarray, ...]:
-    """Each as an array of at most `deepest` axes, one number a model along the last."""
+def _columns(level: float, **columns: ArrayLike) -> tuple[np.ndarray, ...]:
+    """Each as an array of one or two axes, one number a model along the last."""
     if not 0 < level < 1:
         raise UserError(f"level must lie between 0 and 1, not {level}: 0.95 is usual.")
-    depths = [max(1, min(deepest, np.asarray(values, dtype=object).ndim)) for values in columns.values()]
+    depths = [max(1, min(2, np.asarray(values, dtype=object).ndim)) for values in columns.values()]
     arrays = tuple(as_finite(name, v, n) for (name, v), n in zip(columns.items(), depths, strict=True))
     if len({array.shape[-1] for array in arrays}) > 1 or arrays[0].shape[-1] < 2:
         counts = ", ".join(f"{x.shape[-1]} in {name}" for name, x in zip(columns, arrays, strict=True))
@@ -164,25 +127,10 @@ def _columns(level: float, deepest: int, **columns: ArrayLike) -> tuple[np.ndarr
     return arrays
 
 
-def _bootstrap(
-    statistic: Callable[..., np.ndarray],
-    columns: tuple[np.ndarray, ...],
-    seed: int,
-    level: float,
-    resamples: int,
-) -> tuple[float, float]:
-    models = len(columns[0])
-    drawn = np.random.default_rng(seed).integers(models, size=(resamples, models))
-    parts = np.array_split(drawn, max(1, drawn.size * models // PAIRS))
-    found = np.concatenate([statistic(*(column[rows] for column in columns)) for rows in parts])
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _verdict(low: float, high: float, models: int, above: str, below: str) -> str:
+def _verdict(low: float, high: float, models: int) -> str:
     if models < FEWEST_MODELS or low <= 0 <= high:
         return CANNOT_TELL
-    return above if low > 0 else below
+    return "agrees" if low > 0 else "disagrees"
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> float:

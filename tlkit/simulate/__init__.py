@@ -7,8 +7,10 @@ from tlkit.simulate.glyphs import ALPHABETS, FONTS, LOOKALIKES, SIBLINGS, Glyphs
 from tlkit.simulate.strokes import STROKES, strokes
 from tlkit.simulate.textures import TEXTURES, textures
 
+FAMILIES = {"textures": (textures, TEXTURES), "strokes": (strokes, STROKES), "fractals": (fractals, FRACTALS)}
+
 __all__ = [
-    "ALPHABETS", "DIALS", "FONTS", "FRACTALS", "LETTERS", "LOOKALIKES", "SIBLINGS", "STROKES", "TEXTURES",
-    "Dial", "Glyphs", "chaos_game", "dial", "fractals", "glyphs", "mmd", "of_characters", "proxy_a_distance",
-    "strokes", "textures",
+    "ALPHABETS", "DIALS", "FAMILIES", "FONTS", "FRACTALS", "LETTERS", "LOOKALIKES", "SIBLINGS", "STROKES",
+    "TEXTURES", "Dial", "Glyphs", "chaos_game", "dial", "fractals", "glyphs", "mmd", "of_characters",
+    "proxy_a_distance", "strokes", "textures",
 ]  # fmt: skip
