@@ -148,7 +148,7 @@ _, axes = plt.subplots(1, 2, figsize=(9.6, 3.6), layout="constrained")
 for plan, ax in zip(("frozen", "full"), axes, strict=True):
     gains = {f"{plan}, {n} labels": worth(plan, n, copies, quality, budgets) for n in (5, 20)}
     plots.gain_by_count(gains, "steps of schooling", guess=slider_steps.value, ax=ax)
-axes[1].set_ylabel("")
+label = axes[1].set_ylabel("")
 
 # %% [markdown]
 # Left, whoever freezes a bad copy pays for it in full: below zero the source does harm, after 30 steps even more than after ten. (A

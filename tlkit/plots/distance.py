@@ -113,7 +113,7 @@ def accuracy_along(
     ax.set(xlim=(1.05, -0.05), ylim=(0, 1.03))
     ax.set_xlabel("similarity (near on the left, far on the right)")
     ax.set_ylabel("test accuracy")
-    legend(ax, ncols=2, loc="upper right", columnspacing=1)
+    legend(ax, ncols=3, loc="lower left", columnspacing=1)
     return ax
 
 

@@ -69,8 +69,8 @@ def budgets_axis(ax: Axes, labels: list[int]) -> None:
 
 
 def legend(ax: Axes, **options: Any) -> None:
-    """A legend whose handles are long enough to show the line style."""
-    ax.legend(frameon=False, handlelength=3, **options)
+    """A legend whose handles are long enough to show the line style, on paper that dims what lies below."""
+    ax.legend(facecolor="white", edgecolor="none", framealpha=0.85, handlelength=3, **options)
 
 
 def named(values: Mapping[str, Any] | Any, names: tuple[str, ...]) -> dict[str, Any]:
