@@ -95,6 +95,8 @@ def test_effects_carry_intervals(rows):
     assert "instead of" in rows["1"].effect and "x" in rows["1"].effect and "10 of 10" in rows["1"].effect
     assert rows["2"].effect.count("x [") == 3
     assert "fewer operations" in rows["20"].effect
+    assert rows["20"].power == "" and len(rows["3"].detects) == 2 * len(rows["3"].claim.labels)
+    assert all(0.001 < x < 0.2 for x in rows["3"].detects)
     at_least = [row.id for row in rows.values() if "at least" in row.effect or "at most" in row.effect]
     assert not at_least, "a bound above its own interval"
 
@@ -318,6 +320,7 @@ def test_a_record_without_costs_is_named(tmp_path):
         ("{{claim 3-full}}", "holds only when labels <= 20"),
         ("{{ claim 3 effect }}", r"1 label: \+0\.\d\d \[.*"),
         ("{{claim 3 interval}}", r"\+0\.\d\d \[0\.\d\d, 0\.\d\d\]"),
+        ("{{claim 3 power}}", r"0\.\d+ to 0\.\d\d"),
         ("{{claim 20 text}}", "Less computation.*"),
         ("{{accuracy 16_digits letters frozen 1}}", r"0\.7\d"),
         ("{{accuracy 16_digits letters frozen 1 digits}}", r"0\.7\d"),
@@ -341,7 +344,7 @@ def test_placeholders_are_filled(where, text, pattern):
     ("text", "said"),
     [
         ("{{clam 3}}", "clam 3"), ("{{claim 99}}", "99"), ("{{claim 3 size}}", "size"),
-        ("{{claim 20 interval}}", "no difference"),
+        ("{{claim 20 interval}}", "no difference"), ("{{claim 20 power}}", "no difference"),
         ("{{claim}}", "claim ID"),
         ("{{}}", "placeholder"), ("{{accuracy 16_digit letters frozen 1}}", "16_digits"),
         ("{{accuracy 16_digits letter frozen 1}}", "'letters'"),

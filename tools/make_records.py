@@ -37,58 +37,45 @@ ZOO = (
 )  # fmt: skip
 BATCHES = tuple(f"adabn@batch={size}" for size in (1, 2, 4, 8, 16, 32))
 TUNED = ("source only@plan=full", "mmd", "dann")  # every stage learns: a tenth of a minute each
-PHOTOS = {"16_wildlife": "caltech_wildlife", "16_steel": "neu_steel"}
+PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
+TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
+FIRST = {  # from the first network, by the recipe as it stands
+    "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
+    "14_depth": ("digits", "letters", DEPTHS, (1, 5, 20), FRESH),
+    "15_shifted": ("digits-shifted", "letters", ("scratch", "frozen", "full", "lp-ft"), (1, 5, 20), FRESH),
+    "16_digits": ("digits", "letters", PLANS, (1, 2, 5, 10, 20, 50), SEEDS),
+}
 
 
 def grids(name: str) -> list[Grid]:
-    """The grids whose records lie in the file `name`."""
+    """The grids whose records lie in the file `name`. KeyError for a name that has none."""
     recipe = recipes.default()
-    if (photos := name.removesuffix("_long")) in PHOTOS:
-        weights = str(cache.get("weights_vision") / "mobilenetv1_025_128.pt")
-        network, settings = "timm:mobilenetv1_100,size=96", recipes.default(photos=True)
-        if photos != name:  # was a descent only slow?
-            longer = replace(settings, steps=LONGER * settings.steps)
-            asked = {("scratch",): (20,)} | ({("full",): (5, 10, 20)} if photos == "16_wildlife" else {})
-            return [
-                Grid(PHOTOS[photos], network, plans, labels, SEEDS[:5], longer, weights)
-                for plans, labels in asked.items()
-            ]
-        return [Grid(PHOTOS[name], network, PLANS, (1, 2, 5, 10, 20), SEEDS, settings, weights)]
-    if name.startswith("13_"):
-        return list(_places(name.removeprefix("13_"), recipe))
-    if name.startswith("22_"):
-        return list(_dialled(name.removeprefix("22_"), recipe))
-    if name.startswith("23_"):
-        return list(_sources({"symbols": "glyphs:symbols-a"}.get(name[3:], name[3:]), recipe))
-    if name == "15_rates":
-        return list(_rates(recipe))
-    if name == "26_sources":
-        return [part for task in ("digits", "textures") for part in _unlabelled(task, recipe)]
-    if name == "24_quality":
-        return [Grid("digits", source, ("frozen", "full"), (5, 20), FRESH, recipe) for source in LADDER]
-    if name in ("24_budgets", "24_long"):
-        return list(_budgets(name, recipe))
-    short = [replace(recipe, steps=steps, epochs=1) for steps in STEPS]
-    return {
-        "16_digits": [Grid("digits", "letters", PLANS, (1, 2, 5, 10, 20, 50), SEEDS, recipe)],
-        "11_lookalikes": [
-            Grid(
-                "digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS, recipe
-            )
-        ],
-        "11_steps": [
-            Grid("digits", "letters", ("scratch", "frozen", "full"), (5,), SEEDS, one) for one in short
-        ],
-        "14_depth": [Grid("digits", "letters", DEPTHS, (1, 5, 20), FRESH, recipe)],
-        "15_shifted": [
-            Grid(
-                "digits-shifted", "letters", ("scratch", "frozen", "full", "lp-ft"), (1, 5, 20), FRESH, recipe
-            )
-        ],
-    }[name]
+    if name in FIRST:
+        return [Grid(*FIRST[name], recipe)]
+    notebook, _, of = name.partition("_")
+    return list((ASKED.get(name) or ASKED[notebook])(of, recipe))
 
 
-def _rates(recipe: Recipe) -> Iterator[Grid]:
+def _photos(name: str, _: Recipe) -> Iterator[Grid]:
+    weights = str(cache.get("weights_vision") / "mobilenetv1_025_128.pt")
+    network, recipe = "timm:mobilenetv1_100,size=96", recipes.default(photos=True)
+    task = PHOTOS[name.removesuffix("_long")]
+    if name in PHOTOS:
+        yield Grid(task, network, PLANS, (1, 2, 5, 10, 20), SEEDS, recipe, weights)
+        return
+    longer = replace(recipe, steps=LONGER * recipe.steps)  # was a descent only slow?
+    yield Grid(task, network, ("scratch",), (20,), SEEDS[:5], longer, weights)
+    if name == "wildlife_long":
+        yield Grid(task, network, ("full",), (5, 10, 20), SEEDS[:5], longer, weights)
+
+
+def _steps(_: str, recipe: Recipe) -> Iterator[Grid]:
+    for steps in STEPS:
+        short = replace(recipe, steps=steps, epochs=1)
+        yield Grid("digits", "letters", ("scratch", "frozen", "full"), (5,), SEEDS, short)
+
+
+def _rates(_: str, recipe: Recipe) -> Iterator[Grid]:
     """One rate each; the head of `frozen` descends at it too, that from which `lp-ft` starts is solved."""
     head = tuple((plan, setting) for plan, setting in recipe.fixed if plan == "frozen")
     for rate in RATES:
@@ -105,11 +92,18 @@ def _dialled(kind: str, recipe: Recipe) -> Iterator[Grid]:
         yield Grid(f"dial:{kind}:{similarity}", "letters", plans, (5,), FRESH, recipe)
 
 
-def _sources(task: str, recipe: Recipe) -> Iterator[Grid]:
+def _sources(name: str, recipe: Recipe) -> Iterator[Grid]:
     """One task from every source; what needs no source once."""
+    task = TASKS.get(name, name)
     yield Grid(task, "letters", ("pixels", "scratch"), (5,), FRESH, recipe)
     for source in ZOO:
         yield Grid(task, source, ("frozen", "full"), (5,), FRESH, recipe)
+
+
+def _quality(_: str, recipe: Recipe) -> Iterator[Grid]:
+    """Copies of one network from ever later in its schooling."""
+    for source in LADDER:
+        yield Grid("digits", source, ("frozen", "full"), (5, 20), FRESH, recipe)
 
 
 def _budgets(name: str, recipe: Recipe) -> Iterator[Grid]:
@@ -118,20 +112,21 @@ def _budgets(name: str, recipe: Recipe) -> Iterator[Grid]:
     At 100 labels a class two draws have nearly all items in common: fewer of them say as much.
     """
     longer = replace(recipe, steps=PATIENT * recipe.steps, epochs=PATIENT * recipe.epochs)
-    plans, used = (("scratch",), longer) if name == "24_long" else (("scratch", "frozen", "full"), recipe)
+    plans, used = (("scratch",), longer) if name == "long" else (("scratch", "frozen", "full"), recipe)
     yield Grid("digits", "letters", plans, (5, 20, 50), FRESH, used)
     yield Grid("digits", "letters", plans, (100,), FRESH[:5], used)
-    if name == "24_budgets":
+    if name == "budgets":
         yield Grid("digits", "letters", ("scratch",), (10,), FRESH, used)  # where labels saved are read off
 
 
-def _unlabelled(task: str, recipe: Recipe) -> Iterator[Grid]:
+def _unlabelled(_: str, recipe: Recipe) -> Iterator[Grid]:
     """With names at the source, without, of nothing, and untaught; tuned, the last is scratch."""
-    yield Grid(task, "letters", ("pixels", "scratch"), (5, 20), UNSEEN, recipe)
-    for source in ("letters", "letters-ssl", "fractals"):
-        yield Grid(task, source, ("frozen", "full"), (5, 20), UNSEEN, recipe)
-    for source in UNTAUGHT:
-        yield Grid(task, source, ("frozen",), (5, 20), UNSEEN, recipe)
+    for task in ("digits", "textures"):
+        yield Grid(task, "letters", ("pixels", "scratch"), (5, 20), UNSEEN, recipe)
+        for source in ("letters", "letters-ssl", "fractals"):
+            yield Grid(task, source, ("frozen", "full"), (5, 20), UNSEEN, recipe)
+        for source in UNTAUGHT:
+            yield Grid(task, source, ("frozen",), (5, 20), UNSEEN, recipe)
 
 
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
@@ -166,6 +161,10 @@ def _heaps(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
+    "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22": _dialled, "23": _sources,
+    "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
+}  # fmt: skip
 ALONE = {"21_clusters": _heaps, "25_shifts": _adapt}  # not a grid of plans
 
 

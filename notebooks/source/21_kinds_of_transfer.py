@@ -361,6 +361,9 @@ figure = plots.sources_and_gains(strips, worth, guess=harm_guess.value)
 # | {{claim 12-unsupervised text}} | **{{claim 12-unsupervised}}** | {{claim 12-unsupervised effect}} |
 # | {{claim 12-unsupervised-random text}} | **{{claim 12-unsupervised-random}}** | {{claim 12-unsupervised-random effect}} |
 #
+# *Cannot tell* is not *none*: draws like these tell a difference of {{claim 9-full power}} from none in eight of ten tries, and a
+# smaller one less often.
+#
 # **When not to transfer**, as far as this page can say: when the source's pictures have nothing that the target's are
 # made of; when its names were wrong, or are about something that you do not ask; when you can only freeze, and `scratch`
 # with your labels reads well already; and when there are no labels to try it

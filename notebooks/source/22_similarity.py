@@ -296,7 +296,11 @@ else:
 # | letters, asked how they are drawn | **{{claim 9-manner}}** {{claim 9-manner effect}} | **{{claim 9-manner-full}}** {{claim 9-manner-full effect}} |
 #
 # *`full` gains on `frozen`* as the question moves away: **{{claim 6}}**, {{claim 6 effect}}; as the paper does: **{{claim 6-domain}}**,
-# {{claim 6-domain effect}}. (Where two tasks are compared, intervals cover other draws only, else other test items, too.)
+# {{claim 6-domain effect}}.
+#
+# *Cannot tell* is not *none*: in eight of ten tries such draws would tell a difference of {{claim 9-full power}} (wrong names, `full`) or
+# {{claim 16-coarse power}} (one letter a class, `frozen`) from none, and a smaller one less often. (Where two tasks are compared,
+# intervals cover other draws only, else other test items, too.)
 #
 # ## When this fails
 #

@@ -318,6 +318,9 @@ Markdown(head)
 # | {{claim 26-random text}} | {{claim 26-random}} | {{claim 26-random effect}} |
 # | {{claim 26-random-far text}} | {{claim 26-random-far}} | {{claim 26-random-far effect}} |
 #
+# *Cannot tell* is not *none*: fractals tuned on textures would have had to win or lose {{claim 26-fractals-full-far power}} to be told in
+# eight of ten tries.
+#
 # ## When this fails
 #
 # - **The views are a teacher.** Somebody decided that a letter stays the same when it is turned a little, and not when it is

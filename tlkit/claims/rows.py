@@ -15,7 +15,7 @@ from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
 from tlkit.claims.samples import sample
 from tlkit.errors import UserError, unknown
 from tlkit.records import Store
-from tlkit.stats import FEWEST_SEEDS, Saving, Verdict, interval, label_saving
+from tlkit.stats import FEWEST_SEEDS, Saving, Verdict, detectable, interval, label_saving
 
 ABSENT = "no records yet"
 
@@ -29,6 +29,7 @@ class Row:
     verdict: str
     words: Mapping[str, str] = field(default_factory=dict)
     interval: str = ""  # the first difference with its interval, where the effect is one
+    detects: tuple[float, ...] = ()  # for each difference, the smallest that 8 in 10 such measurements tell
 
     @property
     def id(self) -> str:
@@ -41,6 +42,16 @@ class Row:
     @property
     def text(self) -> str:
         return self.claim.text
+
+    @property
+    def power(self) -> str:
+        """What 8 in 10 measurements like these would have told from none: "0.03", "0.02 to 0.06" or ""."""
+        said = (
+            [f"{x:.{2 if x >= 0.0095 else 3}f}" for x in (min(self.detects), max(self.detects))]
+            if self.detects
+            else []
+        )
+        return " to ".join(dict.fromkeys(said))
 
     @property
     def where(self) -> str:
@@ -82,7 +93,8 @@ def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
         for n in shown
     )
     named = {f"{n} against {against}": v.word for (n, against), v in keyed.items()}
-    return Row(claim, effect, over_budgets(words), named, signed(found[0]))
+    detects = tuple(detectable(v) for v in found)
+    return Row(claim, effect, over_budgets(words), named, signed(found[0]), detects)
 
 
 def _contrast(measure: Callable[..., dict[int, Verdict] | None]) -> Callable[..., Row | None]:
@@ -93,7 +105,8 @@ def _contrast(measure: Callable[..., dict[int, Verdict] | None]) -> Callable[...
         words = {n: _all([v.word], claim.accept) for n, v in found.items()}
         effect = "; ".join(f"{_labels(n)}: {signed(v)}" for n, v in found.items())
         named = {str(n): v.word for n, v in found.items()}
-        return Row(claim, effect, over_budgets(words), named, signed(next(iter(found.values()))))
+        detects = tuple(detectable(v) for v in found.values())
+        return Row(claim, effect, over_budgets(words), named, signed(next(iter(found.values()))), detects)
 
     return row
 

@@ -104,13 +104,14 @@ def claims(
     """The verdict of every claim, computed from the committed records."""
     from tlkit import claims as ledger
 
-    table = Table("", "claim", "effect", "verdict", "in", title="Claims and their verdicts")
+    table = Table("", "claim", "effect", "verdict", "power", "in", title="Claims and their verdicts")
     for row in ledger.table():
-        table.add_row(str(row.number), row.text, row.effect, row.verdict, row.where)
+        table.add_row(str(row.number), row.text, row.effect, row.verdict, row.power, row.where)
     console.print(table)
     console.print(
         "In brackets: 95 % intervals. On the left: the number of a claim in the workbook's list; "
-        "claims that are not in this table have not been tested yet.",
+        "claims that are not in this table have not been tested yet. Power: so large a true difference would "
+        "have been told from none by 8 in 10 measurements like these, each judged by itself.",
         highlight=False,
     )
     if write:

@@ -6,6 +6,7 @@ from math import ceil, log10
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import nctdtrinc, stdtrit
 
 from ..errors import UserError
 from .intervals import FEWEST_SEEDS, as_finite, interval
@@ -102,6 +103,23 @@ def verdicts(pairs: Sequence[Sequence[ArrayLike]], delta: float = 0.02) -> list[
         replace(v, p=float(p), word=str(words(v.low, v.high, p, v.n, delta)))
         for v, p in zip(single, adjusted, strict=True)
     ]
+
+
+def detectable(v: Verdict, power: float = 0.8) -> float:
+    """The true difference that a share `power` of measurements like v would tell from none, by itself.
+
+    The power of the two-sided t test at 5 % (Cohen 1988, Statistical Power Analysis, ch. 2: noncentral t with
+    n - 1 degrees of freedom; the far side, which hardly counts, left out), with the standard error that half
+    the interval stands for. An interval over test items has more degrees of freedom, so that this is rather
+    too large than too small. Infinite below 5 seeds, where nothing is ever told.
+    Raises UserError for a power outside (0.05, 1).
+    """
+    if not 1 - LEVEL < power < 1:
+        raise UserError(f"power must lie between 0.05 and 1, not {power}: 0.8 is usual.")
+    if v.n < FEWEST_SEEDS:
+        return float("inf")
+    t = stdtrit(v.n - 1, (1 + LEVEL) / 2)
+    return float(nctdtrinc(v.n - 1, 1 - power, t) * (v.high - v.low) / 2 / t)
 
 
 def holm(pvalues: ArrayLike) -> np.ndarray:
