@@ -283,18 +283,21 @@ ax = plots.gain_by_count(patient, ylabel="gain of full over ...")
 # ## 6 · Who pays for the lessons?
 #
 # Suppose that a person had named every letter of the schooling. A task saves labels in return: those that scratch would need
-# beyond yours to be as accurate as `full`. When has the schooling been worth it? By hand, for each copy:
+# beyond yours to be as accurate as `full`. When has the schooling been worth it? By hand, for each copy; then with an interval, for
+# other draws would have found another number:
 
 # %%
 at = np.array([5, 10, 20, 50])
-curve = [on_file(budgets, "scratch", n).mean for n in at]
+curve = np.array([[r.value for _, r in sorted(on_file(budgets, "scratch", n).rows.items())] for n in at])
 needed = {}
 for n, network in copies.items():
-    goal = on_file(quality, "full", labels, network.name).mean
-    needed[n] = float(np.exp(np.interp(goal, curve, np.log(at))))  # at most 50, at least 5
-    saved = 10 * (needed[n] - labels)  # ten classes
-    tasks = f"repaid by {128 * n / saved:,.0f} tasks" if saved > 0 else "never repaid"
-    print(f"{n:4} steps: {goal:.3f}, scratch needs {needed[n]:4.1f} labels a class; {tasks}")
+    goal = [r.value for _, r in sorted(on_file(quality, "full", labels, network.name).rows.items())]
+    needed[n] = float(np.exp(np.interp(np.mean(goal), curve.mean(1), np.log(at))))  # at most 50, at least 5
+    saving = stats.label_saving(at, curve, np.tile(goal, (len(at), 1)), labels)
+    np.testing.assert_allclose(saving.factor * labels, needed[n])
+    saved = [10 * labels * (f - 1) for f in (saving.factor, saving.high, saving.low)]  # ten classes
+    tasks, few, many = (f"{128 * n / s:,.0f}" if s > 0 else "never" for s in saved)
+    print(f"{n:4} steps: scratch needs {needed[n]:4.1f} labels a class; repaid by tasks: {tasks} [{few}, {many}]")
 ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pictures")
 
 # %% [markdown]
@@ -302,8 +305,8 @@ ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pict
 # before it drew. Others find their labels (the words beside a photograph), or do without any ([26](26_sources_without_labels.ipynb)). And if you
 # download a source, somebody else has paid. What remains are operations: exercise 24.3 counts them.
 #
-# And see which line of the list has the fewest tasks. Too short a schooling saves nothing, and the last steps of a long one are as dear as
-# the first and bring less: the cheapest copy lies between.
+# And see which line of the list has the fewest tasks. Too short a schooling saves no labels that could be told from none (*never* inside
+# the brackets), and the last steps of a long one are as dear as the first and bring less: the cheapest copy lies between.
 #
 # ## What we saw
 #
