@@ -258,7 +258,7 @@ figure = plots.agreements(found, lost, ("source accuracy", slider.value))
 
 # %% [markdown]
 # Most of these intervals are long: thirteen sources are few, and much of any tau comes from telling a few hopeless ones from the
-# rest. *Textures* has a source at home on this shelf, brought up on its very classes (*symbols*, too): to find that one is
+# rest. *Textures* and *symbols* have a source at home on this shelf, brought up on their very classes: to find that one is
 # easy, and what remains may be too close to be put into an order. *Digits* has none.
 #
 # ## 6 · Keep three
@@ -287,8 +287,8 @@ Markdown(table)
 
 # %% [markdown]
 # In each cell: how often the best was kept; how many of the harmful ones were thrown out (three are kept, so ten at most). The linear
-# probe and NLEEP, which are slow, were asked in three draws only. Compare with the H-score: it says the same of all, so it is the lot. Most judges that look at your labels throw out nearly all that harms. Source
-# accuracy does not, and TransRate hardly does. To keep the *best* of the good ones is another matter: for fine-tuned
+# probe and NLEEP, which are slow, were asked in three draws only. Compare with the H-score: it says the same of all, so it is the lot.
+# Most judges that look at your labels throw out nearly all that harms. Source accuracy does not, and TransRate hardly does. To keep the *best* of the good ones is another matter: for fine-tuned
 # digits kNN is about as lucky as the lot, where LEEP and LogME hardly ever miss. But there the good ones are so close that
 # to miss it costs next to nothing: see *lost*.
 #
@@ -331,9 +331,11 @@ Markdown(head)
 # %% [markdown]
 # *Blindly* is the mean of all thirteen, *by kNN* that of its picks; *better* and *worse* than no source, as shown by the intervals.
 #
-# - **Who moves every stage is forgiven.** Hardly a source harms, and blindly one does about as well as without any, or better. To search gains
-#   little beyond that on digits, and much on textures, where a source is at home; the other twelve do nothing there.
-# - **Who freezes is not.** Most sources harm. On digits kNN's picks do, too, and even the best is not shown to be better than none.
+# - **Who moves every stage is forgiven.** Hardly a source harms, and blindly one does about as well as without any, or better. To
+#   search gains little beyond that on digits, and much where one source is at home. (On symbols most of the others help as well, on textures
+#   none.)
+# - **Who freezes is not.** On digits and on textures most sources harm, on symbols about half. On digits kNN's picks do,
+#   too, and even the best is not shown to be better than none.
 #
 # What a network was *taught* matters, and not only what it saw: `memorised`, which saw the same letters, names
 # {{accuracy 23_digits memorised frozen 5}} of the digits when frozen, `letters` {{accuracy 23_digits letters frozen 5}}, and `fractals`, which
@@ -352,7 +354,7 @@ Markdown(head)
 #   order is luck, and no judge can agree with luck.
 # - **One size.** All thirteen are the same network. Where sources differ in width or depth, several scores are not comparable at all,
 #   and how *able to learn* a network is counts as well.
-# - **Few targets.** All small and grey. Studies of hundreds of thousands of choices found that small changes of the set-up change the
+# - **Few targets.** Three, all small and grey. Studies of hundreds of thousands of choices found that small changes of the set-up change the
 #   winner among the judges (Agostinelli et al. 2022).
 #
 # ## Exercises

@@ -297,7 +297,9 @@ for n, network in copies.items():
     np.testing.assert_allclose(saving.factor * labels, needed[n])
     saved = [10 * labels * (f - 1) for f in (saving.factor, saving.high, saving.low)]  # ten classes
     tasks, few, many = (f"{128 * n / s:,.0f}" if s > 0 else "never" for s in saved)
-    print(f"{n:4} steps: scratch needs {needed[n]:4.1f} labels a class; repaid by tasks: {tasks} [{few}, {many}]")
+    print(
+        f"{n:4} steps: scratch needs {needed[n]:4.1f} labels a class; repaid by tasks: {tasks} [{few}, {many}]"
+    )
 ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pictures")
 
 # %% [markdown]

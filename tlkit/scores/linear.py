@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import minimize_scalar
 from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -10,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tlkit.scores.checked import checked
 
-ROUNDS, SETTLED = 20_000, 1e-13  # of the fixed point: the most, and the gain an item that ends it
+REACH, POINTS = 27.0, 109  # penalties from 1e-12 to 1e12 times the largest sigma, two in a factor of e
 EXACT = 1e-20  # squared error an item below which a fit counts as exact; the evidence would be infinite
 FOLDS = 5
 
@@ -31,23 +32,22 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
 
 
 def _evidence(sigma: np.ndarray, seen: np.ndarray, rest: float, items: int) -> float:
-    """Log evidence an item at its maximum, by MacKay's fixed point on the penalty alpha / beta.
+    """Log evidence an item at its maximum over the penalty alpha / beta; beta has a closed form at each.
 
     sigma: squared singular values; seen: squared projections of y on their directions; rest: what is left.
     """
-    penalty, last = sigma.mean(), -np.inf
-    for _ in range(ROUNDS):
-        shrunk = penalty / (sigma + penalty)
-        free = items - len(sigma) + shrunk.sum()  # N - gamma, exact where gamma is nearly N
-        squares = (sigma * seen / (sigma + penalty) ** 2).sum()
-        error = max(rest + (seen * shrunk**2).sum(), EXACT * items)
-        alpha, beta = (1 - shrunk).sum() / max(squares, np.finfo(float).tiny), free / error
-        log_det = np.log1p(beta / alpha * sigma).sum()
-        evidence = (items * np.log(beta / (2 * np.pi)) - items - log_det) / 2 / items
-        if abs(evidence - last) < SETTLED:
-            break
-        penalty, last = min(alpha / beta, 1e12 * sigma.max()), evidence
-    return float(evidence)
+
+    def evidence(log_penalty: ArrayLike) -> np.ndarray:
+        penalty = np.exp(log_penalty)[..., None]
+        energy = np.maximum(rest + (seen * penalty / (sigma + penalty)).sum(-1), EXACT * items)
+        log_det = np.log1p(sigma / penalty).sum(-1)
+        return (items * np.log(items / energy / (2 * np.pi)) - items - log_det) / 2 / items
+
+    grid = np.log(sigma.max()) + np.linspace(-REACH, REACH, POINTS)  # there may be several maxima
+    best = int(evidence(grid).argmax())
+    ends = grid[max(best - 1, 0)], grid[min(best + 1, POINTS - 1)]
+    found = minimize_scalar(lambda log: -evidence(log), bounds=ends, method="bounded")
+    return float(max(-found.fun, evidence(grid[best])))
 
 
 def h_score(features: ArrayLike, labels: ArrayLike) -> float:
