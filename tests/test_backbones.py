@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from tlkit import backbones
+from tlkit import backbones, simulate
 from tlkit.backbones import own, pictures
 from tlkit.env import data_dir
 from tlkit.errors import UserError
@@ -124,6 +124,23 @@ def test_a_network_that_nobody_trained_is_a_source_too():
     assert again.pool(again.pretrained().run(x)).shape == (2, own.FEATURES)
     assert backbones.load("random,until=block1").stages == ["stem", "block1"]
     assert backbones.from_blueprint(again.blueprint).stages == again.stages
+
+
+def test_a_network_can_settle_without_learning():
+    """Its batch norms have measured pictures of a family, to mean 0 and spread 1; no weight has moved."""
+    plain, settled = backbones.load("random,seed=1"), backbones.load("random,seed=1,settled=fractals")
+    assert settled.name == "random,seed=1,settled=fractals" and settled.digest != plain.digest
+    assert settled.card["flops"] == 0 and backbones.load("random,settled=fractals").digest != settled.digest
+    before, after = (net.pretrained().state_dict() for net in (plain, settled))
+    assert {k for k in before if not torch.equal(before[k], after[k])} == {
+        k for k in before if "running_" in k or "batches" in k
+    }
+    x = own.glyph_input(simulate.fractals(backbones.SHOWN, 0)[0])
+    seen = settled.pretrained().stages["stem"][:2](x)
+    assert seen.mean((0, 2, 3)).abs().max() < 1e-4 and (seen.std((0, 2, 3)) - 1).abs().max() < 1e-3
+    assert settled.fresh().stages["stem"][1].momentum == 0.1, "it can be tuned like any other"
+    with pytest.raises(UserError, match=r"family to settle on 'fractal'.*did you mean 'fractals'"):
+        backbones.load("random,settled=fractal")
 
 
 def test_random_weights_are_drawn_alike_whatever_the_source():

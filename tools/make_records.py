@@ -27,6 +27,7 @@ DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gra
 FRESH = tuple(range(10, 20))  # draws that nobody had looked at when the criteria were written
 UNSEEN = tuple(range(20, 30))  # of the thirteen sources those before had been looked at
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
+SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 LONGER = 10
 PATIENT = 5  # times the recipe, in steps and in passes through the items
@@ -125,7 +126,7 @@ def _unlabelled(_: str, recipe: Recipe) -> Iterator[Grid]:
         yield Grid(task, "letters", ("pixels", "scratch"), (5, 20), UNSEEN, recipe)
         for source in ("letters", "letters-ssl", "fractals"):
             yield Grid(task, source, ("frozen", "full"), (5, 20), UNSEEN, recipe)
-        for source in UNTAUGHT:
+        for source in (*UNTAUGHT, *SETTLED):
             yield Grid(task, source, ("frozen",), (5, 20), UNSEEN, recipe)
 
 

@@ -28,6 +28,7 @@ from tlkit.errors import UserError, unknown
 __all__ = ["Backbone", "from_blueprint", "load", "load_weights", "names", "read_tensors"]
 
 UNTAUGHT = "random"  # our own network with weights that nobody trained
+SHOWN = 5  # pictures a class on which batch norms settle
 _UNTRAINED = 1_000_003  # seed of a source without weights; no seed that a study counts up to
 
 
@@ -111,7 +112,8 @@ def names() -> list[str]:
 def load(spec: str, weights: str | None = None) -> Backbone:
     """The backbone called `spec`: `letters`, `timm:NAME[,key=value]`, `torchvision:NAME[,key=value]`.
 
-    `random` is our own network with weights that nobody trained, `random,seed=1` another such.
+    `random` is our own network with weights that nobody trained, `random,seed=1` another such; with
+    `random,settled=fractals` its batch norms have seen pictures of that family, and nothing has been learnt.
     For any of them, `until=STAGE` ends the chain behind a stage, and `features=all` reads every stage, as in
     `letters,until=block1`.
     `weights`: a .safetensors or .pt file of tensors for a timm or torchvision name; a JSON card of the same
@@ -164,6 +166,7 @@ def from_blueprint(blueprint: dict) -> Backbone:
 
 def _own(name: str, weights: str | None, options: dict) -> Backbone:
     seed = options.pop("seed", 0) if name == UNTAUGHT else None
+    settled = options.pop("settled", "") if name == UNTAUGHT else ""
     if options:
         raise unknown(f"key of backbone {name}", next(iter(options)), depth.KEYS)
     path = data_dir() / "backbones" / f"{name}.safetensors"
@@ -174,7 +177,7 @@ def _own(name: str, weights: str | None, options: dict) -> Backbone:
             f"--weights goes with timm:NAME or torchvision:NAME; {name!r} has weights of its own."
         )
     if seed is not None:
-        return _untaught(seed)
+        return _untaught(seed, settled)
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
         net = own.load_glyph_net(path)[0] if pretrained else own.GlyphNet(1)
@@ -188,19 +191,29 @@ def _own(name: str, weights: str | None, options: dict) -> Backbone:
     return Backbone(name, file_digest(path), build, own.glyph_input, "glyph16", card, {"own": name})
 
 
-def _untaught(seed: Any) -> Backbone:
+def _untaught(seed: Any, settled: str) -> Backbone:
     """Our own network before any lesson; its weights are the same in every process, for each seed others."""
     if type(seed) is not int or seed < 0:
         raise UserError(f"backbone {UNTAUGHT},seed={seed}: a seed is a whole number, 0 or more.")
+    from tlkit.simulate import FAMILIES  # late: most backbones draw nothing
+
+    if settled and settled not in FAMILIES:
+        raise unknown("family to settle on", str(settled), FAMILIES)
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
         if pretrained:  # within `_pristine`, which gives the generator back as it was
             torch.manual_seed(_UNTRAINED + seed)
-        return Chain(own.glyph_stages()), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        chain = Chain(own.glyph_stages())
+        if pretrained and settled:
+            own.settle(chain, own.glyph_input(FAMILIES[settled][0](SHOWN, 0)[0]))
+        return chain, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
-    name = f"{UNTAUGHT},seed={seed}" if seed else UNTAUGHT
-    card = {"name": name, "seed": seed, "flops": 0}
-    return Backbone(name, f"untrained-{seed}", build, own.glyph_input, "glyph16", card, {"own": UNTAUGHT})
+    told = {"seed": seed, "settled": settled}
+    name = ",".join([UNTAUGHT, *(f"{key}={value}" for key, value in told.items() if value)])
+    digest = f"untrained-{seed}" + f"-{settled}" * bool(settled)
+    return Backbone(
+        name, digest, build, own.glyph_input, "glyph16", {"name": name, **told, "flops": 0}, {"own": UNTAUGHT}
+    )
 
 
 def _option(pair: str, spec: str) -> tuple[str, Any]:

@@ -73,6 +73,20 @@ class GlyphNet(nn.Sequential):
         return inputs.mean((2, 3))
 
 
+def settle(net: nn.Module, inputs: Tensor) -> None:
+    """Measure the averages of every batch norm on `inputs`, in one pass in which nothing is learnt."""
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean
+    with torch.no_grad():
+        net.train()(inputs)
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum
+    net.eval()
+
+
 def glyph_input(raw: Tensor | np.ndarray | Image.Image) -> Tensor:
     """One item (1x8x8 in [0, 1], or a picture) or a batch (Nx1x8x8) to 1x16x16 or Nx1x16x16, bilinear.
 
