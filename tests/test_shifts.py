@@ -83,6 +83,9 @@ def test_what_is_kept_is_what_was_run_and_nothing_is_run_twice(tmp_path, letters
 def test_settings_are_written_into_the_plan(letters):
     run = recording.asked("adabn@batch=50", "same", 0, letters)
     assert run.method == "adabn" and run.detail["settings"] == {"batch": 50}
+    once = recording.asked(recording.ONCE, "same", 0, letters)
+    assert once.detail["settings"] == {"batch": None} and once.read[-1] == "target training inputs"
+    assert recording.ONCE not in recording.CANDIDATES, "the choices in the records were made without it"
     with pytest.raises(UserError, match="name=value"):
         recording.asked("adabn@50", "same", 0, letters)
 

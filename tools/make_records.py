@@ -140,9 +140,10 @@ def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
 
 
 def _adapt(store: Store, show: Callable[[int, int], None]) -> None:
-    """Methods of adapting on every shift; then AdaBN by batches, and networks that learn with the target."""
+    """Methods of adapting on every shift; AdaBN once, and by batches; networks that learn with the target."""
     backbone = backbones.load("letters")
     jobs = [(shift, seed, recording.CANDIDATES, True) for seed in FRESH for shift in shifts.SHIFTS]
+    jobs += [(shift, seed, (recording.ONCE,), False) for seed in FRESH for shift in shifts.SHIFTS]
     jobs += [(shift, seed, BATCHES, False) for seed in FRESH for shift in ("same", "background")]
     jobs += [(shift, seed, TUNED, False) for seed in FRESH[:5] for shift in ("noise", "background")]
     tents = "tent@batch=2", "tent@batch=8"

@@ -11,10 +11,14 @@ from tlkit.records import Record, Store
 
 CANDIDATES = ("source only", "coral", "linear ot", "ot", "mmd-tars", "pseudo-labels", "adabn", "tent")
 CHOSEN = "chosen@"  # before the name of a criterion: the candidate it chooses
+ONCE = "adabn@batch=none"  # measured once, on the training inputs; no candidate, since the choices are older
+_WORDS = {"none": None}
 
 
 def asked(text: str, shift: str, seed: int, backbone: Backbone) -> Adapted:
     """Run a method as it is written in records: `adabn`, `adabn@batch=8`, `source only@plan=full`.
+
+    The word `none` stands for None: `adabn@batch=none`, no batch at a time but all training inputs, once.
 
     Raises UserError as `adapt` does, and for a setting that is not written `name=value`.
     """
@@ -24,7 +28,7 @@ def asked(text: str, shift: str, seed: int, backbone: Backbone) -> Adapted:
         name, equals, value = change.partition("=")
         if not equals:
             raise UserError(f"{text!r}: write a setting as name=value, as in adabn@batch=8.")
-        settings[name] = int(value) if value.isdecimal() else value
+        settings[name] = int(value) if value.isdecimal() else _WORDS.get(value, value)
     return adapt(*shifts.shifted(shift, seed), backbone, method, seed, **settings)
 
 
