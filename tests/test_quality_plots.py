@@ -1,10 +1,12 @@
-"""Figures of how good a source is: what they say is what they were given."""
+"""Figures of how good a source is, and of who can tell: what they say is what they were given."""
+
+import itertools
 
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_rgb
 
-from tlkit import plots
+from tlkit import plots, scores
 from tlkit.errors import UserError
 from tlkit.stats import Verdict
 
@@ -34,6 +36,8 @@ def test_gains_stand_at_their_counts_and_fill_where_they_matter():
     assert [line.get_xdata()[0] for line in points] == pytest.approx(list(FOUND))
     filled = [to_rgb(line.get_markerfacecolor()) != (1, 1, 1) for line in points]
     assert filled == [True, False, False, True]
+    dotted = [each.get_linestyle()[0][1] is not None for each in ax.collections]
+    assert dotted == [False, False, True, False], "what cannot be told is dotted"
     assert names(ax) == ["full", "your guess: 30"]
     [band] = ax.patches
     assert band.get_extents().transformed(ax.transData.inverted()).height == pytest.approx(0.04)
@@ -56,8 +60,28 @@ def test_a_ladder_is_joined_and_stands_among_the_others():
     scratch, lone, joined = ax.lines
     assert joined.get_xydata().tolist() == [[0.1, 0.7], [0.7, 0.9]] and scratch.get_ydata()[0] == 0.8
     assert lone.get_xydata().tolist() == [[0.99, 0.6], [0.5, 0.5]] and lone.get_linestyle() == "None"
-    assert [t.get_text() for t in ax.texts] == ["10", "300", "a"]
+    assert [t.get_text() for t in ax.texts] == ["10", "300", "a", "b"]
+    below, right = ax.texts[2:]
+    assert below.xy == others["a"] and right.xy == others["b"] and right.get_position()[0] > 1
     with pytest.raises(UserError, match="ladder"):
         plots.target_by_source_accuracy({"10": (0.1, 0.7)}, others, "full")
     with pytest.raises(UserError, match="name only"):
         plots.target_by_source_accuracy(ladder, others, "full", named=["c"])
+
+
+def test_names_on_the_right_do_not_meet():
+    crowd = {name: (0.9, 0.9 - 0.001 * k) for k, name in enumerate("abcde")}
+    ax = plots.target_by_source_accuracy({"10": (0.1, 0.5), "300": (0.7, 0.9)}, crowd, "full")
+    heights = [t.get_position()[1] for t in ax.texts[2:]]
+    assert [t.get_text() for t in ax.texts[2:]] == list("abcde")
+    assert all(a - b > 0.07 for a, b in itertools.pairwise(heights))
+
+
+def test_what_is_lost_stands_within_its_own_panel():
+    found = {"kNN": scores.agreement([1, 2, 3, 5, 4], [1, 2, 3, 4, 5], resamples=50)}
+    lost = {"near": {"kNN": 0.01}, "far": {"kNN": 0.2}}
+    for ax, said in zip(
+        plots.agreements(dict.fromkeys(lost, found), lost).axes, ("0.010", "0.200"), strict=True
+    ):
+        assert [t.get_text() for t in ax.texts] == [said, "lost"]
+        assert all(1 < t.get_position()[0] < ax.get_xlim()[1] for t in ax.texts)

@@ -643,6 +643,28 @@ def test_draws_of_labels_are_resampled_beside_the_models():
         scores.agreement(s, came[:, :6])
 
 
+def test_of_two_scores_the_one_that_is_ahead():
+    rng, (_, t) = np.random.default_rng(1), ranked(9, 0.1)
+    t = t + 0.05 * rng.normal(size=(4, 9))
+    a, b = t.mean(0) + 0.1 * rng.normal(size=(3, 9)), t.mean(0) + 0.3 * rng.normal(size=(3, 9))
+    found = scores.ahead(a, b, t, seed=5, resamples=300)
+    again = np.random.default_rng(5)
+    which, marked, used = (again.integers(n, size=(300, n)) for n in (9, 3, 4))
+    gaps = []
+    for models, rows, draws in zip(which, marked, used, strict=True):
+        rank = t[draws].mean(0)[models]
+        one, other = (np.mean([weightedtau(s[k][models], rank).statistic for k in rows]) for s in (a, b))
+        gaps.append(one - other)
+    assert found[1:] == pytest.approx(tuple(np.quantile(gaps, [0.025, 0.975])))
+    assert found[0] == pytest.approx(scores.agreement(a, t).tau - scores.agreement(b, t).tau)
+    assert scores.ahead(b, a, t, seed=5, resamples=300) == pytest.approx([-found[k] for k in (0, 2, 1)])
+    assert scores.ahead(a, a, t, resamples=100) == (0, 0, 0), "what both share falls out"
+    with pytest.raises(UserError, match="same draws"):
+        scores.ahead(a, b[:2], t)
+    with pytest.raises(UserError, match="9 in scores, 8 in truth"):
+        scores.ahead(a, b, t[:, :8])
+
+
 def test_who_is_kept_and_equals_by_lot():
     draws = [0.9, 0.1, 0.5, 0.5, 0.5], [1, 1, 1, 1, 1], [0.2, np.nan, 0.1, 0.4, np.nan]
     kept = scores.chance_kept(draws, 2)
@@ -724,6 +746,7 @@ def test_a_table_recomputed(table):
         weightedtau([2, 1, 5, 4, 9, 3], [3, 1, 4, 6, 9, 2]).statistic - 0.1
     )
     assert wrong.found.models == 6 and wrong.found.low <= wrong.found.tau <= wrong.found.high
+    assert wrong.scores == (2, 1, 5, 4, 9, 3) and wrong.truth == (3, 1, 4, 6, 9, 2)
 
 
 def test_a_table_that_is_none(table, tmp_path):
@@ -761,6 +784,9 @@ def test_of_the_published_tables_five_recompute():
         ("DTD", "logme"): "nce",
         ("DTD", "nce"): "logme",
     }
+    pairs = [(a, b) for a, b in itertools.combinations(lines, 2) if a.dataset == b.dataset]
+    gaps = [scores.ahead(a.scores, b.scores, a.truth, resamples=1000) for a, b in pairs]
+    assert len(gaps) == 48 and all(low <= 0 <= high for _, low, high in gaps), "no judge is told from another"
     by = {(line.dataset, line.score): line for line in lines}
     assert by["OxfordIIITPets", "leep"].found.tau == pytest.approx(0.701, abs=1e-3)
     assert by["Aircraft", "hscore"].found.tau == pytest.approx(0.343, abs=1e-3)

@@ -14,8 +14,8 @@
 # **You will** follow one pupil from its tenth lesson to its last, ask whether its marks foretell what it is worth to you, raise the
 # labels until nothing is left of the gain, catch an unfair match, and count when all the lessons are repaid.
 #
-# **Needs** [12](12_feature_extraction.ipynb) and [16](16_the_comparison.ipynb) (the words *better* and *equal*). Every term has a line in
-# the [glossary](00_start_here.ipynb#Glossary).
+# **Needs** [12](12_feature_extraction.ipynb), [16](16_the_comparison.ipynb) (the words *better* and *equal*) and the sources of
+# [23](23_choosing_a_source.ipynb). Words that are not explained here have a line in the [glossary](00_start_here.ipynb#Glossary).
 #
 # **Time** {{time}} to run, half an hour to read.
 
@@ -46,8 +46,9 @@ env.setup(seed)
 # ## 1 · One pupil, six moments
 #
 # The letters network of notebook 11 took 2000 steps to become what it is, each with 128 pictures of letters. On the way somebody kept
-# copies. They are the same network and the same lessons; the first has seen ten steps of them, the last has seen all. Here
-# is what each of them calls the same twelve letters:
+# copies: the same network and the same lessons, and only the last has seen all. (The others were taken while the rate of learning was
+# still rising or falling. That of step 100 is `letters-early` of notebook 23, but for the averages of its batch norms: here the early ones
+# took theirs afresh.) Here is what each of them calls the same twelve letters, picked without look-alikes:
 
 
 # %%
@@ -76,14 +77,14 @@ figure = plots.answers(drawn.images[twelve], names[twelve], rows)
 # %%
 for n, network in copies.items():
     mark, here = scores.source_accuracy(network.card), np.mean(said[n] == names)
-    cost = f"{n:4} steps, {128 * n:7,} pictures, {network.card['flops']:.0e} operations"
+    cost = f"{n:4} steps, {128 * n:7,} pictures, {network.card['flops']:.1e} operations"
     print(f"{cost}: {mark:.2f} of the letters on its card, {here:.2f} here")
     assert abs(mark - here) < 0.12, f"the card of {network.name} promises something else"
 
 # %% [markdown] tags=["predict"]
 # **Predict.** The target is handwritten digits once more. After how many steps of schooling is the copy *good enough*: fine-tuned
-# on five digits a class (`full`), it is worth as much as the last one? And how many labelled digits a class does it take until the
-# *best* copy is pointless: `full` is no longer better than `scratch`, the same network from random weights?
+# on five digits a class (`full`), it is level with the last one? And how many labelled digits a class does it take until the last copy
+# is pointless: `full` is level with `scratch`, the same network from random weights?
 
 # %%
 slider_steps = widgets.guess("Steps of schooling that are enough", guess_steps, 10, 2000, 10)
@@ -132,28 +133,24 @@ for plan, one in (("frozen", done), ("full", tuned)):
     assert abs(here - filed.rows[seed].value) < 0.03, f"{plan} does not come out as recorded"
 
 # %% [markdown]
-# What counts is the gain over `scratch`, which has the same labels and no source at all. Mind the axes: they differ.
-
-
-# %%
-def worth(plan, labels, copies, quality, budgets):
-    """Steps of schooling -> gain of the plan over scratch."""
-    base = on_file(budgets, "scratch", labels)
-    pairs = [(on_file(quality, plan, labels, network.name), base) for network in copies.values()]
-    return dict(zip(copies, claims.compare(pairs), strict=True))
-
+# What counts is the gain over `scratch`, which has the same labels and no source at all. The words are those of notebook 16. *Equal*: the
+# whole interval lies in the grey band, with zero or without. *Better* and *worse*: it misses zero, and by so much that it counts
+# although six copies were asked at once (Holm's rule). Otherwise *cannot tell*. Mind the axes: they differ.
 
 # %%
-_, axes = plt.subplots(1, 2, figsize=(9.6, 3.6), layout="constrained")
+_, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
 for plan, ax in zip(("frozen", "full"), axes, strict=True):
-    gains = {f"{plan}, {n} labels": worth(plan, n, copies, quality, budgets) for n in (5, 20)}
+    gains = {}
+    for n in (5, 20):
+        pairs = [(on_file(quality, plan, n, c.name), on_file(budgets, "scratch", n)) for c in copies.values()]
+        gains[f"{plan}, {n} labels"] = dict(zip(copies, claims.compare(pairs), strict=True))
     plots.gain_by_count(gains, "steps of schooling", guess=slider_steps.value, ax=ax)
-label = axes[1].set_ylabel("")
 
 # %% [markdown]
-# Left, whoever freezes a bad copy pays for it in full: below zero the source does harm, after 30 steps even more than after ten. (A
-# pupil may become worse for you before it becomes better.) Right, whoever lets everything move is forgiven: a bad copy is worth nothing,
-# and does no harm that can be seen. Then, between step 100 and step 300, comes nearly all that it will ever be worth.
+# Left, whoever freezes a bad copy pays for it in full: below zero the source does harm. (With five labels the copy of step 30 looks even
+# worse than that of step ten; with twenty one cannot see it.) Right, where everything may move, none of these copies does harm that can
+# be seen, and by step 300 nearly all is there that the schooling will be worth. From which copy on they are *shown* to be level with the
+# last, exercise 24.1 computes: that was your first guess.
 #
 # That the last copy is better than the one after 30 steps: frozen, **{{claim 17}}** ({{claim 17 effect}}); full, **{{claim 17-full}}**
 # ({{claim 17-full effect}}). And is the long rest of the schooling, from step 300 on, worth anything? Frozen, **{{claim 17-late}}**
@@ -163,11 +160,12 @@ label = axes[1].set_ylabel("")
 #
 # So one could choose a source by its own marks? Kornblith and others (2019) took sixteen networks that had all sat the same
 # examination, ImageNet, and twelve targets: the better the mark, the better the transfer, almost on a straight line. Our six copies have
-# sat one examination as well. Beside them stand sources from *other schools*, those of notebook 23.
+# sat one examination as well. Beside them stand sources from *other schools*, those of notebook 23. (Each is a mean of ten draws, without
+# its doubt; `memorised` is left out, for it sat the letters' examination; and the axes differ again.)
 
 # %%
 zoo = claims.shelf().store("23_digits")
-schools = ("greek", "cyrillic", "symbols", "textures", "strokes", "fractals", "memorised")
+schools = ("greek", "cyrillic", "symbols", "textures", "strokes", "fractals")
 marks = {name: scores.source_accuracy(backbones.load(name).card) for name in schools}
 marks |= {n: scores.source_accuracy(network.card) for n, network in copies.items()}
 
@@ -187,7 +185,6 @@ for plan, ax in zip(("frozen", "full"), axes, strict=True):
 
 # %%
 def in_order(sources):
-    """Pairs of (mark, accuracy) in the same order, of all pairs."""
     pairs = list(combinations(sources, 2))
     return f"{sum((a - c) * (b - d) > 0 for (a, b), (c, d) in pairs)} of {len(pairs)} pairs"
 
@@ -196,17 +193,17 @@ for plan, (pupil, school) in points.items():
     print(f"{plan}: one pupil {in_order(pupil)}, the last copy and the other schools {in_order(school)}")
 
 # %% [markdown]
-# Within one school the mark is a fair guide from afar: it tells the copy after 30 steps from the one after 300. Near by it is not.
-# The last lessons still raise it, and the digits have nothing of that; frozen, the last copy is even a little behind the one before. It has
-# gone on to learn what letters ask for, and digits do not. Between schools the mark says how hard the examination was: `textures` names nearly all
-# of its ten grains, which is easy and helps nobody with a seven.
+# Within one school the mark is a fair guide from afar: it tells the copy after 30 steps from the one after 300. Near by it is not: the
+# last thousand steps raise it from {{card letters-at-1000 source_accuracy}} to {{card letters source_accuracy}}, and no gain on the
+# digits is seen. (Why, these numbers do not say.) Between schools the mark tells of the examination as well: `textures` names nearly all
+# of its ten kinds of grain, which is easy, and even where everything moves it stands below scratch.
 #
 # Even on ImageNet the line has gaps: networks that were trained to withstand attacks have lower marks and often transfer better
 # (Salman et al. 2020), and on six sets from practice, better ImageNet networks brought no consistent gain (Fang et al. 2023).
 #
 # ## 4 · How much data makes it pointless?
 #
-# Now keep the best copy, and label more. With a hundred a class, nearly every training digit there is has its label. (One, two
+# Now keep the last copy, and label more. With a hundred a class, nearly every training digit there is has its label. (One, two
 # and ten labels are from the records of notebook 16, with other draws.)
 
 # %% tags=["headline"]
@@ -220,12 +217,14 @@ ax = plots.gain_by_count(gains, guess=slider_labels.value)
 
 # %% [markdown]
 # The gain of `full` shrinks with labels, from five to fifty: **{{claim 3-shrinks}}** ({{claim 3-shrinks effect}}). That it is gone, and the
-# two are level: **{{claim 3-vanishes}}** ({{claim 3-vanishes effect}}). For `frozen` the question is how far it falls *behind*: its
-# features cannot learn from all those labels. That it is level or behind: **{{claim 3-vanishes-frozen}}**
-# ({{claim 3-vanishes-frozen effect}}).
+# two are level: **{{claim 3-vanishes}}** ({{claim 3-vanishes effect}}). Three budgets were asked; for those below them see the figure.
+# That `frozen` is level or behind: **{{claim 3-vanishes-frozen}}** ({{claim 3-vanishes-frozen effect}}). Its features cannot learn from
+# all those labels.
 #
-# "Gone" has a meaning: the difference is surely less than two points of accuracy. It does not mean nothing; exercise 24.2 looks at
-# the same numbers through another glass.
+# "Gone" has a meaning: the difference is surely less than two points of accuracy. But with fifty a class scratch names
+# {{accuracy 24_budgets letters scratch 50}} of the test, with a hundred {{accuracy 24_budgets letters scratch 100}}: there a perfect
+# network would hardly be two points ahead. So *equal* says that little is left to gain, not that the source has no part in it.
+# Exercise 24.2 looks at the same numbers through another glass.
 #
 # ## 5 · A rival that was stopped too early
 #
@@ -233,13 +232,13 @@ ax = plots.gain_by_count(gains, guess=slider_labels.value)
 # could be fairer?
 
 # %%
-hasty = replace(recipe.default(), steps=few_steps, epochs=1)
-got = {p: fit(task, copies[2000], p, 5, seed, hasty).test.metrics["accuracy"] for p in ("full", "scratch")}
+hasty, draw = replace(recipe.default(), steps=few_steps, epochs=1), seed - 10  # notebook 11 counts from 0
+got = {p: fit(task, copies[2000], p, 5, draw, hasty).test.metrics["accuracy"] for p in ("full", "scratch")}
 print(f"after {few_steps} steps: full {got['full']:.2f}, scratch {got['scratch']:.2f}")
 filed = {p: claims.effort.course(claims.shelf().store("11_steps"), p, 5) for p in got}
 now = list(filed["full"].steps).index(few_steps)
 for p, course in filed.items():
-    assert np.abs(course.accuracy[now] - got[p]).min() < 0.05, f"{p} does not come out as recorded"
+    assert abs(course.accuracy[now][draw] - got[p]) < 0.03, f"{p} does not come out as recorded"
 
 # %% [markdown]
 # What a triumph for the letters, and **a wrong turn**: the steps were equal, the journeys were not. Who starts near the goal
@@ -259,23 +258,24 @@ for n, gain in zip(filed["full"].steps, ahead, strict=True):
 # keeps the recipe.
 
 # %% tags=["headline"]
-rivals = {"scratch by our recipe": budgets, "scratch five times as long": long}
-patient = {}
-for name, store in rivals.items():
-    pairs = [(on_file(budgets, "full", n), on_file(store, "scratch", n)) for n in (5, 20, 50, 100)]
-    patient[name] = dict(zip((5, 20, 50, 100), claims.compare(pairs, but=("recipe",)), strict=True))
-ax = plots.gain_by_count(patient, ylabel="gain of full over ...")
+duel = {"full over scratch": (budgets, "full", budgets), "full over patient scratch": (budgets, "full", long)}
+duel["patient over scratch"] = (long, "scratch", budgets)
+for name, (one, plan, other) in duel.items():
+    pairs = [(on_file(one, plan, n), on_file(other, "scratch", n)) for n in (5, 20, 50, 100)]
+    duel[name] = dict(zip((5, 20, 50, 100), claims.compare(pairs, but=("recipe",)), strict=True))
+ax = plots.gain_by_count(duel, ylabel="difference in accuracy")
 
 # %% [markdown]
-# With *five* labels a class patience finds nothing: our recipe names {{accuracy 24_budgets letters scratch 5}} of the test digits, the
-# long schedule {{accuracy 24_long letters scratch 5}}, and `full`, from the letters, {{accuracy 24_budgets letters full 5}}. Fifty pictures
-# do not hold more, however often one looks at them. With *fifty* a class it is {{accuracy 24_budgets letters scratch 50}},
-# {{accuracy 24_long letters scratch 50}} and {{accuracy 24_budgets letters full 50}}: of a small gain, next to nothing is left. It is what He and
-# others found, in small: where data are plenty a source saves time, where they are few it brings what they do not hold.
+# With *five* labels a class patience brings nothing: our recipe names {{accuracy 24_budgets letters scratch 5}} of the test digits, the
+# long schedule {{accuracy 24_long letters scratch 5}}, and `full`, from the letters, {{accuracy 24_budgets letters full 5}}. With twenty
+# and with fifty it brings scratch about half a point, with a hundred nothing that can be seen. So where data are few, time does not
+# make up for the source, as He and others found. Their other half, that with plenty of data time does, our digits cannot show: there
+# scratch by our recipe is level already.
 #
-# That patience makes scratch better, by more than two points: **{{claim 3-stopped}}** ({{claim 3-stopped effect}}). So on digits our recipe
-# had not stopped it too early, and the match of notebook 16 was fair in this. That `full` beats even the patient one:
-# **{{claim 3-long}}** ({{claim 3-long effect}}). That `frozen` does: **{{claim 3-long-frozen}}** ({{claim 3-long-frozen effect}}).
+# That patience makes scratch better: **{{claim 3-stopped}}** ({{claim 3-stopped effect}}; between these two budgets see the figure, and
+# at a hundred two points cannot be won). So on digits our recipe costs scratch less than two points, and the match of notebook 16 was
+# fair in this. That `full` beats even the patient one: **{{claim 3-long}}** ({{claim 3-long effect}}). That `frozen` does:
+# **{{claim 3-long-frozen}}** ({{claim 3-long-frozen effect}}).
 #
 # So read such a comparison with one question in mind: *had scratch arrived?* If nobody says so, what you see is accuracy and
 # time, stirred together. (On photographs, notebook 16 had to put a star to its rows for that reason.)
@@ -296,19 +296,18 @@ for n, network in copies.items():
     saving = stats.label_saving(at, curve, np.tile(goal, (len(at), 1)), labels)
     np.testing.assert_allclose(saving.factor * labels, needed[n])
     saved = [10 * labels * (f - 1) for f in (saving.factor, saving.high, saving.low)]  # ten classes
-    tasks, few, many = (f"{128 * n / s:,.0f}" if s > 0 else "never" for s in saved)
-    print(
-        f"{n:4} steps: scratch needs {needed[n]:4.1f} labels a class; repaid by tasks: {tasks} [{few}, {many}]"
-    )
+    tasks, few, many = (f"{np.ceil(128 * n / s):,.0f}" if s > 0 else "never" for s in saved)
+    print(f"{n:4} steps: scratch needs {needed[n]:4.1f} labels; repaid by tasks: {tasks} [{few}, {many}]")
 ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pictures")
 
 # %% [markdown]
-# Nobody has so many tasks. Is transfer a bad bargain, then? No: *nobody labelled those letters*. A program drew them, and knew the name
-# before it drew. Others find their labels (the words beside a photograph), or do without any ([26](26_sources_without_labels.ipynb)). And if you
+# No one person has so many tasks. Is transfer a bad bargain, then? No: *nobody labelled those letters*. A program drew them, and knew the
+# name before it drew. Others find their labels (the words beside a photograph), or do without any ([26](26_sources_without_labels.ipynb)). And if you
 # download a source, somebody else has paid. What remains are operations: exercise 24.3 counts them.
 #
-# And see which line of the list has the fewest tasks. Too short a schooling saves no labels that could be told from none (*never* inside
-# the brackets), and the last steps of a long one are as dear as the first and bring less: the cheapest copy lies between.
+# And see which line of the list has the fewest tasks. After too few steps the saving may be nothing: the bracket ends in *never*. The
+# last steps of a long schooling are as dear as the first and bring less. So the cheapest copy lies between. Which one, the brackets
+# leave open, for they overlap; but not the last.
 #
 # ## What we saw
 #
@@ -325,13 +324,12 @@ ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pict
 # | {{claim 3-long text}} | **{{claim 3-long}}** | {{claim 3-long effect}} |
 # | {{claim 3-long-frozen text}} | **{{claim 3-long-frozen}}** | {{claim 3-long-frozen effect}} |
 #
-# Where `full` cannot be told from scratch: in eight of ten tries, draws like these tell a difference of {{claim 3-vanishes power}}
-# (it depends on the budget) from none.
+# (The ends are rounded, the verdicts are not. In the row on patience, *scratch* is the one by our recipe.) Where `full` is not told from
+# scratch: a true difference of {{claim 3-vanishes power}}, by budget, would be found in eight of ten such studies.
 #
 # ## When this fails
 #
-# - **One pupil.** All copies come from one schooling, and one start of it; they were taken while the rate of learning was still
-#   rising or falling. Another pupil may be ready sooner.
+# - **One pupil.** All copies come from one schooling, and one start of it. Another pupil may be ready sooner.
 # - **An easy target.** Ten digits are learnt from few examples. Where a target is hard, or its pictures large, the point where
 #   transfer becomes pointless lies much further out.
 # - **Where labels run out.** With a hundred a class all draws are nearly the same pictures: that interval knows of other starts
@@ -344,30 +342,32 @@ ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pict
 #
 # ### Exercise 24.1 · Enough is enough
 #
-# Write `enough(by_steps)`: the fewest steps whose copy is *shown* to be level with that of the most steps. `by_steps` holds for each number of
-# steps the accuracies of the same draws. A copy that one merely cannot tell from the last has not been shown to be level.
+# Write `enough(by_steps)`: the fewest steps whose copy is *shown* to be level with that of the most steps, or better. `by_steps` holds,
+# in any order, for each number of steps the accuracies of the same draws. A copy that one merely cannot tell from the last has not
+# been shown to be level.
 
 
 # %% tags=["solution"]
 def enough(by_steps, delta=0.02):
     last = max(by_steps)
-    level = [n for n in by_steps if stats.verdict(by_steps[n], by_steps[last], delta).word == "equal"]
-    return min([*level, last])
+    words = {n: stats.verdict(of_n, by_steps[last], delta).word for n, of_n in by_steps.items()}
+    return min([last, *(n for n, word in words.items() if word in ("equal", "better"))])
 
 
 # stub:
 # def enough(by_steps, delta=0.02):
 #     last = max(by_steps)
-#     level = [n for n in by_steps if ...]
-#     return min([*level, last])
+#     words = {n: ... for n, of_n in by_steps.items()}
+#     return min([last, *(n for n, word in words.items() if ...)])
 
 # %% tags=["check"]
 luck = np.random.default_rng(0).normal(0, 0.03, 10)
-near, vague = 0.9 + luck + 0.001 * np.arange(10), 0.9 + luck[::-1]
-made = {10: 0.7 + luck, 30: vague, 100: near, 300: 0.9 + luck}
-assert enough(made) != 30, "30 steps cannot be told from 300: that is not the same as level"
-assert enough(made) == 100, "100 steps are level with 300, draw by draw: did you ask for the word equal?"
-assert enough({10: 0.5 + luck, 300: 0.9 + luck}) == 300, "if no other is level, it takes all of them"
+near, vague = 0.9 + luck - 0.001 * np.arange(10), 0.9 + luck[::-1]
+made = {1000: 0.9 + luck, 300: near, 100: near, 30: vague, 10: near - 0.2}
+assert enough(made) != 30, "30 steps cannot be told from 1000: that is not the same as level"
+assert enough(made) == 100, "the fewest of all that are level with 1000, draw by draw: they come in any order"
+assert enough({300: near - 0.4, 1000: 0.9 + luck}) == 1000, "if no other is level, it takes all of them"
+assert enough({300: near + 0.05, 1000: 0.9 + luck}) == 300, "a copy that is better than the last is enough"
 for plan in ("frozen", "full"):
     rows = {n: on_file(quality, plan, labels, net.name).rows for n, net in copies.items()}
     print(plan, enough({n: [row[s].value for s in sorted(row)] for n, row in rows.items()}), "steps")
@@ -392,25 +392,26 @@ def errors_removed(transfer, scratch):
 #     return ...
 
 # %% tags=["check"]
-assert np.isclose(errors_removed(0.95, 0.90), 0.5), "ten errors in a hundred become five: half are gone"
-assert np.isclose(errors_removed(0.99, 0.98), 0.5), "two become one: half again, whatever the points say"
+for a, b, gone in ((0.97, 0.90, 0.7), (0.99, 0.98, 0.5), (0.88, 0.90, -0.2)):
+    slip = f"errors of {1 - b:.0%} become {1 - a:.0%}: {gone:.0%} of them are gone"
+    assert np.isclose(errors_removed(a, b), gone), slip
 for n, store in where.items():
     a, b = (on_file(store, plan, n).mean for plan in ("full", "scratch"))
     print(f"{n:3} labels: {a - b:+.3f} of accuracy, {errors_removed(a, b):.0%} of the errors")
 
 # %% [markdown] tags=["hint"]
-# Errors are `1 - accuracy`. What is left of them is the ratio of the two; what is removed is one less that.
+# Errors are `1 - accuracy`. The ratio of the two is what is *left* of them; what is removed is one minus that.
 
 # %% [markdown]
 # ### Exercise 24.3 · In operations
 #
-# A program named the letters, so only computing is left to repay. Write `tasks_to_repay(spent, without, each)`: how many tasks
-# repay the operations `spent`, if a task costs `without` from scratch and `each` with the source. (As many as it takes; `inf` if never.)
+# A program named the letters, so only computing is left to repay. Write `tasks_to_repay(spent, without, each)`: how many whole tasks it
+# takes to repay the operations `spent`, if one costs `without` from scratch and `each` with the source. (Rounded up; `np.inf` if never.)
 
 
 # %% tags=["solution"]
 def tasks_to_repay(spent, without, each):
-    return spent / (without - each) if without > each else np.inf
+    return np.ceil(spent / (without - each)) if without > each else np.inf
 
 
 # stub:
@@ -421,6 +422,7 @@ def tasks_to_repay(spent, without, each):
 from tlkit.claims.effort import operations
 
 assert tasks_to_repay(100, 5, 3) == 50, "two are saved on each task, so fifty tasks repay a hundred"
+assert tasks_to_repay(100, 5, 2) == 34, "three are saved on each: after 33 tasks one is left to repay"
 assert tasks_to_repay(100, 3, 3) == np.inf == tasks_to_repay(100, 3, 5), "where nothing is saved: np.inf"
 bills = [np.mean([*map(operations, on_file(budgets, "scratch", n).rows.values())]) for n in at]
 for n, network in copies.items():
@@ -429,7 +431,7 @@ for n, network in copies.items():
     print(f"{n:4} steps: {tasks_to_repay(network.card['flops'], without, each):,.0f} tasks")
 
 # %% [markdown] tags=["hint"]
-# A task saves `without - each`. If that is not above zero, no number of tasks is enough.
+# A task saves `without - each`. If that is not above zero, no number of tasks is enough. `np.ceil` rounds up.
 
 # %% [markdown]
 # **Think.** "With all labels, scratch is as good as transfer, so we throw our pretrained networks away." What would you ask
@@ -464,12 +466,12 @@ display(
 # %% [markdown]
 # ## Recap
 #
-# - **How good a source?** It depends on what you do with it: a bad copy that is frozen does harm, one that may move shows none. A good
-#   one need not be the best: the last part of the schooling was for letters, not for us.
+# - **How good a source?** It depends on what you do with it: of our pupil's bad copies, frozen ones do harm, and those that may move show
+#   none. Good enough comes before the end, and sooner for whoever moves everything.
 # - **Its mark** foretells from afar what it is worth, among those who sat the same examination, and hardly beyond.
-# - **How much data?** The gain shrinks as labels grow, and there is a number from which on it no longer matters.
-# - **A rival that was stopped too early** makes any source look good. Ask whether scratch had arrived.
-# - **The bill** is paid by whoever names the source's pictures. Sources whose names are free are repaid soon.
+# - **How much data?** The gain shrinks as labels grow, until there is too little left for it to matter.
+# - **A rival that was stopped too early** can make a source look better than it is. Ask whether scratch had arrived.
+# - **The bill** is paid by whoever names the source's pictures. Where the names are free, operations are left to repay.
 #
 # **Next:** [25](25_adapting_without_labels.ipynb), where the target has no label at all.
 #

@@ -10,6 +10,7 @@ from tlkit.stats import Verdict
 
 _SERIES = ((INK, "p", "-"), (ORANGE, "<", (0, (5, 2))), (SKY, "v", "-."))  # for what is no plan
 _PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
+_WORDS = "grey: too small to matter\nfilled: better or worse; open: equal; open, dotted: cannot tell"
 _APART = 0.05  # series stand side by side, so that intervals can be told apart: as a share of the count
 Points = Mapping[str, tuple[float, float]]  # name -> (its own accuracy, accuracy on the target)
 
@@ -24,8 +25,8 @@ def gain_by_count(
     """Named gains with their 95 % intervals over labels, steps, or another count; log axis.
 
     gains: name -> count -> verdict; at most three names that are no plans. The band holds what counts as
-    equal; filled: better or worse. guess: where the reader expects the gain to be gone. Raises UserError for
-    no gains, or more names.
+    equal. A marker is filled for better or worse, open for equal, and open on a dotted interval for cannot
+    tell. guess: where the reader expects the gain to be gone. Raises UserError for no gains, or more names.
     """
     others = [name for name in gains if name not in _PLANS]
     if not gains or not all(gains.values()) or len(others) > len(_SERIES):
@@ -38,8 +39,9 @@ def gain_by_count(
         x = [count * (1 + _APART * (k - (len(gains) - 1) / 2)) for count in found]
         ax.plot(x, [v.mean for v in found.values()], **style | {"marker": "", "label": None}, linewidth=1.3)
         for at, v in zip(x, found.values(), strict=True):
-            ax.vlines(at, v.low, v.high, color=style["color"], linewidth=1.6)
             face = style["color"] if v.word in ("better", "worse") else "white"
+            line = ":" if v.word == "cannot tell" else "-"
+            ax.vlines(at, v.low, v.high, color=style["color"], linewidth=1.6, linestyles=line)
             ax.plot(at, v.mean, **style | {"markerfacecolor": face, "label": None}, markersize=7)
         ax.plot([], [], **style)
     ax.axhline(0, color=INK, linewidth=1)
@@ -47,7 +49,7 @@ def gain_by_count(
         ax.axvline(guess, color=PURPLE, linestyle="--", linewidth=1.5, label=f"your guess: {guess:g}")
     _counts(ax, sorted({count for found in gains.values() for count in found}))
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_title("grey: too small to matter; filled: better or worse", loc="left", fontsize=9)
+    ax.set_title(_WORDS, loc="left", fontsize=9)
     legend(ax)
     return ax
 
@@ -73,8 +75,9 @@ def target_by_source_accuracy(
 ) -> Axes:
     """One source at several moments, joined and named, among others: its own accuracy, and the target's.
 
-    scratch: the accuracy without a source, a line; named: those of the others whose name is written. Raises
-    UserError for a ladder of fewer than two, or a name that is not among the others.
+    scratch: the accuracy without a source, a line; named: those of the others whose name is written below
+    them; the rest have theirs on the right. Raises UserError for a ladder of fewer than two, or a name that
+    is not among the others.
     """
     if len(ladder) < 2 or not set(named) <= others.keys():
         raise UserError("draw a ladder of at least two sources, and name only sources that are drawn.")
@@ -89,10 +92,22 @@ def target_by_source_accuracy(
     for k, name in enumerate(earlier):  # by turns above and below, as neighbours may be close
         place = {"xytext": (2, -13), "ha": "left"} if k % 2 else {"xytext": (-2, 6), "ha": "right"}
         ax.annotate(name, ladder[name], **place, color=style["color"], **beside)
-    ax.annotate(last, ladder[last], (7, 0), va="center", color=style["color"], **beside)
+    ax.annotate(last, ladder[last], (2, 6), color=style["color"], **beside)
     for name in named:
         ax.annotate(name, others[name], (0, -12), ha="center", color=GREY, **beside)
     ax.margins(0.12)
+    _names_on_the_right(ax, {name: others[name] for name in others if name not in named})
     ax.set(xlabel="accuracy at its own school", ylabel=f"accuracy on the target, {plan}")
     legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)
     return ax
+
+
+def _names_on_the_right(ax: Axes, points: Points) -> None:
+    """Names in a column beside the axes, the highest first, each joined to its point by a thin line."""
+    low, high = ax.get_ylim()
+    at = 1.0
+    for name, (x, y) in sorted(points.items(), key=lambda one: -one[1][1]):
+        at = min(at - 0.075, (y - low) / (high - low) + 0.04)
+        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
+        ax.annotate(name, (x, y), (1.03, at), textcoords="axes fraction", va="center", color=GREY,
+                    fontsize=8.5, arrowprops=line)  # fmt: skip

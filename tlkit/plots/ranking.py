@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tlkit.errors import UserError
-from tlkit.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, TEXT, VERMILION, canvas, legend
+from tlkit.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, TEXT, VERMILION, canvas, legend
 from tlkit.scores import Agreement, Recomputed
 from tlkit.scores.ranking import NO_ORDER
 from tlkit.stats import Interval
@@ -129,27 +129,35 @@ def agreements(
 ) -> Figure:
     """A panel a target, a row a score: weighted tau with its interval; grey and open where it cannot tell.
 
-    lost: for each target the accuracy that each score's pick falls short of the best source, as numbers on
-    the right. guess: a score and somebody's tau for it, a diamond in the first panel. Raises UserError where
-    targets have different scores.
+    lost: for each target the accuracy that each score's pick falls short of the best source, as numbers in a
+    grey column of its panel. guess: a score and somebody's tau for it, a diamond in the first panel. Raises
+    UserError where targets have different scores.
     """
     scored = _same_scores(found)
     figure, axes = _panels(len(found), 4, (3.1, 1.1 + 0.3 * len(scored)), sharey=True)
     for ax, (target, rows) in zip(axes.flat, found.items(), strict=False):
-        beside = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "center"}
         ax.axvline(0, color=GREY, linewidth=1, linestyle=":")
         for y, one in enumerate(rows.values()):
             _with_interval(ax, y, one)
-        for y, name in enumerate(rows if lost is not None else ()):
-            ax.text(1.25, y, f"{lost[target][name]:.3f}", **beside, fontsize=9)
-        if lost is not None:
-            ax.text(1.25, -1, "lost", **beside, fontsize=9)
         ax.set_title(target, loc="left")
         ax.set(xlim=(-1.05, 1.05), ylim=(len(scored) - 0.4, -0.7), xlabel="weighted tau")
+        if lost is not None:
+            _column(ax, [lost[target][name] for name in rows])
     axes[0, 0].set_yticks(range(len(scored)), scored)
     axes[0, 0].set_ylabel("score")
     _key(figure, axes[0, 0], scored, guess)
     return figure
+
+
+def _column(ax: Axes, lost: Sequence[float]) -> None:
+    """What is lost, on grey paper within the panel, so that it is not read for the next one's."""
+    ax.axvspan(1.1, 1.8, color=PALE, zorder=0, linewidth=0)
+    for y, value in enumerate(lost):
+        ax.text(1.45, y, f"{value:.3f}", ha="center", va="center", fontsize=9)
+    ax.text(1.45, -1, "lost", ha="center", va="center", fontsize=9)
+    ax.set(xlim=(-1.05, 1.8), xticks=(-1, 0, 1))
+    ax.spines["bottom"].set_bounds(-1.05, 1.05)
+    ax.set_xlabel("weighted tau", x=0.37)
 
 
 def _with_interval(ax: Axes, y: int, one: Agreement) -> None:

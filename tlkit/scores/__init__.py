@@ -17,7 +17,7 @@ from tlkit.errors import UserError, unknown
 from tlkit.scores.heads import has_classes, leep, nce, nleep, source_accuracy
 from tlkit.scores.linear import h_score, linear_probe, logme, shrinkage_h_score
 from tlkit.scores.published import Recomputed, recompute
-from tlkit.scores.ranking import Agreement, agreement, chance_kept
+from tlkit.scores.ranking import Agreement, agreement, ahead, chance_kept
 from tlkit.scores.spread import gbc, nearest_neighbour, transrate
 from tlkit.tasks import Task
 
@@ -26,6 +26,7 @@ __all__ = [
     "Agreement",
     "Recomputed",
     "agreement",
+    "ahead",
     "chance_kept",
     "gbc",
     "h_score",

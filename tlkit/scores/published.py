@@ -20,7 +20,7 @@ class Recomputed:
     """One score on one set: correlations as printed beside those of the printed scores.
 
     `deviation`: recomputed tau less printed tau. `copies`: another score of the same set whose column is this
-    one to the digit, or None.
+    one to the digit, or None. `scores`, `truth`: a number for each model, as printed.
     """
 
     dataset: str
@@ -29,6 +29,8 @@ class Recomputed:
     printed_pearson: float
     found: Agreement
     copies: str | None
+    scores: tuple[float, ...] = ()
+    truth: tuple[float, ...] = ()
 
     @property
     def deviation(self) -> float:
@@ -76,5 +78,7 @@ def _one_set(rows: list[dict[str, str]], names: list[str], seed: int) -> list[Re
         twins = [other for other in names if other != name and (columns[other] == column).all()]
         said = float(printed["tau"][name]), float(printed["pearson"][name])
         found = agreement(column, truth, seed)
-        lines.append(Recomputed(rows[0]["dataset"], name, *said, found, twins[0] if twins else None))
+        twin = twins[0] if twins else None
+        values = tuple(column.tolist()), tuple(truth)
+        lines.append(Recomputed(rows[0]["dataset"], name, *said, found, twin, *values))
     return lines

@@ -86,6 +86,33 @@ def agreement(
     return Agreement(tau, low, high, r, models, _verdict(low, high, models))
 
 
+def ahead(
+    first: ArrayLike,
+    second: ArrayLike,
+    truth: ArrayLike,
+    seed: int = 0,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float, float]:
+    """How far one score is ahead of another in weighted tau: the difference, and both ends of its interval.
+
+    Arguments as for `agreement`. In each resample both see the same models and the same draws, so that luck
+    which they share falls out: it may be far shorter than the intervals of the two taus. Raises UserError as
+    `agreement` does, and for scores of different shapes.
+    """
+    taus, wandered = [], []
+    for scored in (first, second):
+        s, t = (np.atleast_2d(rows) for rows in _columns(level, scores=scored, truth=truth))
+        taus.append(np.mean([_tau(row, t.mean(0)) for row in s]))
+        wandered.append(_by_models_and_draws(s, t, seed, resamples))
+    if np.shape(first) != np.shape(second):
+        raise UserError(
+            f"scores of shapes {np.shape(first)} and {np.shape(second)}: give both on the same draws."
+        )
+    low, high = np.quantile(wandered[0] - wandered[1], [(1 - level) / 2, (1 + level) / 2])
+    return float(taus[0] - taus[1]), float(low), float(high)
+
+
 def _by_models_and_draws(s: np.ndarray, t: np.ndarray, seed: int, resamples: int) -> np.ndarray:
     """The mean weighted tau of each resample: of the models, of the draws of s, and of those of t."""
     rng, (draws, models) = np.random.default_rng(seed), s.shape
