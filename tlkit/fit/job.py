@@ -120,17 +120,20 @@ class Job:
 
         @torch.inference_mode()
         def predict(items: Items, chosen: np.ndarray) -> np.ndarray:
+            found: list[np.ndarray] = []
             with env.on_device(model) as where:
-                outputs = [
-                    features.moved(model(features.moved(features.activations(at, items, part), where)), "cpu")
-                    for part in np.split(chosen, range(features.BATCH, len(chosen), features.BATCH))
-                ]
-            for output in outputs:
-                if not all(torch.isfinite(leaf).all() for leaf in tree_leaves(output)):
-                    raise Diverged(
-                        f"plan {self.plan} of {self.backbone.name} gives NaN outputs: try smaller --rates."
-                    )
-            return np.concatenate([self.task.objective.decode(output) for output in outputs])
+                for start in range(0, len(chosen), features.BATCH):
+                    part = chosen[start : start + features.BATCH]
+                    inputs = features.moved(features.activations(at, items, part), where)
+                    output = features.moved(model(inputs), "cpu")
+                    if not all(torch.isfinite(leaf).all() for leaf in tree_leaves(output)):
+                        who = f"plan {self.plan} of {self.backbone.name}"
+                        raise Diverged(f"{who} gives NaN outputs: try smaller --rates.")
+                    decoded = self.task.objective.decode(output)
+                    # one array for all: small ones that stay, between large ones that go, hold memory
+                    found = found or [np.empty((len(chosen), *decoded.shape[1:]), decoded.dtype)]
+                    found[0][start : start + len(part)] = decoded
+            return found[0]
 
         return predict
 
