@@ -469,7 +469,7 @@ def width(n, r, seed):
 for n, r, s in ((50, 0.9, 1), (20, 0.6, 2)):
     real, noise = np.random.default_rng(s).normal(size=(2, n))
     right = scores.agreement(r * real + (1 - r**2) ** 0.5 * noise, real, resamples=200)
-    assert np.isclose(width(n, r, s), right.high - right.low), "real first, then noise; r real + root of 1 - r**2 noise"
+    assert np.isclose(width(n, r, s), right.high - right.low), "real first; r real + root of 1 - r**2 noise"
 for n in (8, 13, 25, 50, 100):
     length = np.mean([width(n, 0.7, s) for s in range(15)])
     print(f"{n:3} sources: {length:.2f} on average", "(enough)" if length < 0.5 else "")
