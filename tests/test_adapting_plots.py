@@ -68,14 +68,16 @@ def test_choices_stand_between_no_adapting_and_the_oracle():
     assert legend == ["source only", "oracle: peeks", *CRITERIA[:-1]]
     stars = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "*"]
     assert sum(len(line.get_xdata()) == 6 for line in ax.lines) == 8, "every draw of every criterion"
-    assert np.allclose(
-        stars, np.mean([r.value for r in table if r.plan == "chosen@oracle" and r.task == "same"])
-    )
+    values = [{r.seed: r.value for r in table if (r.plan, r.task) == (plan, "same")} for plan in
+              ("chosen@oracle", "source only", "chosen@entropy")]  # fmt: skip
+    assert np.allclose(stars[0], np.mean([*values[0].values()]) - np.mean([*values[1].values()]))
+    each = next(line for line in ax.lines if line.get_marker() == "X" and len(line.get_xdata()) == 6)
+    assert np.allclose(each.get_xdata(), [v - values[1][seed] for seed, v in values[2].items()]), "in pairs"
     assert len({line.get_marker() for line in ax.lines}) == 7, "told apart in grey"
 
 
 def test_batches_are_in_order_and_end_with_the_whole():
-    levels = {(f"adabn@batch={n}", "noise"): 0.1 * k for k, n in enumerate((1, 8, 2))}
+    levels = {(f"adabn@batch={n}", "noise"): 0.1 * k for k, n in enumerate((1, 8, 2, "none"))}
     table = made.adapted(levels | {("adabn", "noise"): 0.7, ("source only", "noise"): 0.5})
     ax = plots.accuracy_by_batch(table, ["noise"])
     assert list(ax.lines[0].get_xdata()) == [1, 2, 8, 200]
@@ -83,7 +85,8 @@ def test_batches_are_in_order_and_end_with_the_whole():
     assert sorted(ax.lines[2].get_ydata()) == sorted(r.value for r in table if r.plan == "adabn@batch=1"), (
         "every draw"
     )
-    assert plots.accuracy_by_batch(table, ["noise"], {"noise": 0.8}).lines[-1].get_ydata()[0] == 0.8
+    once = np.mean([r.value for r in table if r.plan == "adabn@batch=none"])
+    assert np.isclose(ax.lines[-1].get_ydata()[0], once) and ax.lines[-1].get_linestyle() == "-"
     with pytest.raises(UserError, match="'same'"):
         plots.accuracy_by_batch(table, ["same"])
 

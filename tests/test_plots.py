@@ -112,7 +112,7 @@ def lines() -> list[scores.Recomputed]:
 
 
 RATES = {"full": dict.fromkeys(STAGES, 0.004), "full@decay=0.5": dict(zip(STAGES, (1, 2, 3, 4), strict=True))}
-METHODS = ("source only", "coral", "ot", "adabn", "adabn@batch=1", "adabn@batch=8")
+METHODS = ("source only", "coral", "ot", "adabn", "adabn@batch=1", "adabn@batch=8", "adabn@batch=none")
 CHOICES = ("importance-weighted", "entropy", "neighbourhood density", "nuclear norm", "oracle")
 SHIFTED = made.adapted(
     {

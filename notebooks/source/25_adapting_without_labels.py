@@ -47,7 +47,7 @@ env.setup(seed)
 #
 # Two *domains*, one task: ten letters. The *source* is print on plain paper, with labels. The *target* shows the same letters in
 # some other way, and its labels are *sealed*. No picture is in both, and the test is in fonts that neither shows in training.
-# (The network saw all these fonts when it learnt its letters: only the pictures are new to it.) A head is solved on the
+# (The network saw all these fonts when it learnt its letters: only the pictures are new to it.) A linear head learns on the
 # features of the source, and reads the target as if nothing had happened. To the left of each row, how often it is right:
 
 # %%
@@ -66,7 +66,8 @@ figure = plots.gallery(shown, above, ncols=10, rows=[f"{n} {bare[n].accuracy:.2f
 # told it that the paper is not the point. A sixth target looks like the first row, but half of its letters are rare: there
 # the *shares* of the classes have moved, not the pictures.
 #
-# And the labels of a target? There is nothing to ask. (With garbage in their place every method here answers as before.)
+# And the labels of a target? There is nothing to ask. (`tests/test_adapt.py` puts garbage in their place, and every method
+# answers as before.)
 
 # %%
 source, target = worlds[shift]
@@ -80,9 +81,10 @@ print(f"shares: {bare['shares'].accuracy:.2f}")
 # ## 2 · Move one cloud onto the other
 #
 # The letters have not changed, so the *features* should be spread alike in both domains. They are not. CORAL (Sun and
-# others 2016) makes them: **whiten** the source features, so that they are a round cloud, then **re-colour** them with the
-# covariance of the target, and set them down where the target lies. The labels move along; then a head is solved as ever.
-# (Both diagonals get something added, lest a direction in which hardly anything varies be blown up.)
+# others 2016) brings them nearer: **whiten** the source features, towards a round cloud, then **re-colour** them with the
+# covariance of the target, and set them down where the target lies. The labels move along; then a head learns as ever. Both
+# diagonals get as much added as an average direction varies, so the match is rough, and no small direction is blown up. (So
+# does the paper, which standardises both domains first; we move the mean.)
 
 
 # %%
@@ -113,20 +115,22 @@ coral = adapt.adapt(source, target, backbone, "coral", seed)
 assert np.mean(by_hand == coral.evaluation.predicted) > 0.99, "by hand and in one line must agree"
 mistakes = [pair for pair in zip(truth, coral.evaluation.predicted, strict=True) if pair[0] != pair[1]]
 two, times = Counter(mistakes).most_common(1)[0]
-print(f"accuracy {bare[shift].accuracy:.3f} as it was, {coral.accuracy:.3f} with CORAL")
+mean = np.mean(probe(x - x.mean(0) + there.mean(0), y, strength, 10)(new).argmax(1) == truth)
+print(f"accuracy {bare[shift].accuracy:.3f}, with CORAL {coral.accuracy:.3f}, by its mean alone {mean:.3f}")
 print("most often mistaken:", " for ".join(target.classes[k] for k in two), times, "times")
 nearer = {target.classes[k]: (moved[y == k], new[truth == k]) for k in two}
 figure = plots.clouds(x, moved, there, nearer)
 
 # %% [markdown]
-# Two clouds become one cloud, without a label. That helps, and it is not the end: on the right, with the source's letters dark
-# and those of the test light, light ones of the one kind lie among dark ones of the other.
+# The clouds lie on each other, roughly and without a label. That helps, and the mean alone does nearly all of it: whitening and
+# colouring hardly show. And it is not the end: on the right are the two letters most often mistaken, the source's in blue, those
+# of the test in orange, by names that no method sees. Orange ones of the one kind lie among blue ones of the other.
 #
 # ## 3 · Answers change, and nobody has told the network one
 #
 # In notebook 12 batch norm was the culprit: in train mode it rewrites its averages, and the network answers otherwise though
-# nothing learns. **AdaBN** (Li and others 2017) does it on purpose: what the norms remember is how bright *source* pictures
-# are; let them forget it, and measure the unlabelled training pictures of the target, **once**.
+# nothing learns. **AdaBN** (Li and others 2017) does it on purpose: the norms remember mean and spread of every *pattern*
+# (channel) on *source* pictures; let them forget, and measure the unlabelled training pictures of the target, **once**.
 
 # %% tags=["predict"]
 slider = widgets.guess("Accuracy after one pass of unlabelled pictures in train mode", guess)
@@ -143,15 +147,14 @@ with torch.no_grad():
     by_hand = model.eval()(backbone.transform(target.test.inputs)).argmax(1).numpy()
 
 # %%
-measured = {"same", "background", shift}
-once = {name: adapt.adapt(*worlds[name], backbone, "adabn", seed, batch=None) for name in measured}
-assert np.mean(by_hand == once[shift].evaluation.predicted) > 0.99, "by hand and in one line must agree"
-assert all("running" in name or "batches" in name for name in once[shift].audit.moved), "a weight has moved"
-bars = {"source only": bare[shift].accuracy, "CORAL": coral.accuracy, "AdaBN once": once[shift].accuracy}
+once = adapt.adapt(source, target, backbone, "adabn", seed, batch=None)  # None: not by batches
+assert np.mean(by_hand == once.evaluation.predicted) > 0.99, "by hand and in one line must agree"
+assert all("running" in name or "batches" in name for name in once.audit.moved), "a weight has moved"
+bars = {"source only": bare[shift].accuracy, "CORAL": coral.accuracy, "AdaBN once": once.accuracy}
 ax = plots.bars_with_guess(bars, slider.value)
 
 # %% [markdown]
-# No gradient, no loss, no label; the audit says that not one weight has moved.
+# No gradient, no loss, no label; the audit, number by number, says that not one weight has moved.
 #
 # ## 4 · One at a time
 #
@@ -161,7 +164,7 @@ ax = plots.bars_with_guess(bars, slider.value)
 
 # %% tags=["headline"]
 alone = adapt.adapt(source, target, backbone, "adabn", seed, batch=1)
-runs = {"source only": bare[shift], "AdaBN once": once[shift], "AdaBN by batches of one": alone}
+runs = {"source only": bare[shift], "AdaBN once": once, "AdaBN by batches of one": alone}
 said = {name: [target.classes[run.evaluation.predicted[i]] for i in ten] for name, run in runs.items()}
 figure = plots.answers(target.test.inputs[ten], [target.classes[truth[i]] for i in ten], said)
 
@@ -178,102 +181,112 @@ for how, amount in {"by the source's averages": usual, "each by its own": lone}.
     print(how, [f"{target.classes[k]}: {amount[k, best]:+.2f}" for k in (0, 1)])
 
 # %% [markdown]
-# Measured alone, a picture has in every pattern exactly the average that it has, and that is taken away: how *much* of a hook
-# or a bar there is can no longer tell it from another. So it matters how many come together. Small marks are the draws of the
-# records, thin whole lines AdaBN once:
+# Measured alone, a picture loses in every pattern exactly the average that it has. (What is left, the same for both, is the shift
+# that the norm learnt.) How *much* of a hook or a bar there is can no longer tell it from another, and the weights behind have
+# learnt to rely on that. So it matters how many come together. From the *records*, kept results of ten *draws* (other pictures
+# dealt to the domains): lines are means, small marks the draws.
 
 # %%
 store = claims.shelf().store("25_shifts")
 rows = store.read()
-ax = plots.accuracy_by_batch(rows, ["same", "background"], {n: run.accuracy for n, run in once.items()})
+ax = plots.accuracy_by_batch(rows, ["same", "background"])
 
 # %% [markdown]
 # Where a curve lies below its dotted line, the remedy is worse than the illness. The way out: **if you have a pile of unlabelled
-# pictures beforehand, measure it, once.** Then it does not matter how few are asked at a time.
+# pictures beforehand, measure it, once.** Then it does not matter how few are asked at a time. Better than not adapting, on
+# `background`: **{{claim 12-once-background}}** ({{claim 12-once-background interval}}). No worse than two hundred at a time: on
+# `background` **{{claim 12-once-batches-background}}** ({{claim 12-once-batches-background interval}}), on `noise`
+# **{{claim 12-once-batches-noise}}** ({{claim 12-once-batches-noise interval}}).
 #
 # ## 5 · Every remedy has its illness
 #
-# The records: six shifts, ten draws. `coral`, `linear ot` and `ot` (*optimal transport*: carry each source picture's features
-# to the target's, by the shortest way in all) align features; `mmd-tars` weighs the source's letters, for a target where some
-# are rare; `pseudo-labels` come below. These read the target's *training* pictures; AdaBN by batches and TENT (the same with a few
-# steps towards certain answers) the *test* pictures, 200 at a time. In the lower part *every stage* is tuned, five draws: MMD
-# (Long and others 2015) and DANN (Ganin and others 2016) reward features in which the domains look alike; their rival does not.
+# Six shifts, ten draws. `coral` and `ot` (*optimal transport*, Courty and others 2017: carry each source picture's features to the
+# target's, by the shortest way in all; `linear ot` with one linear map for all) align features; `mmd-tars` (Zhang and others
+# 2013) weighs the source's letters, for a target where some are rare; `pseudo-labels` (Lee 2013) come below. These, and AdaBN
+# once, read the target's *training* pictures; AdaBN by batches and TENT (Wang and others 2021: the same with a few steps towards
+# certain answers) the *test* pictures, 200 at a time. In the lower part *every stage* is tuned, five draws: MMD (after Long and
+# others 2015) and DANN (Ganin and others 2016) reward features in which the domains look alike; their rival, the row to be
+# beaten, does not. All settings were fixed while other draws were looked at.
 
 # %%
 plain, tuned = "source only", "source only@plan=full"
 tried = {plain: list(shifts.SHIFTS), tuned: ["noise", "background"]}
-methods = {plain: recording.CANDIDATES[1:], tuned: ("mmd", "dann")}
+methods = {plain: (*recording.CANDIDATES[1:], recording.ONCE), tuned: ("mmd", "dann")}
 verdicts = {base: claims.along(store, tried[base], methods[base], base, 0) for base in tried}
-called = {"adabn": "AdaBN by batches", "tent": "TENT by batches"}
+called = {"adabn": "AdaBN by batches", "tent": "TENT by batches", recording.ONCE: "AdaBN once"}
 called |= {tuned: "source only, tuned", "mmd": "MMD, tuned", "dann": "DANN, tuned"}
 ax = plots.methods_by_shift(rows, verdicts, tried, called)
 
 # %% [markdown]
-# Read a column, then a row. Where paper or ink has moved, what re-measures brightness is at home. Where the *shares* have
-# moved, nothing was broken, and aligning breaks it: it pulls the many **a**s and the few **T**s of one domain onto the equal
-# numbers of the other. In the column `polarity` nobody gets anywhere: no mean or variance brings the strokes back. MMD is best
-# where it was tried; its twin DANN is hardly of use.
+# Read a column, then a row. Where paper or ink has moved, AdaBN and TENT win most in the upper part. Where the *shares* have
+# moved, nothing was broken, and aligning breaks it: it pulls the source's equal numbers onto the target's many **a**s and few
+# **T**s, so some **T**s are set down among **a**s. (`ot` harms even on `same`.) In the column `polarity` all stay below a guess,
+# even where an arrow says *better*: no mean or variance brings the strokes back. MMD has the highest means where it was tried,
+# at the price of tuning everything; half of every batch is the target's, for the norms too, and against AdaBN it was not tested.
+# Of DANN, five draws cannot tell.
 #
-# And `mmd-tars`, whose illness `shares` is? It does hardly any harm there, and has nothing to win: letters that the features hold
-# apart need no weights. Anywhere else it takes moved pictures for rare letters, and counts the wrong ones.
+# And `mmd-tars`, made for other shares? It has nothing to win there: letters that the features hold apart need no weights. On
+# `noise` and `background` it loses; presumably it takes moved pictures for rare letters.
 #
 # And the most obvious idea? Let the network name the target pictures, keep the names that it is sure of, and learn from those.
-# (We peek at the test in every round. It is what you could not do.)
+# (We peek at the test in every round. You could not: you have no labels.)
 
 # %%
-right, sure_of, head = [], [], probe(x, y, strength, 10)
-first = softmax(head(there), 1)
-print("sure of first:", Counter(target.classes[k] for k in first[first.max(1) >= 0.9].argmax(1)))
+right, sure_of, names, head = [], [], [], probe(x, y, strength, 10)
 for _ in range(rounds + 1):
     odds = softmax(head(there), 1)
     peek = target.evaluate(lambda _, head=head: head(new).argmax(1), "section 5 peeks")
     right, sure_of = [*right, peek.metrics["accuracy"]], [*sure_of, odds.max(1).mean()]
     sure = odds.max(1) >= 0.9
+    names.append(Counter(target.classes[k] for k in odds[sure].argmax(1)))
     head = probe(np.r_[x, there[sure]], np.r_[y, odds[sure].argmax(1)], strength, 10)
 
+print("sure of first:", names[0], "and in the end:", names[-1])
 ax = plots.sure_and_right(sure_of, right, chance=0.1)
 
 # %% [markdown]
-# Ever surer, and ever more wrong. What it is sure of first is not ten letters in equal numbers: some look like the new paper, get
-# more examples, and then more of the paper looks like them. (The records stop after three rounds.)
+# Ever surer, and ever more wrong. What it is sure of first is not ten letters in equal numbers: the most frequent gets more
+# examples, and in the end it is sure of little else. (The records stop after three rounds.)
 #
 # ## 6 · So, which method?
 #
 # In section 5 you looked at accuracies. Nobody who needs these methods has them: **without target labels the choice is
 # blind.** What can be looked at instead? *Importance-weighted* validation (Sugiyama and others 2007) asks the source pictures
-# held back, and counts those most that look like the target. *Entropy* (Morerio and others 2018) likes certain answers,
-# *neighbourhood density* (Saito and others 2021) answers in tight groups, the *nuclear norm* (Cui and others 2020) certain
-# **and** various ones. The *oracle* looks at the test, and is there to be envied.
+# held back, and counts those most that look like the target. *Entropy* (after Morerio and others 2018) likes certain answers,
+# *neighbourhood density* (Saito and others 2021) answers in tight groups, the *nuclear norm* (after a loss of Cui and others
+# 2020) certain **and** various ones. The *oracle* looks at the test, and is there to be envied.
 
 # %%
 more = [adapt.adapt(source, target, backbone, m, seed) for m in ("ot", "pseudo-labels", "adabn")]
 candidates = [bare[shift], coral, *more]
-for run in candidates:
-    kept = records.values(rows, plan=run.method, labels=0, task=shift)
+runs = {run.method: run for run in candidates} | {recording.ONCE: once}
+for plan, run in runs.items():
+    kept = records.values(rows, plan=plan, labels=0, task=shift)
     assert seed not in kept or abs(run.accuracy - kept[seed]) < 0.02, "the records say otherwise"
 reads = len(target.reads)  # for exercise 25.3
 for criterion, choice in adapt.select(candidates).items():
-    print(f"{criterion:22} chooses {choice.method:14} accuracy {choice.accuracy:.3f}")
+    print(f"{criterion:22} chooses {called.get(choice.method, choice.method):17} {choice.accuracy:.3f}")
 
 # %% [markdown]
-# The same over eight candidates and the records: every draw small, between not adapting (the upright bar) and the oracle (the
-# star). Below, what is lost against the oracle.
+# The same over the records and the eight candidates that they began with (AdaBN once came later). Each small mark is a draw, less
+# not adapting in the same draw (the upright bar); the star is the oracle. Below, what is lost against the oracle. By batches AdaBN
+# and TENT see the test pictures, which the others do not.
 
 # %%
-names = list(shifts.SHIFTS)
-ax = plots.selection_gap(rows, names)
+ax = plots.selection_gap(rows, tried[plain])
 choices = {"not adapting": "source only"} | {name: f"{recording.CHOSEN}{name}" for name in adapt.CRITERIA}
-lost_to = claims.along(store, names, [*choices.values()], f"{recording.CHOSEN}oracle", 0)
-lines = ["| lost to the oracle |" + "|".join(names) + "|", "|:--|" + "--:|" * len(names)]
+lost_to = claims.along(store, tried[plain], [*choices.values()], f"{recording.CHOSEN}oracle", 0)
+lines = ["| lost to the oracle |" + "|".join(tried[plain]) + "|", "|:--|" + "--:|" * 6]
 lines += [f"| {n} |" + "|".join(f"{-v.mean:.2f}" for v in lost_to[p]) + "|" for n, p in choices.items()]
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# The stars are what papers tend to print, and the other marks what you would have got. Who likes certainty likes a network that
-# has talked itself into one answer: on `faded` the draws of entropy lie at both ends, with the mean where none of them is.
-# Neighbourhood density likes tight groups, and wrong names make tight groups, too; importance weighting hardly ever leaves the bar. The nuclear norm
-# is the one that never falls below not adapting, and on `background` it leaves most of what was to be had. Is it *the* answer?
-# That it is the best of four we know because we looked. Never print the one without the other.
+# The stars are what papers tend to print (Musgrave and others 2021), and the other marks what you would have got. Who likes
+# certainty likes a network that has talked itself into one answer: on `faded` the draws of entropy lie at both ends, with the
+# mean where none of them is. Neighbourhood density likes tight groups, and wrong names make tight groups, too; importance
+# weighting mostly stays with not adapting. The nuclear norm is the one whose *mean* is nowhere below the bar, and on `background`
+# it leaves most of what was to be had. Is it *the* answer? That it is the best of four we know because we looked. Print the
+# blind choice beside the oracle.
 #
 # <details><summary>Optional: photographs, paintings and sketches</summary>
 #
@@ -292,7 +305,8 @@ Markdown("\n".join(lines))
 #     away = adapt.sealed(catalogue.load(f"pacs:{domain}"))
 #     for method in ("source only", "coral", "pseudo-labels", "adabn"):
 #         run = adapt.adapt(photos, away, eye, method, seed)
-#         print(f"{domain:12} {method:14} {run.accuracy:.3f} of {len(away.test)} test pictures")
+#         name = called.get(method, method)
+#         print(f"{domain:12} {name:17} {run.accuracy:.3f} of {len(away.test)} test pictures")
 # ```
 #
 # </details>
@@ -300,19 +314,21 @@ Markdown("\n".join(lines))
 # %% [markdown]
 # ## What we saw
 #
-# What would count for and against was written down before any of these draws was run. In brackets, how large the difference may
-# be in truth; with the criteria: `tlkit claims`.
+# What would count for and against was written down before any of these draws was run (for AdaBN once, section 4, when three of
+# its draws had been looked at). In brackets, the 95 % interval over draws, with this one network. *Equal*: the whole interval within
+# `0.02`; of a claim *better*, *cannot tell* may thus mean equal or worse. The criteria: `tlkit claims`.
 #
 # | accuracy | noise | background | faded | polarity |
 # |---|---|---|---|---|
 # | lost where nobody adapts | **{{claim 13}}** {{claim 13 interval}} | **{{claim 13-background}}** {{claim 13-background interval}} | **{{claim 13-faded}}** {{claim 13-faded interval}} | **{{claim 13-polarity}}** {{claim 13-polarity interval}} |
 # | won by CORAL | **{{claim 12-transductive}}** {{claim 12-transductive interval}} | **{{claim 12-coral-background}}** {{claim 12-coral-background interval}} | **{{claim 12-coral-faded}}** {{claim 12-coral-faded interval}} | **{{claim 12-coral-polarity}}** {{claim 12-coral-polarity interval}} |
 # | won by AdaBN, batches of 200 | **{{claim 12-adabn-noise}}** {{claim 12-adabn-noise interval}} | **{{claim 12-adabn-background}}** {{claim 12-adabn-background interval}} | **{{claim 12-adabn-faded}}** {{claim 12-adabn-faded interval}} | **{{claim 12-adabn-polarity}}** {{claim 12-adabn-polarity interval}} |
-# | won by MMD over its own rival (by DANN hardly: section 5) | **{{claim 12-mmd-noise}}** {{claim 12-mmd-noise interval}} | **{{claim 12-mmd-background}}** {{claim 12-mmd-background interval}} | not run | not run |
+# | won by MMD over its own rival, five draws | **{{claim 12-mmd-noise}}** {{claim 12-mmd-noise interval}} | **{{claim 12-mmd-background}}** {{claim 12-mmd-background interval}} | not run | not run |
 #
-# *Better* is not *good*: on `polarity` CORAL is no better than a guess (and owes its word to being asked alone: among all cells of
-# section 5, by Holm's rule, nothing can be told). MMD's intervals rest on five draws, too few to trust; and its rival is
-# worse on `background` than the frozen one. Do other shares cost accuracy by themselves? {{claim 13-shares}}:
+# *Better* is not *good*: on `polarity` CORAL stays worse than guessing. Asked alone it is *better*; among all comparisons of
+# section 5 (by Holm's rule, who asks often must be surer) it is *cannot tell*. Across claims nothing is corrected. MMD's five
+# draws are too few to trust (an interval is widened where draws are skewed, here beyond what accuracies can reach), and on
+# `background` its rival is worse than the frozen one. That other shares cost accuracy by themselves: {{claim 13-shares}},
 # {{claim 13-shares interval}}. Whoever loses there has lost it by adapting:
 #
 # | a method harms where something else has moved | verdict | accuracy |
@@ -328,9 +344,10 @@ Markdown("\n".join(lines))
 # | verdict | **{{claim 12-blind-importance}}** | **{{claim 12-blind-entropy}}** | **{{claim 12-blind-neighbourhood}}** | **{{claim 12-blind-nuclear}}** |
 # | accuracy | {{claim 12-blind-importance interval}} | {{claim 12-blind-entropy interval}} | {{claim 12-blind-neighbourhood interval}} | {{claim 12-blind-nuclear interval}} |
 #
-# `faded` is where the right method wins most, so this flatters who finds it; the other shifts are in section 6. And that
-# entropy cannot be told says little of it: it swings so wildly that no gain below {{claim 12-blind-entropy power}} would have been
-# told from none in eight of ten tries.
+# `faded` is where the right method wins most, so a criterion that finds it looks better here than elsewhere (section 6). And that
+# entropy cannot be told says little of it: it swings so wildly that ten draws would have shown a gain of
+# {{claim 12-blind-entropy power}} or more in eight of ten tries, smaller ones less often (if draws were bell-shaped, which
+# these, in two heaps, are not).
 #
 # ## When this fails
 #
@@ -338,7 +355,7 @@ Markdown("\n".join(lines))
 #   else over there, only labels can say so.
 # - **When the test comes sorted**, and you measure by batches. A batch of one letter has the statistics of that letter.
 # - **Without batch norm** there is nothing for AdaBN to measure. CORAL does not mind.
-# - **When a few labels could be had.** Ten looks at the target may be worth more than all of this, and they are the one
+# - **When a few labels could be had.** Ten labels of the target may be worth more than all of this, and they are the one
 #   way to choose with open eyes.
 
 # %% [markdown]
@@ -346,8 +363,8 @@ Markdown("\n".join(lines))
 #
 # ### Exercise 25.1 · Re-colour anything
 #
-# Write `recolour(cloud, like, power)`: the rows of `cloud` with the mean and the covariance of `like`, and this time nothing
-# added to the diagonal, so that both are met exactly. `power` is that of section 2, handed in.
+# Write `recolour(cloud, like, power)`: the rows of `cloud` with the mean and the covariance (`np.cov`) of `like`, and this time
+# nothing added to the diagonal, so that both are met exactly. `power` is that of section 2, handed in.
 
 
 # %% tags=["solution"]
@@ -363,12 +380,13 @@ def recolour(cloud, like, power):
 
 # %% tags=["check"]
 chance = np.random.default_rng(seed)
-one, other = (chance.normal(size=(n, 4)) @ chance.normal(size=(4, 4)) + n for n in (90, 60))
-done = recolour(one.copy(), other, power)
-assert np.shape(done) == one.shape, "a row for each row of the cloud: move it, do not replace it"
+one, other = (chance.normal(size=(80, 4)) @ chance.normal(size=(4, 4)) + place for place in (9, 6))
+done, turned = (recolour(rows.copy(), other.copy(), power) for rows in (one, one[::-1]))
+assert np.shape(done) == one.shape, "a row for each row of the cloud"
+assert np.allclose(done, turned[::-1]), "every row moves to a place of its own: move it, do not replace it"
 assert np.allclose(done.mean(0), other.mean(0)), "the mean is not that of `like`: add it at the end"
 assert np.allclose(np.cov(done.T), np.cov(other.T)), "another covariance: whiten with -0.5, colour with 0.5"
-assert np.allclose(recolour(one, one, power), one), "a cloud re-coloured like itself must not move"
+assert np.allclose(recolour(one.copy(), one.copy(), power), one), "a cloud like itself must not move"
 
 # %% [markdown] tags=["hint"]
 # Take away the mean, multiply by the power minus one half of its own covariance, then by the power one half of the other.
@@ -376,60 +394,67 @@ assert np.allclose(recolour(one, one, power), one), "a cloud re-coloured like it
 # %% [markdown]
 # ### Exercise 25.2 · How few will do?
 #
-# Two at a time help already where help is needed; but you do not know where that is. What is the smallest batch at which AdaBN
-# by batches is ahead of `source only` in **every** draw on `background`, **and** costs less than two points on `same`, in the
-# mean? Call it `smallest`. `gain` reads the records:
+# Two at a time help already where help is needed; but you do not know where that is. `gains` reads from the records, draw by draw,
+# how far AdaBN by batches is ahead of `source only`. Write `smallest(there, here)`: both hold such gains by size of batch, `there`
+# where help is needed, `here` where nothing has moved. Give back the smallest batch that is ahead in **every** draw there **and**
+# costs less than two points here, in the mean.
+
 
 # %%
-sizes = (1, 2, 4, 8, 16, 32)
+def gains(rows, task):
+    base = records.values(rows, plan="source only", labels=0, task=task)
+    ours = {n: records.values(rows, plan=f"adabn@batch={n}", labels=0, task=task) for n in 2 ** np.arange(6)}
+    return {n: np.array([each[draw] - base[draw] for draw in base]) for n, each in ours.items()}
 
 
-def gain(rows, task, size):
-    plans = f"adabn@batch={size}", "source only"
-    ours, base = (records.values(rows, plan=plan, labels=0, task=task) for plan in plans)
-    return np.array([ours[draw] - base[draw] for draw in base])
+moved_paper, same_paper = gains(rows, "background"), gains(rows, "same")
 
 
 # %% tags=["solution"]
-smallest = min(
-    n for n in sizes if min(gain(rows, "background", n)) > 0 and gain(rows, "same", n).mean() > -0.02
-)
+def smallest(there, here):
+    return min(n for n in there if there[n].min() > 0 and here[n].mean() > -0.02)
+
+
 # stub:
-# smallest = min(n for n in sizes if ...)
+# def smallest(there, here):
+#     return min(n for n in there if ...)
 
 # %% tags=["check"]
-assert smallest in sizes, f"give one of the batches in the records: {sizes}"
-assert min(gain(rows, "background", smallest)) > 0, "on background: ahead in every draw, not in the mean"
-cost = {n: -gain(rows, "same", n).mean() for n in sizes}
-assert cost[smallest] < 0.02, f"it costs {cost[smallest]:.2f} where nothing was wrong"
-good = [n for n in sizes if cost[n] < 0.02 and min(gain(rows, "background", n)) > 0]
-assert smallest == min(good), "a smaller batch would do already"
-print(f"{smallest} at a time cost {cost[smallest]:.3f} on same; two would cost {cost[2]:.2f}")
+up, down, slips, swings = (np.array(d) for d in ([0.1, 0.2], [-0.03, -0.02], [-0.01, 0.3], [0.04, -0.05]))
+assert smallest({8: up, 4: up, 2: up}, {8: up, 4: up, 2: up}) == 2, "not the smallest: sizes come unsorted"
+assert smallest({2: slips, 4: up}, {2: up, 4: up}) == 4, "ahead in every draw there, not in the mean"
+assert smallest({2: up, 4: up}, {2: down, 4: up}) == 4, "it costs two points or more where nothing was wrong"
+assert smallest({2: up, 4: up}, {2: swings, 4: up}) == 2, "here the mean counts, not every draw"
+best = smallest(moved_paper, same_paper)
+print(f"{best} cost {-same_paper[best].mean():.3f} where nothing has moved; two, {-same_paper[2].mean():.2f}")
 
 # %% [markdown] tags=["hint"]
-# For one batch: `min(gain(rows, "background", n)) > 0`. The second condition is a mean, on `same`, above minus two points.
+# For one batch: `there[n].min() > 0`. The second condition is a mean, `here`, above minus two points.
 
 # %% [markdown]
 # ### Exercise 25.3 · Choose blind
 #
-# `candidates` are the five finished adaptations of section 6. Choose one by the nuclear norm, and leave the test alone:
-# `.evidence.target` holds the scores on the target's *training* pictures. Probabilities first, then `np.linalg.norm(..., "nuc")`.
-# Call it `chosen`. Then look: call `lost` what it loses against the best of the five.
+# `candidates` are the five finished adaptations of section 6; choose one by the nuclear norm, and leave the test alone. Write
+# `score(run)`: `run.evidence.target` holds the scores on the target's *training* pictures, a row for each. Probabilities first,
+# then `np.linalg.norm(..., "nuc")`, over the number of pictures.
+
 
 # %% tags=["solution"]
-chosen = max(candidates, key=lambda run: np.linalg.norm(softmax(run.evidence.target, 1), "nuc"))
-lost = max(run.accuracy for run in candidates) - chosen.accuracy
+def score(run):
+    return np.linalg.norm(softmax(run.evidence.target, 1), "nuc") / len(run.evidence.target)
+
+
 # stub:
-# chosen = max(candidates, key=lambda run: ...)
-# lost = ...
+# def score(run):
+#     return ...
 
 # %% tags=["check"]
+found = [score(run) for run in candidates]
 assert len(target.reads) == reads, "the test was read again: use the candidates (run 6 anew)"
-assert any(chosen is run for run in candidates), "choose one of the candidates, not its name or its score"
-picks = adapt.select(candidates)
-assert chosen is picks["nuclear norm"], f"{chosen.method}: softmax over each row first? the largest norm?"
-assert np.isclose(lost, picks["oracle"].accuracy - chosen.accuracy), "the best accuracy less that of `chosen`"
-print(f"blind: {chosen.method} {chosen.accuracy:.3f}; the oracle: {picks['oracle'].method}; lost {lost:.3f}")
+wanted = [adapt.judge(run)["nuclear norm"] for run in candidates]
+assert np.allclose(found, wanted, rtol=1e-4), "softmax over each row first? over the number of pictures?"
+chosen, best = candidates[int(np.argmax(found))], max(candidates, key=lambda run: run.accuracy)
+print(f"blind: {chosen.accuracy:.3f}; the oracle: {best.accuracy:.3f}; method: {chosen.method}")
 
 # %% [markdown] tags=["hint"]
 # `softmax(scores, 1)` makes each row sum to one; the nuclear norm is large where rows are certain and differ.
@@ -439,17 +464,17 @@ print(f"blind: {chosen.method} {chosen.accuracy:.3f}; the oracle: {picks['oracle
 # letter not do much better?
 
 # %% [markdown] tags=["answer"]
-# The norms subtract what the batch has in common. What two hundred **k**s have in common is that they are **k**s: the letter
-# itself is taken away, and what remains is how one **k** differs from another. Statistics of a batch are a measure of the
-# domain only where the batch is a fair sample of it.
+# The norms subtract what the batch has in common. What two hundred **k**s have in common is that they are **k**s: much of the
+# letter itself would be taken away, and what remained is how one **k** differs from another. Statistics of a batch are a measure
+# of the domain only where the batch is a fair sample of it.
 
 # %% tags=["quiz"]
 widgets.quiz(
-    "What does AdaBN learn from the target?",
+    "What of the target does AdaBN store?",
     {
         "Its labels.": "They are sealed; with garbage in their place every answer stays the same.",
         "Mean and variance of every pattern.": "Those, and nothing else: not one weight moves.",
-        "Which letters are frequent there.": "Not on purpose; where the shares differ, that gets into it and harms.",
+        "How often each letter occurs there.": "That is kept nowhere; but it shifts the means, and so can harm.",
     },
     right="Mean and variance of every pattern.",
 )
@@ -470,17 +495,17 @@ widgets.quiz(
 #
 # - **Statistics adapt.** Aligning features, or measuring the norms again, wins back part of what another domain costs, from
 #   pictures alone. Measure once, on a pile, if you can; by batches only in large and fair ones.
-# - **Each method has its own harm.** It assumes what has moved; where something else has, it harms. A network that learns from
+# - **Each method has its own harm.** It assumes what has moved; where something else has, it can harm. A network that learns from
 #   its own answers can become certain and wrong at once.
-# - **The choice is blind.** One criterion did no harm here and left much behind; that it is the one, only labels could say. Report
-#   what the blind choice takes beside what the oracle takes.
+# - **The choice is blind.** One criterion did no harm here, in the mean, and left much behind; which one that is, only labels
+#   could tell us. Report what the blind choice takes beside what the oracle takes.
 #
 # **Next:** [26](26_sources_without_labels.ipynb) does without labels at the other end, in the source.
 #
 # **To read.** Sun, Feng and Saenko 2016, *Return of Frustratingly Easy Domain Adaptation*, arXiv:1511.05547. Li and others
 # 2017, *Revisiting Batch Normalization for Practical Domain Adaptation*, arXiv:1603.04779. Nado and others 2020, arXiv:2006.10963.
-# Wang and others 2021, *Tent*, arXiv:2006.10726. Musgrave, Belongie and Lim 2021, *Unsupervised Domain Adaptation: A Reality
-# Check*, arXiv:2111.15672.
+# Musgrave, Belongie and Lim 2021, *Unsupervised Domain Adaptation: A Reality Check*, arXiv:2111.15672, and 2022, *Three New
+# Validators*, arXiv:2208.07360, on choosing blind. Where the others are written: `adapt.METHODS["ot"].paper`, and so on.
 
 # %% tags=["record"]
-{"source only": bare[shift].accuracy, "coral": coral.accuracy, "adabn": once[shift].accuracy}
+{"source only": bare[shift].accuracy, "coral": coral.accuracy, "AdaBN once": once.accuracy}

@@ -31,6 +31,7 @@ CHOSEN = "chosen@"  # before the criterion, in the plan of a record
 ORACLE = "oracle"
 WHOLE = 200  # at a time, where the plan of a record names no batch
 _BATCH = "adabn@batch="
+_ONCE = f"{_BATCH}none"
 _MARKS = {
     "importance-weighted": (ORANGE, "s"), "entropy": (VERMILION, "X"), "neighbourhood density": (PURPLE, "v"),
     "nuclear norm": (BLUE, "D"),
@@ -104,8 +105,8 @@ def methods_by_shift(
 
     verdicts: baseline -> method -> its verdict on each of that baseline's shifts, as `claims.along` has it.
     shifts: baseline -> those; other cells of its rows are blank, and those of the first are the columns. Blue
-    and ▲: better than the baseline; orange and ▼: worse. names: what a row is called if not as in the
-    records. Raises UserError for a cell without records.
+    and ▲: better than the baseline; orange and ▼: worse; white: neither is told. names: what a row is called
+    if not as in the records. Raises UserError for a cell without records.
     """
     rows, names, lines = list(records), names or {}, []
     for against, block in verdicts.items():
@@ -117,7 +118,7 @@ def methods_by_shift(
     for i, (plan, cells) in enumerate(lines):
         for shift, verdict in cells.items():
             j, mean = columns.index(shift), np.mean([*_seeds(rows, plan, shift).values()])
-            gains[i, j] = 0 if verdict is None else verdict.mean
+            gains[i, j] = verdict.mean if verdict and verdict.word in ("better", "worse") else 0
             mark = "" if verdict is None else _MARKED[verdict.word]
             ax.text(j, i, f"{mean:.2f}{mark}", ha="center", va="center")
         for edge, width in ((i + 0.5, 1), (i - 0.5, 2 * (i > 0))) if plan in verdicts else ():
@@ -134,7 +135,8 @@ def methods_by_shift(
     return ax
 
 
-_KEY = "mean test accuracy; against the row above the line: ▲ better, ▼ worse, = equal, ? cannot tell"
+_KEY = """mean test accuracy; against the first row of the block: ▲ better, ▼ worse, = equal, ? cannot tell
+blue: higher than there, orange: lower, the deeper the more; white: equal, or cannot tell"""
 _MARKED = {"better": " ▲", "worse": " ▼", "equal": " =", "cannot tell": " ?"}
 
 
@@ -148,57 +150,58 @@ def _seeds(rows: list[Record], plan: str, task: str) -> dict[int, float]:
 def selection_gap(
     records: Iterable[Record], shifts: Sequence[str], against: str = "source only", ax: Axes | None = None
 ) -> Axes:
-    """For each shift: no adapting, what each criterion chose, and the oracle; means, and small every seed."""
+    """For each shift, less no adapting in the same seed: what each criterion chose, and the oracle.
+
+    Large and hollow: means; small: every seed. Raises UserError where one of them has no records.
+    """
     rows = list(records)
     ax = canvas(ax, 7.0, 0.9 + 0.65 * len(shifts))
     for y, shift in enumerate(shifts):
-        base, best = (np.mean([*_seeds(rows, p, shift).values()]) for p in (against, CHOSEN + ORACLE))
-        ax.plot([base, best], [y, y], color=GREY, linewidth=1, zorder=1)
-        ax.plot(base, y, "|", color=BLACK, markersize=20, markeredgewidth=2, label=against * (y == 0))
+        base = _seeds(rows, against, shift)
+
+        def gains(plan: str, base: dict[int, float] = base, shift: str = shift) -> list[float]:
+            return [value - base[seed] for seed, value in _seeds(rows, plan, shift).items()]
+
+        best = np.mean(gains(CHOSEN + ORACLE))
+        ax.plot([0, best], [y, y], color=GREY, linewidth=1, zorder=1)
+        ax.plot(0, y, "|", color=BLACK, markersize=20, markeredgewidth=2, label=against * (y == 0))
         ax.plot(
             best, y, "*", color=GREEN, markersize=15, markeredgecolor=BLACK, label="oracle: peeks" * (y == 0)
         )
         for k, (name, (colour, marker)) in enumerate(_MARKS.items()):
-            found = [*_seeds(rows, CHOSEN + name, shift).values()]
-            place = y + 0.19 * (k - 1.5)
+            found, place = gains(CHOSEN + name), y + 0.19 * (k - 1.5)
             style = {"color": colour, "marker": marker, "linestyle": "none"}
-            ax.plot(found, [place] * len(found), **style, markersize=2.5)
-            style |= {"markeredgecolor": "white", "label": name * (y == 0)}
-            ax.plot(np.mean(found), place, **style, markersize=9)
+            ax.plot(found, [place] * len(found), **style, markersize=2.5, zorder=4)
+            style |= {"markerfacecolor": "white", "label": name * (y == 0)}
+            ax.plot(np.mean(found), place, **style, markersize=8, zorder=3)
     ax.set_yticks(range(len(shifts)), shifts)
-    ax.set(ylim=(len(shifts) - 0.5, -0.5), xlim=(-0.02, 1.04), xlabel="mean test accuracy of what is chosen")
+    ax.set(ylim=(len(shifts) - 0.5, -0.5), xlabel=f"test accuracy of what is chosen, less that of {against}")
     ax.set_ylabel("shift")
     handles = [(h, t) for h, t in zip(*ax.get_legend_handles_labels(), strict=True) if t]
     ax.legend(*zip(*handles, strict=True), frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 
-def accuracy_by_batch(
-    records: Iterable[Record],
-    shifts: Sequence[str],
-    once: Mapping[str, float] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
+def accuracy_by_batch(records: Iterable[Record], shifts: Sequence[str], ax: Axes | None = None) -> Axes:
     """AdaBN's accuracy against how many items come at a time: for each shift its means, and every seed.
 
-    once: shift -> accuracy whatever comes at a time, a thin whole line. In the same colour dotted: no
-    adapting. Raises UserError where a shift has no records.
+    In the same colour: a thin whole line for the mean of AdaBN measured once, whatever comes at a time; a
+    dotted one for that of no adapting. Raises UserError where a shift has no records.
     """
     rows = list(records)
     ax = canvas(ax, 7.0, 3.8)
-    plans = {int(r.plan.removeprefix(_BATCH)): r.plan for r in rows if r.plan.startswith(_BATCH)}
-    plans = dict(sorted(plans.items())) | {WHOLE: "adabn"}
+    sizes = {r.plan.removeprefix(_BATCH): r.plan for r in rows if r.plan.startswith(_BATCH)}
+    plans = dict(sorted((int(n), plan) for n, plan in sizes.items() if n.isdecimal())) | {WHOLE: "adabn"}
     for (colour, marker, line), shift in zip(_LINES, shifts, strict=False):
         found = {n: [*_seeds(rows, plan, shift).values()] for n, plan in plans.items()}
         style = {"color": colour, "marker": marker}
         means = [np.mean(each) for each in found.values()]
         ax.plot([*found], means, **style, linestyle=line, label=f"by batches: {shift}")
-        level = np.mean([*_seeds(rows, "source only", shift).values()])
+        once, level = (np.mean([*_seeds(rows, p, shift).values()]) for p in (_ONCE, "source only"))
         ax.axhline(level, color=colour, linewidth=1.5, linestyle=":", label=f"source only: {shift}")
         for n, each in found.items():
             ax.plot([n] * len(each), each, **style, linestyle="none", markersize=2.5, alpha=0.5)
-        if once:
-            ax.axhline(once[shift], color=colour, linewidth=1, label=f"measured once: {shift}")
+        ax.axhline(once, color=colour, linewidth=1, label=f"measured once: {shift}")
     ax.set_xscale("log")
     ax.set_xticks([*plans], [str(n) for n in plans])
     ax.minorticks_off()

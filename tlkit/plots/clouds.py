@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tlkit.plots.style import BLUE, ORANGE, legend
+from tlkit.plots.style import BLUE, ORANGE
 
 _SOURCE = {"color": BLUE, "marker": "o", "markerfacecolor": "none", "label": "source, labelled"}
 _TARGET = {"color": ORANGE, "marker": "x", "label": "target, sealed"}
@@ -19,10 +19,10 @@ def clouds(
     target: np.ndarray,
     letters: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Figure:
-    """Features, N x D each, in the two directions in which source and target vary most: before, and moved.
+    """Features, N x D each, in the two directions in which source and target together vary most.
 
-    letters: one character -> rows of the moved source and of the target that are called so. They are shown
-    once more, nearer, in the two directions in which they vary most.
+    Before, and with the source moved. letters: one character -> rows of the moved source and of the target
+    that are called so. They are shown alone, in the two directions in which they vary most themselves.
     """
     plane = _plane(source, target)
     size, wide = ((9.4, 2.9), 3) if letters else ((8, 3.2), 2)
@@ -36,10 +36,10 @@ def clouds(
     if letters:
         _nearer(axes[2], letters)
     for ax in axes:
-        ax.set_xlabel("first direction of the features")
+        ax.set_xlabel("direction of most variance")
         ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("second direction")
-    legend(axes[0], loc="best")
+    axes[0].set_ylabel("that of second most")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -55,4 +55,4 @@ def _nearer(ax: Axes, letters: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> N
             ax.plot(
                 *(rows @ plane).T, linestyle="none", marker=f"${name}$", color=style["color"], markersize=size
             )
-    ax.set_title(f"nearer, and {' and '.join(letters)} alone", loc="left")
+    ax.set_title(f"{' and '.join(letters)} alone, on other axes", loc="left")
