@@ -200,7 +200,8 @@ for name in (*names, "pixels", "projections"):
 # %% [markdown]
 # **Section 2 was a wrong turn.** On digits, by either ruler, `letters` has the most kin, and the champion at finding twins has
 # fewer than bare pixels have. (How far the ruler moves `random`! Trust no row by one of them alone.) A *twin* is the same
-# seven once more, a little bent. *Kin* is a seven by another hand. That two pictures so different can be one and the same thing is what a *name* says, and no view does. On textures `letters` is not ahead.
+# seven once more, a little bent. *Kin* is a seven by another hand. That two pictures so different can be one and the same
+# thing is what a *name* says, and no view does. On textures `letters` is not ahead.
 #
 # How well a source does its own exercise is a mark in that exercise. (23 has said so of all source accuracies; finding twins is
 # no accuracy on classes at all.) And its head is no list of classes, so LEEP (23), which asks a head for some, has nothing to read:
@@ -315,7 +316,8 @@ Markdown(head)
 # `random` has norms that were never measured (exercise 26.3): what lies above it was learnt, *or merely measured*.
 #
 # *Cannot tell* is not *none*: fractals tuned on textures would have had to win or lose
-# {{claim 26-fractals-full-far power}} to be told in eight of ten tries. (Of a claim *better* it may mean equal, within `0.02`, or worse.)
+# {{claim 26-fractals-full-far power}} to be told in eight of ten tries. (Of a claim *better* it may mean
+# equal, within `0.02`, or worse.)
 #
 # ## When this fails
 #
