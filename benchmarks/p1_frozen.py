@@ -15,7 +15,7 @@ WEIGHTS = "weights_vision/mobilenetv1_100_224.pt"
 SOLVED, WALKED, FLOOR = "tlkit, probe solved", "tlkit, fastai's head", "one forward pass"
 WRITTEN, TUNED = "fastai as written", "fastai tuned"
 HUGGING, TUTORIAL = "Hugging Face Trainer", "PyTorch tutorial"
-ROUNDS, MINUTES = 3, 7.5
+ROUNDS, MINUTES = 3, 7
 
 SAID = """
 {train} training and {valid} validation pictures ({pictures}), `{network}`, weights: {weights}; {epochs}

@@ -137,7 +137,7 @@ def test_a_network_can_settle_without_learning():
     }
     x = own.glyph_input(simulate.fractals(backbones.SHOWN, 0)[0])
     seen = settled.pretrained().stages["stem"][:2](x)
-    assert seen.mean((0, 2, 3)).abs().max() < 1e-4 and (seen.std((0, 2, 3)) - 1).abs().max() < 1e-3
+    assert seen.mean((0, 2, 3)).abs().max() < 1e-4 and (seen.std((0, 2, 3)) - 1).abs().max() < 0.01
     assert settled.fresh().stages["stem"][1].momentum == 0.1, "it can be tuned like any other"
     with pytest.raises(UserError, match=r"family to settle on 'fractal'.*did you mean 'fractals'"):
         backbones.load("random,settled=fractal")

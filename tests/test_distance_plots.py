@@ -31,7 +31,7 @@ def test_one_family_falls_and_the_other_stands_upright():
     ax = plots.gain_by_distance({"paper": PAPER, "question": QUESTION})
     lines = [line for line in ax.lines if len(line.get_xdata()) == 3]
     assert [np.ptp(line.get_xdata()) for line in lines] == [1.5, 0.0]
-    marks = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_marker() == "o"]
+    marks = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_marker() == "^"]
     assert [line.get_markerfacecolor() == "white" for line in marks] == [False, True, False]
     assert "harm: worse than no transfer" in texts(ax) and texts(ax).count("far end") == 2
     assert "proxy A-distance" in ax.get_xlabel() and "frozen over scratch" in ax.get_ylabel()

@@ -75,8 +75,8 @@ def test_sources_stand_by_their_gain_each_beside_its_pictures():
     heights = [places(figure, f"source {name}")[0][1] for name in "bca"]
     assert heights == sorted(heights), "the best on top"
     assert (frozen.get_title(), full.get_title()) == ("frozen", "full")
-    assert len(places(figure, "harm: 1")) == 1 and len(places(figure, "gain: 1")) == 1, "frozen"
-    assert len(places(figure, "harm: 0")) == 1 and len(places(figure, "gain: 2")) == 1, "full"
+    assert len(places(figure, "1 harm")) == 1 and len(places(figure, "1 gain")) == 1, "frozen"
+    assert len(places(figure, "0 harm")) == 1 and len(places(figure, "2 gain")) == 1, "full"
     markers = [line for line in frozen.lines if len(line.get_xdata()) == 1 and line.get_marker() == "o"]
     assert [round(float(line.get_xdata()[0]), 2) for line in markers] == [-0.2, 0.0, 0.3]
     assert [line.get_ydata()[0] for line in frozen.lines if line.get_linestyle() == "--"] == [0.5]

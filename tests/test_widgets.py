@@ -249,7 +249,11 @@ def test_the_dial_shows_its_pictures_and_heads_each_turn_with_its_verdicts():
     gains = {"frozen": [told(-0.2), told(0.3), told(0.1)]}  # in the order of the pictures
     frames = widgets.dial(pictures, gains, guess=0.3)
     heads = [alternative(page) for page in frames.stack.children]
-    assert [head.splitlines()[0] for head in heads] == ["similarity 1", "similarity 0.5", "similarity 0"]
+    assert [head.splitlines()[0] for head in heads] == [
+        "shown: similarity 1",
+        "shown: similarity 0.5",
+        "shown: similarity 0",
+    ]
     assert "better than scratch by 0.3" in heads[0] and "worse than scratch by 0.2" in heads[2]
     assert all(len(picture(page)) < 100_000 for page in frames.stack.children)
     wanted = {s: [f"{s} {k}" for k in range(10)] for s in pictures}

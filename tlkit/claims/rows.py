@@ -86,7 +86,8 @@ def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
         n: _all([keyed[n, against].word for against in claim.against], claim.accept) for n in claim.labels
     }
     shown = claim.labels if len(claim.labels) <= 3 else (claim.labels[0], claim.labels[-1])
-    of = "" if claim.against_backbone else " against {}"  # else the text of the claim says what against what
+    said = claim.against_backbone and len(claim.against) == 1  # the text of the claim says what against what
+    of = "" if said else " against {}"
     effect = "; ".join(
         f"{_labels(n)}: "
         + ", ".join(signed(keyed[n, against]) + of.format(against) for against in claim.against)

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 
 from tlkit.errors import UserError
 from tlkit.plots.style import (
-    BLUE,
-    GREEN,
+    BLACK,
     GREY,
     INK,
     ORANGE,
     PALE,
     PURPLE,
+    SKY,
     TEXT,
     VERMILION,
     canvas,
@@ -26,12 +26,12 @@ from tlkit.stats import Verdict
 
 A_DISTANCE = "proxy A-distance of the pictures (0: alike, 2: told apart without error)"
 HARM = "harm: worse than no transfer"
-_FAMILIES = (
-    (BLUE, "o", "-"),
-    (VERMILION, "X", "--"),
-    (GREEN, "D", "-."),
-    (PURPLE, "P", ":"),
-    (ORANGE, "^", (0, (3, 1, 1, 1))),
+_FAMILIES = (  # no plan looks like these
+    (ORANGE, "^", "-"),
+    (PURPLE, "v", "--"),
+    (SKY, "p", "-."),
+    (GREY, "h", ":"),
+    (BLACK, "*", (0, (3, 1, 1, 1))),
 )
 
 
@@ -109,11 +109,12 @@ def accuracy_along(
         where = [similarities[i] for i in order]
         ax.plot(where, [found[i] for i in order], **look(plan), linewidth=1.3, markersize=5)
     if chance is not None:
-        ax.axhline(chance, color=GREY, linestyle=":", linewidth=1.2, label="chance")
+        ax.axhline(chance, color=GREY, linestyle=":", linewidth=1.2)
+        ax.annotate("chance", (1.04, chance), (0, 2), textcoords="offset points", color=GREY, fontsize=9)
     ax.set(xlim=(1.05, -0.05), ylim=(0, 1.03))
     ax.set_xlabel("similarity (near on the left, far on the right)")
     ax.set_ylabel("test accuracy")
-    legend(ax, ncols=3, loc="lower left", columnspacing=1)
+    legend(ax, ncols=2, loc="lower left", bbox_to_anchor=(0, 0.14), columnspacing=1)
     return ax
 
 

@@ -151,7 +151,13 @@ def sources_and_gains(
         if guess is not None and k == 0:
             ax.axhline(guess - 0.5, color=PURPLE, linestyle="--", linewidth=1.4)
             style = {"ha": "left", "va": "bottom", "fontsize": 8, "color": PURPLE}
-            ax.text(0.02, guess - 0.48, "your guess: harm below", transform=ax.get_yaxis_transform(), **style)
+            ax.text(
+                0.02,
+                guess - 0.48,
+                f"your guess: these {guess} harm",
+                transform=ax.get_yaxis_transform(),
+                **style,
+            )
     return figure
 
 
@@ -164,7 +170,7 @@ def _harm_and_gain(ax: Axes, found: Sequence[Verdict]) -> None:
     ax.set(xlim=(low, high), yticks=[])
     ax.locator_params(axis="x", nbins=4)
     harm, gain = sum(v.high < 0 for v in found), sum(v.low > 0 for v in found)
-    for x, side, word in ((0, "left", f"harm: {harm}"), (1, "right", f"gain: {gain}")):
+    for x, side, word in ((0, "left", f"{harm} harm"), (1, "right", f"{gain} gain")):
         ax.text(x, 1.01, word, ha=side, va="bottom", transform=ax.transAxes, fontsize=9, color=INK)
 
 

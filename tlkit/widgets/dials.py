@@ -67,5 +67,5 @@ def _frame(
         plots.accuracy_along(known, accuracies, 1 / len(shown), count, ax)
         upper.set_xlabel("")
     heading = [found[known.index(similarity)].sentence(plan, against) for plan, found in gains.items()]
-    figure.suptitle("\n".join([f"similarity {similarity:g}", *heading]), fontsize=10)
+    figure.suptitle("\n".join([f"shown: similarity {similarity:g}", *heading]), fontsize=10)
     return figure

@@ -89,7 +89,7 @@ def drawn(result: Any, what: str) -> tuple[bytes, str]:
     figure.savefig(buffer, format="png", dpi=DPI)
     plt.close(figure)
     small = BytesIO()  # few colours, a third of the bytes
-    Image.open(buffer).convert("RGB").quantize(COLOURS).save(small, format="png", optimize=True)
+    Image.open(buffer).convert("RGB").quantize(COLOURS, kmeans=2).save(small, format="png", optimize=True)
     return small.getvalue(), figure.get_suptitle() or next(
         (t for ax in figure.axes if (t := ax.get_title())), ""
     )
