@@ -77,7 +77,7 @@ $(BENCH): $(STAMP)
 	  $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -c constraints.txt -e '.[dev,bench]'
 	@touch $@
 
-bench: $(BENCH) ## measure speed and memory, against fastai and others: three quarters of an hour; PARTS="p1_frozen" for some
+bench: $(BENCH) ## measure speed and memory, against fastai and others: forty minutes; PARTS="p1_frozen" for some
 	python -m benchmarks $(PARTS)
 
 student: $(STAMP) ## build notebooks/exercises, the copies without solutions

@@ -44,7 +44,7 @@ def of_workers(backend: str, jobs: int) -> str:
 
 def design(work: Path, quick: bool) -> Design:
     """From a thousand to a hundred thousand pictures, from ten to four hundred fits, one worker and two."""
-    images, fits, count = ((100, 200), (2, 4), 4) if quick else (IMAGES, FITS, 20)
+    images, fits, count = ((100, 200), (2, 4), 4) if quick else (IMAGES, FITS, 16)
     setting = {"images": images, "fits": fits, "count": count, **HARD}
     racing = [
         Contestant(of_images(plan, n), "benchmarks.growth:images", {"count": n, "plan": plan})

@@ -232,16 +232,16 @@ for source, plan in (("letters-ssl", "full"), ("fractals", "frozen"), ("random",
     assert abs(here - filed) < 0.03, f"{source} does not come out as recorded"
 
 # %%
-brought_up = {name: (name,) for name in names[:3]}
+brought_up, both = {name: (name,) for name in names[:3]}, ("frozen", "full")
 brought_up["random"] = ("random", "random,seed=1", "random,seed=2")  # the mean of three
-both = ("frozen", "full")
+brought_up["settled"] = tuple(f"{name},settled=fractals" for name in brought_up["random"])
 gains = {t: claims.by_source(store, brought_up, both, "scratch", labels, task=t) for t in tasks}
 figure = plots.gain_near_and_far(gains)
 yours = figure.axes[0].plot(slider.value, 1.89, "D", color="dimgray", markerfacecolor="none")
 
 # %% [markdown]
-# `random` has no mark for `full`: a network that starts from random weights and is tuned as a whole *is* `scratch`, the line at
-# zero. (The hollow grey mark is your guess. A filled one looks at its own interval alone; verdicts mind all comparisons of a
+# *settled* is `random` again, but its batch norms have measured the pictures of `fractals`: it has looked and learnt nothing. Neither has
+# a mark for `full`: a network that starts from random weights and is tuned as a whole *is* `scratch`, the line at zero. (The hollow grey mark is your guess. A filled one looks at its own interval alone; verdicts mind all comparisons of a
 # claim at once, and are stricter.)
 #
 # Read it in three steps, the green marks (`full`) first.
@@ -260,7 +260,7 @@ yours = figure.axes[0].plot(slider.value, 1.89, "D", color="dimgray", markerface
 # ({{claim 26-fractals-full-far effect}}).
 #
 # In the means, one source changes places: of the three brought up on pictures, `letters-ssl` is last on digits and first on
-# textures. There `letters`, tuned, stands no higher than `scratch`; and frozen, none of the four is worth taking: all lie far
+# textures. There `letters`, tuned, stands no higher than `scratch`; and frozen, none of the five is worth taking: all lie far
 # below it.
 #
 # **Ten draws are few.** In 21 and 22 `letters`, frozen, gained nothing on digits, and here it does. `letters` reads as well in
@@ -271,7 +271,7 @@ yours = figure.axes[0].plot(slider.value, 1.89, "D", color="dimgray", markerface
 
 # %% tags=["headline"]
 lines = [(name, plan) for name in names for plan in both][:-1]  # random, tuned, is scratch
-lines += [("letters", "scratch"), ("letters", "pixels")]  # neither has a source
+lines += [("settled", "frozen"), ("letters", "scratch"), ("letters", "pixels")]  # the last two have no source
 head = "| source | plan | digits | textures |\n|---|---|--:|--:|"
 for name, plan in lines:
     sides = [claims.samples.side(store, plan, labels, brought_up[name], task) for task in tasks]
@@ -310,10 +310,17 @@ Markdown(head)
 # | {{claim 26-fractals-full-far text}} | {{claim 26-fractals-full-far}} | {{claim 26-fractals-full-far effect}} |
 # | {{claim 26-pictures-frozen text}} | {{claim 26-pictures-frozen}} | {{claim 26-pictures-frozen effect}} |
 # | {{claim 26-pictures-full text}} | {{claim 26-pictures-full}} | {{claim 26-pictures-full effect}} |
+# | {{claim 26-fractals-settled text}} | {{claim 26-fractals-settled}} | {{claim 26-fractals-settled effect}} |
+# | {{claim 26-fractals-settled-far text}} | {{claim 26-fractals-settled-far}} | {{claim 26-fractals-settled-far effect}} |
+# | {{claim 26-settled text}} | {{claim 26-settled}} | {{claim 26-settled effect}} |
+# | {{claim 26-settled-far text}} | {{claim 26-settled-far}} | {{claim 26-settled-far effect}} |
 # | {{claim 26-random text}} | {{claim 26-random}} | {{claim 26-random effect}} |
 # | {{claim 26-random-far text}} | {{claim 26-random-far}} | {{claim 26-random-far effect}} |
+# | {{claim 26-settled-pixels text}} | {{claim 26-settled-pixels}} | {{claim 26-settled-pixels effect}} |
+# | {{claim 26-settled-pixels-far text}} | {{claim 26-settled-pixels-far}} | {{claim 26-settled-pixels-far effect}} |
 #
-# `random` has norms that were never measured (exercise 26.3): what lies above it was learnt, *or merely measured*.
+# So of what `fractals` are ahead of `random`, a part was merely measured, brightness above all, and a part was learnt. Ask it of any
+# source: what would a network know that had only looked?
 #
 # *Cannot tell* is not *none*: fractals tuned on textures would have had to win or lose
 # {{claim 26-fractals-full-far power}} to be told in eight of ten tries. (Of a claim *better* it may mean
@@ -500,8 +507,8 @@ display(
 # - A view says that a thing stays itself; a name says that two different pictures are the same thing.
 # - What its views change, it is taught to overlook. The opinion sits in the views.
 # - Do not read its marks as accuracy, nor its head as classes; take the features, and leave the projection behind.
-# - Compare a frozen source with a frozen *random* one and with pixels, a tuned one with `scratch`: what is above that was learnt,
-#   or merely measured.
+# - Compare a frozen source with a frozen *random* one that has looked, and with pixels; a tuned one with `scratch`: what is above
+#   that was learnt.
 #
 # **Next:** part 3 (planned) asks which weights to move, and how far.
 #
