@@ -4,6 +4,7 @@ import copy
 import math
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,25 @@ def job(world, text: str, labels=6, seed=0, settings=tiny.QUICK) -> Job:
 def equal(one: nn.Module, other: nn.Module) -> bool:
     mine, theirs = one.state_dict(), other.state_dict()
     return mine.keys() == theirs.keys() and all(torch.equal(t, theirs[k]) for k, t in mine.items())
+
+
+def test_a_prediction_keeps_no_output_of_an_earlier_batch():
+    """Small outputs that stay between large ones that go leave holes in memory that nothing fits into."""
+    task, backbone = tiny.classifier(train=100)
+    plain, outputs = task.objective.decode, []
+
+    def decode(output):
+        assert all(earlier() is None for earlier in outputs), "an earlier output is still held"
+        outputs.append(weakref.ref(output))
+        return plain(output)
+
+    task.objective = replace(task.objective, decode=decode)
+    work = job((task, backbone), "last-1")
+    _, predict, _ = work.train("0.001", work.draw.all)
+    outputs.clear()
+    chosen = np.arange(99, -1, -1)
+    answers = predict(task.train, chosen)
+    assert len(outputs) == 4 and np.array_equal(answers[::-1], predict(task.train, chosen[::-1]))
 
 
 # ---- pairing
