@@ -13,7 +13,7 @@
 # its name tell you whether transfer will pay?
 #
 # **You will** put four situations on a map, find out who has looked at labels that were to stay hidden, sort handwriting
-# into heaps without being told one name, and meet seven sources, of which most do harm to somebody.
+# into heaps without being told one name, and meet seven sources, of which most do harm when frozen.
 #
 # **Needs** [11](11_first_transfer.ipynb) and [16](16_the_comparison.ipynb) (*records*, *draws*, and the verdicts *better*, *holds*,
 # *cannot tell*). Every term has a line in the [glossary](00_start_here.ipynb#Glossary).
@@ -109,7 +109,8 @@ display(heaps_guess, harm_guess)
 # ## 2 · Inductive: another question, and a few answers
 #
 # This you know from notebook 11: a network that can name letters, and five labelled digits of each kind. Its features
-# stay, the head is new. Beside it the two ways of doing without: `pixels`, and from the records `scratch`.
+# stay, the head is new. (`full`, from the records, lets every stage move.) Beside it the two ways of doing without: `pixels`, and
+# from the records `scratch`.
 
 
 # %%
@@ -277,8 +278,8 @@ figure = plots.map_of_kinds([*kinds.values()])
 # %% [markdown]
 # Means over ten draws; the word at the end is what their intervals show. (The upper left corner is no transfer.) The first number used
 # the source, the second did without; upper right both use it, and what helps is to adapt. In the lower row there is no rule. Two places have one name there, and one plan:
-# to the left, where the pictures are *the very same*, it harms; to the right, with digits, it helps. And those who may see no label
-# would have had truer heaps from the bare pixels. So the
+# to the left, where the pictures are of *the very same kind*, it harms; to the right, with digits, it helps. And those who may see no
+# label would have had truer heaps from the bare pixels (section 5, over ten draws). So the
 # name of a kind says **what you have, and what you may look at**. It does not say whether transfer pays. For that there
 # is a second vocabulary.
 #
@@ -306,7 +307,7 @@ worth = claims.by_source(claims.shelf().store("23_digits"), sources, ("frozen", 
 figure = plots.sources_and_gains(strips, worth, guess=harm_guess.value)
 
 # %% [markdown]
-# (A filled marker's interval lies off zero; above each panel these are counted. Mind the axes: the left one is about eight times as
+# (A filled marker's interval lies off zero; above each panel these are counted. Mind the axes: the left one is about five times as
 # long. Intervals are over draws of labels: another upbringing of the same source would have given other markers.)
 #
 # Go down the pictures. At the top stand signs that are made as digits are made: a few strokes that meet, one sign a
@@ -355,16 +356,18 @@ figure = plots.sources_and_gains(strips, worth, guess=harm_guess.value)
 # | {{claim 8-full text}} | **{{claim 8-full}}** | {{claim 8-full effect}} |
 # | {{claim 9 text}} | **{{claim 9}}** | {{claim 9 effect}} |
 # | {{claim 9-full text}} | **{{claim 9-full}}** | {{claim 9-full effect}} |
-# | {{claim 12-transductive text}} | **{{claim 12-transductive}}** | {{claim 12-transductive effect}} |
+# | {{claim 12-adabn-background text}} | **{{claim 12-adabn-background}}** | {{claim 12-adabn-background effect}} |
+# | {{claim 12-transductive text}} (another such method, see 25) | **{{claim 12-transductive}}** | {{claim 12-transductive effect}} |
 # | {{claim 12-unsupervised text}} | **{{claim 12-unsupervised}}** | {{claim 12-unsupervised effect}} |
 # | {{claim 12-unsupervised-random text}} | **{{claim 12-unsupervised-random}}** | {{claim 12-unsupervised-random effect}} |
 #
 # *Cannot tell* is not *none*: a true difference of {{claim 9-full power}} would be found in eight of ten such studies, a smaller one less
 # often.
 #
-# **When not to transfer**, as far as this page can say: when the source was never asked anything like your question, even if its
-# pictures hold the parts of yours; when you can only freeze, and its names were wrong, or `scratch` with your labels reads well
-# already; and when you have no labels to check it with, and no other reason to trust it.
+# **When not to transfer**, as far as this page can say. *Frozen*: when the source was asked something else than you ask, even of the same
+# pictures, or when `scratch` with your labels reads well already. *With every stage moving*: harm is rarer (textures; how the letters
+# are drawn), but where the source was not taught to tell signs apart there was nothing to gain either. *Without labels*: when you
+# have no other reason to trust it, for nothing will tell you.
 #
 # ## When this fails
 #
@@ -478,7 +481,7 @@ assert purity(np.arange(len(new)), marked.targets) == 1, "a heap for every pictu
 
 # %% tags=["quiz"]
 outcome = {
-    "Yes, the target is labelled.": "Labels make it inductive. The lower left corner was inductive, and it harmed.",
+    "Yes, the target is labelled.": "Another task and a few labels make it inductive. The lower left was that, and it harmed.",
     "No, that is only measured.": "Positive and negative are outcomes, against scratch with the same labels.",
 }
 leak = {

@@ -115,9 +115,9 @@ gains = claims.along(store, names, plans, "scratch", labels)
 widgets.dial(examples, gains, guess=first.value, accuracies=claims.levels(store, names, every, labels))
 
 # %% [markdown]
-# Accuracy falls for everybody; what counts is the distance from `scratch`, which has the same labels and the same hard pictures. Half
-# way `frozen` is not shown to gain anything any more; `full` still lives on the letters. But near home `frozen` is ahead of it: what
-# fits need not move. Mind the far end: near the floor (*chance*) gains and losses *must* be small. And at the far end the bare `pixels` are as good as any: transfer that pays has to
+# Accuracy falls for everybody; what counts is the gap to `scratch`, which has the same labels and the same hard pictures. Half
+# way `frozen` is not shown to gain anything any more; `full` still lives on the letters. But at home `frozen` is ahead of it: what
+# fits need not move. Mind the far end: there `scratch` itself is near *chance*, so that no loss can be large. And at the far end the bare `pixels` are as good as any: transfer that pays has to
 # beat them, too.
 #
 # So here is a rule that one reads everywhere: *measure the distance between the pictures; if it is small, transfer.*
@@ -234,8 +234,8 @@ votes = np.array([[vote(name, t, t.draw(labels, s).all) for s in draws] for _, t
 scratch, frozen, full = (np.array([read(k, p, t, n, draws, labels) for k, t, n in offers]) for p in every[1:])
 
 # %% [markdown]
-# Policies: take whatever comes, frozen or to be moved as a whole; ask the gate first; or know the test, as nobody does. *Harmed* is
-# worse than `scratch` by more than a difference that does not matter.
+# Policies: take whatever comes, frozen or to be moved as a whole; ask the gate first; or know the test, as nobody does. *Harmed*
+# is said here of a single draw: worse than `scratch` by more than a difference that does not matter.
 
 # %%
 policies = {
@@ -276,7 +276,8 @@ else:
     print(f"{table.name} is not there")
 
 # %% [markdown]
-# One run a pair, so some of it is chance; but a source taken *at random* loses rather more often than it gains.
+# One run a pair, so some of it is chance; but a source taken *at random* loses rather more often than it gains, and
+# on average next to nothing is won or lost.
 #
 # ## What we saw
 #
@@ -380,7 +381,7 @@ ax = plots.gain_by_distance(both, measure="question distance: share of labelled 
 
 # %% [markdown] tags=["hint"]
 # `seen` and `at_home` of section 6 do the work; the targets of the drawn pictures are `task.targets[drawn]`. (What it sees: that other
-# answers are wanted. What it costs: labels, and fifty pictures make it rough.)
+# answers are wanted. What it costs: labels, and fifty pictures of one draw make it rough. It does not give the gain: look at the middle.)
 
 # %% [markdown]
 # ### Exercise 22.3 · A stricter gate, honestly
@@ -459,10 +460,12 @@ widgets.quiz(
 #
 # | pictures, question | `frozen` | `full` | `scratch` |
 # |---|---|---|---|
-# | both nearly the source's | first choice | close behind | far behind |
-# | the pictures move away | harm from about half way on | gains ever less | cannot be told from `full` at the far end |
-# | the question moves away | harm | harm at the far end | the one to take there |
-# | both others (digits) | mostly harm: turn down what brings fewer labels home than pixels | helps a little, from most sources | nearly as good |
+# | both the source's (no real target is) | first choice | close behind | far behind |
+# | the pictures move away | soon behind `full`; half way no gain is shown, beyond it harm | gains ever less, to the end | cannot be told from `full` at the far end |
+# | the question moves away | gains half way, then harm | the same, harm at the far end | the one to take there |
+# | both others (digits) | harm from most sources, gain shown from none | helps a little, from most sources | nearly as good |
+#
+# Who must freeze turns down what brings fewer labels home than pixels; that keeps most harm out, and wins little.
 #
 # **Next:** [23](23_choosing_a_source.ipynb), thirteen sources and one place.
 #
