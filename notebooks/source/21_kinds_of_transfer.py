@@ -72,8 +72,8 @@ figure = plots.map_of_kinds([*kinds.values()])
 # %% [markdown]
 # A name below a picture is a label that the learner sees; at **?** it sees the picture alone. Go along the rows and look
 # at what changes: to the right the *pictures* do, downwards the *answers*. (Lower left: drawn thin or thick, and how far it leans,
-# in fifths.) The upper left corner is no transfer at all, it is what every textbook begins with. In the lower right corner everything has changed, and what the situation is
-# called depends on **who sees which labels**:
+# in fifths.) The upper left corner is no transfer at all, it is what every textbook begins with. In the lower right corner everything
+# has changed, and what the situation is called depends on **who sees which labels**:
 #
 # | kind | task | domain | labels of the source | labels of the target |
 # |---|---|---|---|---|
@@ -277,11 +277,10 @@ figure = plots.map_of_kinds([*kinds.values()])
 
 # %% [markdown]
 # Means over ten draws; the word at the end is what their intervals show. (The upper left corner is no transfer.) The first number used
-# the source, the second did without; upper right both use it, and what helps is to adapt. In the lower row there is no rule. Two places have one name there, and one plan:
-# to the left, where the pictures are of *the very same kind*, it harms; to the right, with digits, it helps. And those who may see no
-# label would have had truer heaps from the bare pixels (section 5, over ten draws). So the
-# name of a kind says **what you have, and what you may look at**. It does not say whether transfer pays. For that there
-# is a second vocabulary.
+# the source, the second did without; upper right both use it, and what helps is to adapt. In the lower row there is no rule. Two places
+# have one name there, and one plan: to the left, where the pictures are of *the very same kind*, it harms; to the right, with digits, it
+# helps. And those who may see no label would have had truer heaps from the bare pixels (section 5, over ten draws). So the name of a kind
+# says **what you have, and what you may look at**. It does not say whether transfer pays. For that there is a second vocabulary.
 #
 # ## 7 · Positive and negative
 #

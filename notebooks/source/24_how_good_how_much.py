@@ -149,7 +149,7 @@ for plan, ax in zip(("frozen", "full"), axes, strict=True):
 # %% [markdown]
 # Left, whoever freezes a bad copy pays for it in full: below zero the source does harm. (With five labels the copy of step 30 looks even
 # worse than that of step ten; with twenty one cannot see it.) Right, where everything may move, none of these copies does harm that can
-# be seen, and by step 300 nearly all is there that the schooling will be worth. From which copy on they are *shown* to be level with the
+# be seen, and by step 300 nearly all is there that the schooling will be worth. Which is the first that is *shown* to be level with the
 # last, exercise 24.1 computes: that was your first guess.
 #
 # That the last copy is better than the one after 30 steps: frozen, **{{claim 17}}** ({{claim 17 effect}}); full, **{{claim 17-full}}**
@@ -242,7 +242,8 @@ for p, course in filed.items():
 
 # %% [markdown]
 # What a triumph for the letters, and **a wrong turn**: the steps were equal, the journeys were not. Who starts near the goal
-# has arrived after a handful of steps, and who starts from nothing has hardly set out. Ask for more steps, for both:
+# has arrived after a handful of steps, and who starts from nothing has hardly set out. Ask for more steps, for both, and for the mean
+# of all ten draws (this was one of them):
 
 # %%
 ahead = (filed["full"].accuracy - filed["scratch"].accuracy).mean(1)
@@ -268,11 +269,11 @@ ax = plots.gain_by_count(duel, ylabel="difference in accuracy")
 # %% [markdown]
 # With *five* labels a class patience brings nothing: our recipe names {{accuracy 24_budgets letters scratch 5}} of the test digits, the
 # long schedule {{accuracy 24_long letters scratch 5}}, and `full`, from the letters, {{accuracy 24_budgets letters full 5}}. With twenty
-# and with fifty it brings scratch about half a point, with a hundred nothing that can be seen. So where data are few, time does not
+# and with fifty its mean is half a point higher, which is *equal* by our band; with a hundred nothing can be seen. So where data are few, time does not
 # make up for the source, as He and others found. Their other half, that with plenty of data time does, our digits cannot show: there
 # scratch by our recipe is level already.
 #
-# That patience makes scratch better: **{{claim 3-stopped}}** ({{claim 3-stopped effect}}; between these two budgets see the figure, and
+# That patience makes scratch better: **{{claim 3-stopped}}** ({{claim 3-stopped effect}}; it was asked at these two budgets only, and
 # at a hundred two points cannot be won). So on digits our recipe costs scratch less than two points, and the match of notebook 16 was
 # fair in this. That `full` beats even the patient one: **{{claim 3-long}}** ({{claim 3-long effect}}). That `frozen` does:
 # **{{claim 3-long-frozen}}** ({{claim 3-long-frozen effect}}).
@@ -306,8 +307,8 @@ ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pict
 # download a source, somebody else has paid. What remains are operations: exercise 24.3 counts them.
 #
 # And see which line of the list has the fewest tasks. After too few steps the saving may be nothing: the bracket ends in *never*. The
-# last steps of a long schooling are as dear as the first and bring less. So the cheapest copy lies between. Which one, the brackets
-# leave open, for they overlap; but not the last.
+# last steps of a long schooling are as dear as the first and bring less. So the cheapest copy lies between, as far as means go. The
+# brackets only say that it is not the last: that of 300 steps ends before its begins.
 #
 # ## What we saw
 #
@@ -344,7 +345,7 @@ ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pict
 #
 # Write `enough(by_steps)`: the fewest steps whose copy is *shown* to be level with that of the most steps, or better. `by_steps` holds,
 # in any order, for each number of steps the accuracies of the same draws. A copy that one merely cannot tell from the last has not
-# been shown to be level.
+# been shown to be level. (*Level* is within two points: `delta=0.02`.)
 
 
 # %% tags=["solution"]
@@ -453,7 +454,7 @@ exams = {
     "Cannot tell from the marks.": "A mark is worth as much as the question behind it.",
 }
 level = {
-    "The gain is less than two points.": "That, and no more, is what the interval has shown.",
+    "The gain is less than two points.": "That is what *equal* says; it does not say that there is none.",
     "The source does nothing at all.": "It may have taken away a third of few errors.",
     "The source does harm.": "Harm would be *worse*.",
 }

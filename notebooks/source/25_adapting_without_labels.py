@@ -122,8 +122,8 @@ nearer = {target.classes[k]: (moved[y == k], new[truth == k]) for k in two}
 figure = plots.clouds(x, moved, there, nearer)
 
 # %% [markdown]
-# The clouds lie on each other, roughly and without a label. That helps, and the mean alone does nearly all of it: whitening and
-# colouring hardly show. And it is not the end: on the right are the two letters most often mistaken, the source's in blue, those
+# The clouds lie on each other, roughly and without a label. That helps, and the mean alone does as well: in this draw whitening and
+# colouring add nothing that can be seen. And it is not the end: on the right are the two letters most often mistaken, the source's in blue, those
 # of the test in orange, by names that no method sees. Orange ones of the one kind lie among blue ones of the other.
 #
 # ## 3 · Answers change, and nobody has told the network one
@@ -196,7 +196,7 @@ ax = plots.accuracy_by_batch(rows, ["same", "background"])
 # pictures beforehand, measure it, once.** Then it does not matter how few are asked at a time. Better than not adapting, on
 # `background`: **{{claim 12-once-background}}** ({{claim 12-once-background interval}}). No worse than two hundred at a time: on
 # `background` **{{claim 12-once-batches-background}}** ({{claim 12-once-batches-background interval}}), on `noise`
-# **{{claim 12-once-batches-noise}}** ({{claim 12-once-batches-noise interval}}).
+# **{{claim 12-once-batches-noise}}** ({{claim 12-once-batches-noise interval}}). But the pile must be a fair one, too: see `shares` below.
 #
 # ## 5 · Every remedy has its illness
 #
@@ -494,7 +494,7 @@ widgets.quiz(
 # ## Recap
 #
 # - **Statistics adapt.** Aligning features, or measuring the norms again, wins back part of what another domain costs, from
-#   pictures alone. Measure once, on a pile, if you can; by batches only in large and fair ones.
+#   pictures alone. Measure once, on a large and fair pile, if you can; by batches only in such ones.
 # - **Each method has its own harm.** It assumes what has moved; where something else has, it can harm. A network that learns from
 #   its own answers can become certain and wrong at once.
 # - **The choice is blind.** One criterion did no harm here, in the mean, and left much behind; which one that is, only labels

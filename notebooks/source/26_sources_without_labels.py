@@ -180,7 +180,7 @@ figure = plots.gallery(everything["digits"][heap[np.concatenate([*ten.values()])
 # %% [markdown]
 # Each row begins with the digit itself. So coarse, who can say who is right? To *count* we open our labels, for the count alone.
 # How many of those nine are *kin*, of the same class? And how often is the nearest kin, by distance, and by cosine? (Means over
-# ten heaps; from heap to heap they move by some hundredths.) The last row reads the network's outputs instead of its features:
+# ten heaps; from heap to heap they move by some hundredths.) The last row reads the outputs of `letters-ssl` instead of its features:
 # the *projections*, in which twins were compared.
 
 
@@ -241,7 +241,8 @@ yours = figure.axes[0].plot(slider.value, len(brought_up) - 2.11, "D", color="di
 
 # %% [markdown]
 # *settled* is `random` again, but its batch norms have measured the pictures of `fractals`: it has looked and learnt nothing. Neither has
-# a mark for `full`: a network that starts from random weights and is tuned as a whole *is* `scratch`, the line at zero. (The hollow grey mark is your guess. A filled one looks at its own interval alone; verdicts mind all comparisons of a
+# a mark for `full`: a network that starts from random weights and is tuned as a whole *is* `scratch`, the line at zero. (The hollow
+# grey mark is your guess. An interval is widened where its draws are skewed. A filled mark looks at its own interval alone; verdicts mind all comparisons of a
 # claim at once, and are stricter.)
 #
 # Read it in three steps, the green marks (`full`) first.
@@ -265,7 +266,7 @@ yours = figure.axes[0].plot(slider.value, len(brought_up) - 2.11, "D", color="di
 #
 # **Ten draws are few.** In 21 and 22 `letters`, frozen, gained nothing on digits, and here it does. `letters` reads as well in
 # both; `scratch` does not, {{accuracy 23_digits letters scratch 5}} there and
-# {{accuracy 26_sources letters scratch 5 digits}} here: other pictures were drawn.
+# {{accuracy 26_sources letters scratch 5 digits}} here: other draws, with other pictures and other starts.
 #
 # ## What we saw
 
@@ -319,7 +320,7 @@ Markdown(head)
 # | {{claim 26-settled-pixels text}} | {{claim 26-settled-pixels}} | {{claim 26-settled-pixels effect}} |
 # | {{claim 26-settled-pixels-far text}} | {{claim 26-settled-pixels-far}} | {{claim 26-settled-pixels-far effect}} |
 #
-# So of what `fractals` are ahead of `random`, a part was merely measured, brightness above all, and a part was learnt. Ask it of any
+# So of what `fractals` are ahead of `random`, a part was merely measured (means and spreads, in every norm), and a part was learnt. Ask it of any
 # source: what would a network know that had only looked?
 #
 # *Cannot tell* is not *none*: fractals tuned on textures would have had to win or lose
@@ -331,8 +332,7 @@ Markdown(head)
 # - **The views are a teacher.** Somebody decided that a letter stays the same when it is turned a little, and not when it is
 #   mirrored. Where your question *is* the turn, or the thickness, such a source was taught to overlook it. No label, but a
 #   great deal of opinion.
-# - **One of each.** Each upbringing has one network here (`random` three), and another start can shift a row by more than its
-#   interval: in 23, `letters` frozen on textures has {{accuracy 23_textures letters frozen 5}}, `letters-s1`
+# - **One of each.** Each upbringing has one network here (`random` three), and another start can shift a row: in 23, `letters` frozen on textures has {{accuracy 23_textures letters frozen 5}}, `letters-s1`
 #   {{accuracy 23_textures letters-s1 frozen 5}}.
 # - **Not only the names differ.** `letters` had another loss than `letters-ssl`, and saw no views.
 # - **A tiny world.** Eight pixels a side, a few minutes of training. On photographs, with networks a hundred times as large, the
@@ -424,7 +424,7 @@ print(f"perfect for the one loss; {loss(10):.2f} for SimCLR's, as bad as guessin
 #
 # `random` has batch norms whose averages were never measured. Show it the digits, without a label: write
 # `settled(net, inputs)`, a copy of the source's chain whose batch norms hold means and variances of `inputs` (one pass in train
-# mode, all in *one* batch), and nothing else has changed. Is the nearest kin more often now, by either ruler?
+# mode, all in *one* batch), and nothing else has changed; give it back in `eval` mode. (The *settled* of section 5 had looked at fractals.) Is the nearest kin more often now, by either ruler?
 
 
 # %% tags=["solution"]
@@ -471,8 +471,8 @@ print(f"nearest is kin, by distance and by cosine: {was} before, {became} after 
 
 # %% [markdown] tags=["answer"]
 # One would guess not (it was not measured): its views are turned, slanted, made thicker and thinner, and it is trained to
-# overlook just that, as `letters` is by its names: a slanting **k** is still a **k**. The remedy is in the views: leave out turns
-# and thickness, keep shifts and bends. Then slant and thickness are among the things by which a twin is found. *Choosing the
+# overlook just that, as `letters` is by its names: a slanting **k** is still a **k**. The remedy is in the views: leave out turns,
+# slants and thickness, keep shifts. Then slant and thickness are among the things by which a twin is found. *Choosing the
 # views is choosing what the source is taught to overlook*: the one label that you cannot avoid writing.
 
 # %% tags=["quiz"]
@@ -484,7 +484,7 @@ twins = {
 blind = {
     "The projection, since the loss is computed there.": "A linear mixture of the features: a head on those can do all that one on it could.",
     "The features in front of it.": "They hold all that the projection has, and more; your own head takes its pick.",
-    "Both, side by side.": "To a linear head the projection, a mixture of the features, adds nothing.",
+    "Both, side by side.": "A linear head finds in the features all that the projection has; nobody tried both here.",
 }
 nothing = {
     "There must be a bug: it has learnt nothing.": "Chance weights still mix and pool pixels, and the head is trained on your labels.",
@@ -506,7 +506,7 @@ display(
 #   for names here; far from home, tuned, it was none the worse for lacking them.
 # - A view says that a thing stays itself; a name says that two different pictures are the same thing.
 # - What its views change, it is taught to overlook. The opinion sits in the views.
-# - Do not read its marks as accuracy, nor its head as classes; take the features, and leave the projection behind.
+# - Do not read its marks as accuracy, nor its head as classes; take the features; what is in the projection is in them.
 # - Compare a frozen source with a frozen *random* one that has looked, and with pixels; a tuned one with `scratch`: what is above
 #   that was learnt.
 #
