@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tlkit import plots, stats
+from tlkit.adapt import recording
 from tlkit.errors import UserError
+from tlkit.plots import adapting
 
 SHIFTS = ("same", "noise")
 CRITERIA = ("importance-weighted", "entropy", "neighbourhood density", "nuclear norm", "oracle")
@@ -20,6 +22,11 @@ def closed():
 
 def texts(figure) -> list[str]:
     return [t.get_text() for ax in figure.axes for t in ax.texts]
+
+
+def test_plans_are_spelt_as_the_records_have_them():
+    """The figures do not import what runs the methods, so the spelling stands in both."""
+    assert adapting.CHOSEN == recording.CHOSEN and adapting._ONCE == recording.ONCE
 
 
 def test_answers_count_what_is_right_and_strike_the_rest():

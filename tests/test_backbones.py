@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from tlkit import backbones, simulate
-from tlkit.backbones import own, pictures
+from tlkit.backbones import norms, own, pictures
 from tlkit.env import data_dir
 from tlkit.errors import UserError
 
@@ -141,6 +141,24 @@ def test_a_network_can_settle_without_learning():
     assert settled.fresh().stages["stem"][1].momentum == 0.1, "it can be tuned like any other"
     with pytest.raises(UserError, match=r"family to settle on 'fractal'.*did you mean 'fractals'"):
         backbones.load("random,settled=fractal")
+
+
+def test_norms_measure_what_passes_and_are_left_as_they_were():
+    net = torch.nn.Sequential(torch.nn.BatchNorm1d(3, momentum=0.3), torch.nn.BatchNorm1d(3, affine=False))
+    net.append(torch.nn.BatchNorm1d(3, track_running_stats=False))
+    found, x = norms.batch_norms(net.eval()), torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    assert found == [net[0], net[1]], "the last keeps no averages"
+    net[0].running_mean += 5
+    with torch.no_grad(), norms.measuring(found):
+        for part in x.split(20):
+            net(part)
+    assert torch.allclose(net[0].running_mean, x.mean(0), atol=1e-6), "a plain mean, nothing of before"
+    variance = torch.stack([part.var(0) for part in x.split(20)]).mean(0)
+    assert torch.allclose(net[0].running_var, variance, atol=1e-6)
+    assert net[0].momentum == 0.3 and not net[0].training
+    with pytest.raises(ValueError, match="more than 1 value"), norms.measuring(found):
+        net(x[:1])
+    assert net[0].momentum == 0.3 and not any(norm.training for norm in found), "also after a refusal"
 
 
 def test_random_weights_are_drawn_alike_whatever_the_source():

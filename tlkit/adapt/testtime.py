@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from tlkit import features, plans
 from tlkit.adapt import losses
 from tlkit.adapt.descending import Trained, outputs
 from tlkit.adapt.pair import Pair
 from tlkit.backbones.chain import Chain
+from tlkit.backbones.norms import batch_norms, measuring
 from tlkit.errors import UserError
 from tlkit.features import Rows
 from tlkit.fit import descend
@@ -56,7 +56,7 @@ def adabn(pair: Pair, made: Trained, batch: int | None) -> Stream:
     """
     _at_least(1, batch)
     chain = made.chain
-    if not any(isinstance(m, _BatchNorm) and m.track_running_stats for m in chain.modules()):
+    if not batch_norms(chain):
         raise UserError(f"adabn: {pair.backbone.name} has no batch norm with statistics; choose another.")
     before, free = plans.state(chain), {name for name in made.before if name.endswith(_STATISTICS)}
     if batch is None:
@@ -78,18 +78,11 @@ def _by_batches(pair: Pair, chain: Chain, batch: int, items: Items, chosen: np.n
 
 @torch.no_grad()
 def _by_own_statistics(chain: Chain, seen: Any) -> np.ndarray:
-    norms = [m for m in chain.eval().modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.train().momentum = 1.0  # this batch, and nothing of those before
     try:
-        return chain(seen).numpy()
+        with measuring(batch_norms(chain.eval())):  # this batch, and nothing of those before
+            return chain(seen).numpy()
     except ValueError as error:  # torch's word for a channel of one value
         raise UserError(f"adabn: a batch of {len(seen)} gives no statistics ({error}): take more.") from error
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        chain.eval()
 
 
 def tent(pair: Pair, made: Trained, batch: int, rate: float, passes: int = 1) -> Stream:

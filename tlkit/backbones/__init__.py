@@ -165,19 +165,19 @@ def from_blueprint(blueprint: dict) -> Backbone:
 
 
 def _own(name: str, weights: str | None, options: dict) -> Backbone:
-    seed = options.pop("seed", 0) if name == UNTAUGHT else None
-    settled = options.pop("settled", "") if name == UNTAUGHT else ""
+    untaught = name == UNTAUGHT
+    told = {key: options.pop(key) for key in ("seed", "settled") if untaught and key in options}
     if options:
         raise unknown(f"key of backbone {name}", next(iter(options)), depth.KEYS)
     path = data_dir() / "backbones" / f"{name}.safetensors"
-    if seed is None and not path.exists():
+    if not untaught and not path.exists():
         raise unknown("backbone", name, [*names(), UNTAUGHT, "timm:NAME", "torchvision:NAME"])
     if weights:
         raise UserError(
             f"--weights goes with timm:NAME or torchvision:NAME; {name!r} has weights of its own."
         )
-    if seed is not None:
-        return _untaught(seed, settled)
+    if untaught:
+        return _untaught(**told)
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
         net = own.load_glyph_net(path)[0] if pretrained else own.GlyphNet(1)
@@ -191,7 +191,7 @@ def _own(name: str, weights: str | None, options: dict) -> Backbone:
     return Backbone(name, file_digest(path), build, own.glyph_input, "glyph16", card, {"own": name})
 
 
-def _untaught(seed: Any, settled: str) -> Backbone:
+def _untaught(seed: Any = 0, settled: str = "") -> Backbone:
     """Our own network before any lesson; its weights are the same in every process, for each seed others."""
     if type(seed) is not int or seed < 0:
         raise UserError(f"backbone {UNTAUGHT},seed={seed}: a seed is a whole number, 0 or more.")

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from tlkit.backbones.norms import batch_norms, measuring
 from tlkit.errors import UserError
 
 STAGES = ("stem", "block1", "block2", "block3")
@@ -75,16 +76,8 @@ class GlyphNet(nn.Sequential):
 
 def settle(net: nn.Module, inputs: Tensor) -> None:
     """Measure the averages of every batch norm on `inputs`, in one pass in which nothing is learnt."""
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    usual = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean
-    with torch.no_grad():
-        net.train()(inputs)
-    for norm, momentum in zip(norms, usual, strict=True):
-        norm.momentum = momentum
-    net.eval()
+    with torch.no_grad(), measuring(batch_norms(net.eval())):
+        net(inputs)
 
 
 def glyph_input(raw: Tensor | np.ndarray | Image.Image) -> Tensor:

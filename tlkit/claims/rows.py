@@ -46,12 +46,8 @@ class Row:
     @property
     def power(self) -> str:
         """What 8 in 10 measurements like these would have told from none: "0.03", "0.02 to 0.06" or ""."""
-        said = (
-            [f"{x:.{2 if x >= 0.0095 else 3}f}" for x in (min(self.detects), max(self.detects))]
-            if self.detects
-            else []
-        )
-        return " to ".join(dict.fromkeys(said))
+        ends = (min(self.detects), max(self.detects)) if self.detects else ()
+        return " to ".join(dict.fromkeys(f"{x:.{2 if x >= 0.0095 else 3}f}" for x in ends))
 
     @property
     def where(self) -> str:

@@ -120,20 +120,19 @@ class Job:
 
         @torch.inference_mode()
         def predict(items: Items, chosen: np.ndarray) -> np.ndarray:
-            found: list[np.ndarray] = []
+            found, done = None, 0
             with env.on_device(model) as where:
-                for start in range(0, len(chosen), features.BATCH):
-                    part = chosen[start : start + features.BATCH]
+                for part in np.split(chosen, range(features.BATCH, len(chosen), features.BATCH)):
                     inputs = features.moved(features.activations(at, items, part), where)
                     output = features.moved(model(inputs), "cpu")
                     if not all(torch.isfinite(leaf).all() for leaf in tree_leaves(output)):
                         who = f"plan {self.plan} of {self.backbone.name}"
                         raise Diverged(f"{who} gives NaN outputs: try smaller --rates.")
                     decoded = self.task.objective.decode(output)
-                    # one array for all: small ones that stay, between large ones that go, hold memory
-                    found = found or [np.empty((len(chosen), *decoded.shape[1:]), decoded.dtype)]
-                    found[0][start : start + len(part)] = decoded
-            return found[0]
+                    if found is None:  # one for all: small ones that stay, between large that go, hold memory
+                        found = np.empty((len(chosen), *decoded.shape[1:]), decoded.dtype)
+                    found[done : (done := done + len(part))] = decoded
+            return found
 
         return predict
 

@@ -1,10 +1,10 @@
 """Batch-norm averages that belong to the weights at hand."""
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from tlkit import plans
 from tlkit.backbones.chain import Chain, Suffix
+from tlkit.backbones.norms import batch_norms, measuring
 from tlkit.features import Rows, moved
 from tlkit.plans import Plan
 
@@ -19,21 +19,13 @@ def settle(chain: Chain, plan: Plan, inputs: Rows, size: int, seed: int) -> None
     inputs: activations at the plan's cut; size: items in a batch, as in training. The
     chain is in eval mode afterwards.
     """
-    inside = (m for part in plans.learners(chain, plan) for m in part.modules())
-    norms = [m for m in inside if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = [norm for part in plans.learners(chain, plan) for norm in batch_norms(part)]
     chain.eval()
     if not norms:
         return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over the batches
-        norm.train()
     shuffled = torch.Generator().manual_seed(seed)  # items come sorted by class
     order = torch.randperm(len(inputs), generator=shuffled)
     suffix, device = Suffix(chain, plan.cut(chain.names)), next(chain.parameters()).device
-    for rows in order.split(size):
-        suffix(moved(inputs.take(rows), device))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    chain.eval()
+    with measuring(norms):
+        for rows in order.split(size):
+            suffix(moved(inputs.take(rows), device))

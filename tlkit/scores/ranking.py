@@ -100,15 +100,15 @@ def ahead(
     which they share falls out: it may be far shorter than the intervals of the two taus. Raises UserError as
     `agreement` does, and for scores of different shapes.
     """
+    if np.shape(first) != np.shape(second):
+        raise UserError(
+            f"scores of shapes {np.shape(first)} and {np.shape(second)}: give both on the same draws."
+        )
     taus, wandered = [], []
     for scored in (first, second):
         s, t = (np.atleast_2d(rows) for rows in _columns(level, scores=scored, truth=truth))
         taus.append(np.mean([_tau(row, t.mean(0)) for row in s]))
         wandered.append(_by_models_and_draws(s, t, seed, resamples))
-    if np.shape(first) != np.shape(second):
-        raise UserError(
-            f"scores of shapes {np.shape(first)} and {np.shape(second)}: give both on the same draws."
-        )
     low, high = np.quantile(wandered[0] - wandered[1], [(1 - level) / 2, (1 + level) / 2])
     return float(taus[0] - taus[1]), float(low), float(high)
 
