@@ -548,7 +548,7 @@ def test_the_student_copy_holds_no_answer_and_no_output(built):
     assert "<details>\n<summary>Hint</summary>\n\nSubtract.\n\n</details>" in sources
     assert "[worked notebook](../91_coins.ipynb)" in sources[0]
     assert all(not c.get("outputs") and not c.get("execution_count") for c in copy.cells)
-    assert [c.source for c in copy.cells if "check" in cells.tags(c)] == [
+    assert [cells.untitled(c.source) for c in copy.cells if "check" in cells.tags(c)] == [
         c.source for c in full.cells if "check" in cells.tags(c)
     ]
     whole = "\n".join(c.source for c in full.cells)
@@ -560,12 +560,40 @@ def test_the_code_that_says_the_right_answer_is_folded(layout):
     layout.source(NAME).write_text(layout.source(NAME).read_text() + '\n# %% tags=["check"]\nassert True\n')
     raw = read_source(layout.source(NAME))
 
-    def folded(nb) -> list[bool]:
-        return [c.metadata.get("jupyter", {}).get("source_hidden", False) for c in nb.cells]
+    def folded(nb) -> list[str]:
+        found = [c for c in nb.cells if c.metadata.get("jupyter") == {"source_hidden": True}]
+        # Colab folds a cell that says so in a key of its own, below a title
+        assert found == [c for c in nb.cells if c.metadata.get("cellView") == "form"]
+        setup, *others = [c.source for c in found]
+        assert setup.startswith("# @title Set-up")
+        return others
 
-    setup = True
-    assert folded(cells.assemble(raw, cells.Page(NAME))) == [False, setup, True, False]
-    assert folded(cells.student(raw, cells.Page(NAME))) == [False, setup, True, True]
+    assert folded(cells.assemble(raw, cells.Page(NAME))) == ["# @title Quiz\nprint('quiz')"]
+    assert folded(cells.student(raw, cells.Page(NAME))) == [
+        "# @title Quiz\nprint('quiz')",
+        "# @title Check\nassert True",
+    ]
+
+
+def test_the_title_of_what_is_folded_is_no_code_and_never_reaches_the_source(layout):
+    source(layout, "print('quiz')", tags=' tags=["quiz"]')
+    assert build_notebooks.main([], layout) == 0
+    nb = read_built(layout.built(NAME))
+    nb.cells[2].source = nb.cells[2].source.removeprefix("# @title Quiz\n")  # as built before there was one
+    del nb.cells[2].metadata["cellView"]
+    write_built(layout.built(NAME), nb)
+    assert build_notebooks.main(["--check"], layout) == 1
+    assert build_notebooks.main(["--no-execute"], layout) == 0
+    [_, quiz] = [c for c in read_built(layout.built(NAME)).cells if c.cell_type == "code"]
+    assert quiz.source.startswith("# @title Quiz\n") and quiz.outputs[0].text == "quiz\n"
+    edit_in_lab(layout, "print('quiz')", "print('another quiz')")
+    nb = read_built(layout.built(NAME))
+    nb.cells.append(nbformat.v4.new_code_cell("# @title Quiz\nprint(2)", metadata={"tags": ["quiz"]}))
+    write_built(layout.built(NAME), nb)
+    assert build_notebooks.main([], layout) == 0
+    text = layout.source(NAME).read_text()
+    assert text.endswith("print('another quiz')\n\n# %% tags=[\"quiz\"]\nprint(2)\n")
+    assert "@title" not in text
 
 
 def test_links_of_the_copy_reach_one_folder_further(layout):

@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +23,10 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 FOLDED = {"hint": "Hint", "answer": "An answer"}
-HIDDEN = ("quiz", "colab")  # code that says the right answer, or is no lesson: folded, opens at a click
-HIDDEN_FROM_STUDENTS = (*HIDDEN, "check")
+HIDDEN = {"quiz": "# @title Quiz"}  # their code says the right answer: it is folded, and opens at a click
+HIDDEN_FROM_STUDENTS = {**HIDDEN, "check": "# @title Check"}
+SETUP = "# @title Set-up (does nothing where tlkit is installed)"
+FOLD = {"jupyter": {"source_hidden": True}, "cellView": "form"}  # Colab reads the second, if a title is there
 Block = tuple[str | None, list[str]]  # a line of the source (None: the build adds it), the lines it becomes
 
 
@@ -59,8 +61,14 @@ def identify(nb: NotebookNode) -> NotebookNode:
 
 def fingerprint(cells: list[NotebookNode]) -> str:
     """One short hash of what a person edits in cells: kind, text, tags; ids and outputs do not count."""
-    content = [[c.cell_type, c.source, sorted(tags(c))] for c in cells]
+    content = [[c.cell_type, untitled(c.source), sorted(tags(c))] for c in cells]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def untitled(source: str) -> str:
+    """Code as a person wrote it, without the title that the build puts above what it folds."""
+    first, _, rest = source.partition("\n")
+    return rest if first in HIDDEN_FROM_STUDENTS.values() else source
 
 
 def split_stub(source: str) -> tuple[str, str]:
@@ -126,10 +134,12 @@ def _notebook(cells: list[NotebookNode], **hashes: str) -> NotebookNode:
     return nb
 
 
-def _built(cell: NotebookNode, page: Page, first: bool, hidden: tuple[str, ...] = HIDDEN) -> NotebookNode:
-    metadata = ({"tags": list(tags(cell))} if tags(cell) else {}) | _folded(*tags(cell), hidden=hidden)
+def _built(cell: NotebookNode, page: Page, first: bool, hidden: Mapping[str, str] = HIDDEN) -> NotebookNode:
+    metadata = {"tags": list(tags(cell))} if tags(cell) else {}
     if cell.cell_type == "code":
-        return new_code_cell(split_stub(cell.source)[0], id=cell.id, metadata=metadata)
+        titles = [hidden[tag] for tag in tags(cell) if tag in hidden]
+        source = "\n".join([*titles, split_stub(cell.source)[0]])
+        return new_code_cell(source, id=cell.id, metadata=metadata | deepcopy(FOLD if titles else {}))
     lines = [line for _, built in rendered(cell, page, first) for line in built]
     return new_markdown_cell("\n".join(lines), id=cell.id, metadata=metadata)
 
@@ -184,9 +194,5 @@ def _with_setup(cells: list[NotebookNode], page: Page, folder: str = "") -> list
         badges = [page.repository.badge(f"notebooks/{inner}{page.name}.ipynb") for inner in ("", folder)]
         cells[0].source = cells[0].source.replace(*badges)
     setup = setup_cell(page.repository, page.version, page.extras, page.sets)
-    setup.metadata |= _folded("colab")
+    setup.source, setup.metadata = f"{SETUP}\n{setup.source}", setup.metadata | deepcopy(FOLD)
     return [cells[0], setup, *cells[1:]]
-
-
-def _folded(*tagged: str, hidden: tuple[str, ...] = HIDDEN) -> dict:
-    return {"jupyter": {"source_hidden": True}} if {*hidden} & {*tagged} else {}

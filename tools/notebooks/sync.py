@@ -53,7 +53,7 @@ def _restored(raw: NotebookNode, built: NotebookNode, page: Page) -> NotebookNod
             continue
         if original.cell_type == "code":
             stub = original.source[len(cells.split_stub(original.source)[0]) :]
-            original.source = cell.source + stub
+            original.source = cells.untitled(cell.source) + stub
         else:
             original.source = _unrendered(original, cell.source, page, position == 0)
         original.metadata["tags"] = cells.tags(cell)
@@ -65,7 +65,8 @@ def _restored(raw: NotebookNode, built: NotebookNode, page: Page) -> NotebookNod
 
 
 def _new(cell: NotebookNode) -> NotebookNode:
-    """A cell added in Lab, without what Lab notes in its metadata."""
+    """A cell added in Lab, without what Lab notes in its metadata and what the build adds."""
+    cell.source = cells.untitled(cell.source)
     cell.metadata = {"tags": cells.tags(cell)} if cells.tags(cell) else {}
     return cell
 
