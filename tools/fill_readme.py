@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from tlkit import claims, plots, simulate, workbook
 from tlkit.env import data_dir
+from tlkit.files import write_whole
 from tlkit.records import Store
 from tlkit.tasks import catalogue
 
@@ -92,7 +93,7 @@ def main() -> int:
     task()
     comparison()
     if new != text:
-        readme.write_text(new, "utf-8")
+        write_whole(readme, new)
     return 0
 
 

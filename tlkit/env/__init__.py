@@ -1,8 +1,10 @@
 """What a process does first (threads, seed, device), where files lie, and the doctor."""
 
 from tlkit.env.checks import PARTS, Check, Part, doctor, missing
+from tlkit.env.origin import origin, processor
 from tlkit.env.process import (
     cache_dir,
+    cores,
     data_dir,
     device,
     device_name,
@@ -19,12 +21,15 @@ __all__ = [
     "Check",
     "Part",
     "cache_dir",
+    "cores",
     "data_dir",
     "device",
     "device_name",
     "doctor",
     "missing",
     "on_device",
+    "origin",
+    "processor",
     "seed_everything",
     "set_threads",
     "setup",
