@@ -1,7 +1,6 @@
 """What a process does first (threads, seed, device), where files lie, and the doctor."""
 
 from tlkit.env.checks import PARTS, Check, Part, doctor, missing
-from tlkit.env.origin import origin, processor
 from tlkit.env.process import (
     cache_dir,
     cores,
@@ -15,6 +14,7 @@ from tlkit.env.process import (
     threads,
     versions,
 )
+from tlkit.env.provenance import origin, processor
 
 __all__ = [
     "PARTS",

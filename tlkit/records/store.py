@@ -155,7 +155,7 @@ def _parse_origin(line: bytes, where: str) -> tuple[str, dict]:
     try:
         row = json.loads(line)
         return row.pop("origin"), row
-    except (AttributeError, KeyError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{where}: not a line of origins ({error}); delete that line") from error
 
 
