@@ -11,8 +11,8 @@ from benchmarks.apart import ROOT
 from benchmarks.page import page
 from benchmarks.part import Part, parts
 from benchmarks.results import COMMITTED, STATE, Results
-from tlkit.claims.committed import write_whole
 from tlkit.errors import unknown
+from tlkit.files import write_whole
 
 PAGE = ROOT / "benchmarks" / "RESULTS.md"
 

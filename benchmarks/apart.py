@@ -56,13 +56,13 @@ def run(contestant: Contestant, profile: bool = False) -> dict:
             input=json.dumps(request),
             cwd=ROOT,
             env=environment(contestant.threads, Path(scratch) / "computed"),
-            text=True,
+            encoding="utf-8",
             capture_output=True,
         )
         wall = time.perf_counter() - began
         if done.returncode or not answer.exists():
             raise Failed(f"{contestant.name} ended with {done.returncode}:\n{done.stderr[-3000:]}")
-        return {"wall": wall, "load": load, **json.loads(answer.read_text())}
+        return {"wall": wall, "load": load, **json.loads(answer.read_text("utf-8"))}
 
 
 def environment(threads: int | None, computed: Path) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import cProfile
 import importlib
 import json
-import os
 import pstats
 import sys
 import time
@@ -13,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from benchmarks.phases import Watch
+from tlkit.files import write_whole
 
 ROWS = 10  # of a profile
 
@@ -32,9 +32,7 @@ def main() -> None:
     answer = run(call, request["arguments"], request["profile"])
     answer["seconds"]["import"] = imports
     answer["threads"] = torch.get_num_threads()
-    part = Path(request["answer"] + ".part")
-    part.write_text(json.dumps(answer))
-    os.replace(part, request["answer"])
+    write_whole(Path(request["answer"]), json.dumps(answer))
 
 
 def run(call: Callable, arguments: dict, profile: bool = False) -> dict:
@@ -55,7 +53,7 @@ def peak_mb() -> float:
         from tlkit.fit.cost import peak_mb  # which brings fastai along: not where it can be helped
 
         return peak_mb()
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    line = next(line for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 2**10
 
 

@@ -112,7 +112,7 @@ def own_mb() -> float:
     """RssAnon of Linux; elsewhere all that is resident."""
     status = Path("/proc/self/status")
     if status.exists():
-        return int(re.search(r"RssAnon:\s+(\d+) kB", status.read_text())[1]) / 1024
+        return int(re.search(r"RssAnon:\s+(\d+) kB", status.read_text("ascii"))[1]) / 1024
     import psutil
 
     return psutil.Process().memory_info().rss / 2**20

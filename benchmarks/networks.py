@@ -12,6 +12,7 @@ from torch import nn
 from tlkit import backbones
 from tlkit.backbones import Backbone
 from tlkit.backbones.weights import load_weights
+from tlkit.files import write_whole
 
 Look = Callable[[nn.Module], None]
 
@@ -26,7 +27,7 @@ def random_weights(work: Path, name: str, size: int) -> dict[str, str]:
     model, path = timm.create_model(name), work / f"{name}.safetensors"
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
     mean, std = model.default_cfg["mean"], model.default_cfg["std"]
-    path.with_suffix(".json").write_text(json.dumps({"input": size, "mean": mean, "std": std}))
+    write_whole(path.with_suffix(".json"), json.dumps({"input": size, "mean": mean, "std": std}))
     return {"network": f"timm:{name},size={size}", "weights": str(path)}
 
 

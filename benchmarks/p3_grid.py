@@ -1,6 +1,5 @@
 """Part 3: the whole grid of notebook 16, against the same grid as loops over fastai."""
 
-import os
 from pathlib import Path
 
 from benchmarks.apart import DEFAULT, ONE, Contestant
@@ -8,6 +7,7 @@ from benchmarks.part import Design, Part, Target
 from benchmarks.results import Results
 from benchmarks.spread import Key, number, shown, table, values
 from benchmarks.standings import median, names
+from tlkit.env import cores
 
 OURS, WRITTEN, TUNED = "tlkit", "fastai as written", "fastai tuned"
 GRID = {
@@ -50,7 +50,7 @@ def design(work: Path, quick: bool) -> Design:
     labels, plans = ({"1": [1, 2]}, {"frozen": ["frozen"]}) if quick else (LABELS, PLANS)
     cells = {"task": GRID["task"], "plans": list(plans), "labels": [int(k) for k in labels], "seeds": [0]}
     racing = []
-    for threads, jobs in ((1, 1), (None, os.cpu_count())):
+    for threads, jobs in ((1, 1), (None, cores())):
         racing += [
             Contestant(OURS, "benchmarks.grid_ours:studied", {**cells, "jobs": jobs}, threads),
             Contestant(TUNED, "benchmarks.grid_loops:tight", cells, threads),

@@ -1,6 +1,5 @@
 """Part 4, accuracy at equal wall-clock: one fixed rule against fastai's `fine_tune` as it comes."""
 
-import os
 import statistics
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def design(work: Path, quick: bool) -> Design:
     if quick:
         sets = {name: labels[:1] for name, labels in list(sets.items())[:1]}
     seeds = list(range(2 if quick else SEEDS))
-    shared = {"network": NETWORK, "weights": str(weights), "jobs": os.cpu_count()}
+    shared = {"network": NETWORK, "weights": str(weights), "jobs": env.cores()}
     racing = [
         Contestant(name, "benchmarks.rule_race:raced", {"task": name, "labels": n, "seeds": seeds, **shared})
         for name, n in sets.items()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import time
 from dataclasses import asdict, dataclass, field
@@ -13,7 +12,8 @@ from typing import Any
 import psutil
 
 from benchmarks.apart import ROOT
-from tlkit.claims.committed import write_whole
+from tlkit.env import cores, processor
+from tlkit.files import write_whole
 
 COMMITTED = ROOT / "benchmarks" / "results"
 STATE = ROOT / "build" / "bench"
@@ -103,19 +103,12 @@ def machine() -> dict[str, Any]:
             found[name] = "absent"
     return {
         "processor": processor(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": found,
     }
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def code() -> str:

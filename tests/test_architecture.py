@@ -26,6 +26,7 @@ PACKAGE = ROOT / "tlkit"
 # A module may import those of the rows above its own, and nothing beside or below it.
 ROWS = [
     ["errors"],
+    ["files"],
     ["env", "records", "stats"],
     ["cache", "simulate"],
     ["tasks", "backbones"],

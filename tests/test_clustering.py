@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from tlkit import backbones
+from tlkit import backbones, env
 from tlkit.adapt import clustering, sealed
 from tlkit.errors import UserError
 from tlkit.records import Store
@@ -83,5 +83,6 @@ def test_what_is_kept_is_what_was_run_and_nothing_is_run_twice(tmp_path, task, s
     assert row.detail == {"adjusted rand": run.metrics["adjusted rand"]}
     assert np.array_equal(store.items(row.fit_key), run.predicted)
     assert np.array_equal(store.targets(task.name, row.data), run.targets)
+    assert store.origin(row) == env.origin()
     monkeypatch.setattr(clustering, "clustered", lambda *_: pytest.fail("it was there already"))
     assert clustering.keep(store, task, ssl, "clusters", 0) == 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tlkit import backbones
+from tlkit import backbones, env
 from tlkit.adapt import recording, shifts
 from tlkit.errors import UserError
 from tlkit.records import Store
@@ -73,6 +73,7 @@ def test_what_is_kept_is_what_was_run_and_nothing_is_run_twice(tmp_path, letters
     assert row.value == run.accuracy and row.labels == 0 and row.task == "noise"
     assert np.array_equal(store.items(row.fit_key), run.evaluation.predicted)
     assert np.array_equal(store.targets("noise", row.data), run.evaluation.targets)
+    assert store.origin(row) == env.origin()
     best = max(QUICK, key=lambda plan: by_plan[plan].value)
     oracle = by_plan["chosen@oracle"]
     assert oracle.value == by_plan[best].value and oracle.detail["chosen"] == best

@@ -117,7 +117,7 @@ def suited(backbone: str) -> Recipe:
 def default(photos: bool = False) -> Recipe:
     """The committed recipe of `data/recipes.json`: one for our small nets, one for nets trained on photos."""
     path = data_dir() / "recipes.json"
-    raw = json.loads(path.read_text())["photos" if photos else "glyphs"]
+    raw = json.loads(path.read_text("utf-8"))["photos" if photos else "glyphs"]
     lists = {key: tuple(raw[key]) for key in ("rates", "strengths", "baselines")}
     return Recipe(
         raw["steps"], raw["epochs"], raw["batch"], **lists, fixed=tuple(sorted(raw["fixed"].items()))

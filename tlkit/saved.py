@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from torch import nn
 from tlkit import backbones
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
+from tlkit.files import replace_folder, write_whole
 from tlkit.records import Record
 from tlkit.tasks import SELECT_FROM
 from tlkit.tasks.reading import Unreadable, read_picture
@@ -63,9 +62,8 @@ def save(folder: Path, model: Chain, blueprint: dict, classes: Iterable[str], ab
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         save_file({k: t.contiguous() for k, t in model.state_dict().items()}, part / "model.safetensors")
         content = {"blueprint": blueprint, "classes": list(classes), "about": about}
-        (part / "model.json").write_text(json.dumps(content, indent=2))
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(part, folder)
+        write_whole(part / "model.json", json.dumps(content, indent=2))
+        replace_folder(part, folder)
     except OSError as error:
         raise UserError(
             f"cannot save the model to {folder} ({error.strerror}): free space or name another --out."
@@ -96,7 +94,7 @@ def card(folder: Path) -> dict:
 def _content(folder: Path) -> dict:
     if not (folder / "model.json").is_file():
         raise UserError(f"{folder} holds no saved model: give the folder that `tlkit compare` named.")
-    return json.loads((folder / "model.json").read_text())
+    return json.loads((folder / "model.json").read_text("utf-8"))
 
 
 @dataclass(frozen=True)

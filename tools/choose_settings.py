@@ -15,6 +15,7 @@ from rich.progress import track
 from tlkit import cache, study
 from tlkit import recipe as recipes
 from tlkit.env import data_dir
+from tlkit.files import write_whole
 from tlkit.plans import Plan
 from tlkit.records import Store
 
@@ -48,9 +49,9 @@ def main(kind: str = "glyphs", seeds: int = 3, jobs: int = 1) -> None:
     for grid in track(list(grids(kind, tuple(range(seeds)))), "sibling tasks"):
         study.run(grid, store, jobs)
     path = data_dir() / "recipes.json"
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text("utf-8"))
     content[kind]["fixed"] = winners(store)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    write_whole(path, json.dumps(content, indent=2) + "\n")
     print(content[kind]["fixed"])
 
 

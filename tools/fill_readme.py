@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from tlkit import claims, plots, simulate
 from tlkit.env import data_dir
+from tlkit.files import write_whole
 from tlkit.records import Store
 from tlkit.tasks import catalogue
 from tools.notebooks.listing import notebook_map
@@ -84,7 +85,7 @@ def main() -> int:
     task()
     comparison()
     if new != text:
-        readme.write_text(new, "utf-8")
+        write_whole(readme, new)
     return 0
 
 

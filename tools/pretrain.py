@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import tlkit
 from tlkit.backbones.own import STAGES, GlyphNet, glyph_input, load_glyph_net, save_glyph_net
+from tlkit.files import write_whole
 from tlkit.simulate import ALPHABETS, FAMILIES, FONTS, glyphs
 from tlkit.simulate.twins import likeness, view
 
@@ -194,9 +195,7 @@ def pretrain(name: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     save_glyph_net(run.net, weights, recipe.classes, half=recipe.stored == "float16")
     card = make_card(name, run, flops, weights)
-    part = weights.with_suffix(".json.part")
-    part.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, weights.with_suffix(".json"))
+    write_whole(weights.with_suffix(".json"), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     partial.unlink()
     print(f"{name}: {card['source_accuracy']}", flush=True)
 

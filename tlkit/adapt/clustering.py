@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from tlkit import features
+from tlkit import env, features
 from tlkit.adapt.pair import sealed
 from tlkit.backbones import Backbone
 from tlkit.errors import unknown
@@ -65,4 +65,4 @@ def keep(store: Store, task: Task, backbone: Backbone, plan: str, seed: int) -> 
     took, rand = round(time.perf_counter() - began, 3), found.metrics["adjusted rand"]
     row = Record(*key, "test", "accuracy", found.metrics["accuracy"], measured={"seconds": took},
                  detail={"adjusted rand": rand})  # fmt: skip
-    return store.append([row], found.predicted, found.targets)
+    return store.append([row], found.predicted, found.targets, env.origin())

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 
+from tlkit import env
 from tlkit import recipe as recipes
 from tlkit.adapt import Adapted, adapt, select, shifts
 from tlkit.backbones import Backbone
@@ -80,4 +81,4 @@ def _write(
         *_key(plan, shift, seed, backbone), "test", "accuracy", adapted.accuracy,
         measured={"seconds": round(seconds, 3)}, detail={**adapted.detail, **(more or {})},
     )  # fmt: skip
-    return store.append([row], result.predicted, result.targets)
+    return store.append([row], result.predicted, result.targets, env.origin())

@@ -170,7 +170,7 @@ def _own(name: str, weights: str | None, options: dict) -> Backbone:
     if options:
         raise unknown(f"key of backbone {name}", next(iter(options)), depth.KEYS)
     path = data_dir() / "backbones" / f"{name}.safetensors"
-    if not untaught and not path.exists():
+    if not untaught and name not in names():
         raise unknown("backbone", name, [*names(), UNTAUGHT, "timm:NAME", "torchvision:NAME"])
     if weights:
         raise UserError(
@@ -187,7 +187,7 @@ def _own(name: str, weights: str | None, options: dict) -> Backbone:
         )
         return chain, pool
 
-    card = json.loads(path.with_suffix(".json").read_text())
+    card = json.loads(path.with_suffix(".json").read_text("utf-8"))
     return Backbone(name, file_digest(path), build, own.glyph_input, "glyph16", card, {"own": name})
 
 

@@ -1,5 +1,6 @@
 """Networks of timm and torchvision: made, filled with weights, and cut into a chain."""
 
+import errno
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,8 @@ from tlkit.backbones.chain import Chain
 from tlkit.backbones.split import split
 from tlkit.backbones.weights import OutOfReach, from_hub, load_weights
 from tlkit.errors import UserError, unknown
+
+UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.ENOSPC)
 
 
 def build(
@@ -55,6 +58,11 @@ def _create(library: str, name: str, options: dict, pretrained: bool) -> nn.Modu
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise
+        if getattr(error, "errno", None) in UNWRITABLE:
+            raise UserError(
+                f"the weights of {library}:{name} cannot be kept ({error}): set HF_HOME and TORCH_HOME to "
+                "folders that can be written, or give a file with --weights."
+            ) from error
         why = error if isinstance(error, OutOfReach) else type(error).__name__
         raise UserError(
             f"no pretrained weights for {library}:{name} could be fetched ({why}): "

@@ -4,7 +4,6 @@ About 0.29 million parameters; an item is one bright-on-dark picture of one char
 """
 
 import json
-import os
 from collections import OrderedDict
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from tlkit.backbones.norms import batch_norms, measuring
 from tlkit.errors import UserError
+from tlkit.files import write_whole
 
 STAGES = ("stem", "block1", "block2", "block3")
 FEATURES = 128
@@ -104,17 +104,10 @@ def save_glyph_net(net: GlyphNet, path: Path | str, classes: list[str], half: bo
 
     half: round to float16, for a file of half the size; it is loaded as float32 again.
     """
-    path = Path(path)
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     if half:
         tensors = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
-    content = save(tensors, metadata={"classes": json.dumps(classes, ensure_ascii=False)})
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    write_whole(Path(path), save(tensors, metadata={"classes": json.dumps(classes, ensure_ascii=False)}))
 
 
 def load_glyph_net(path: Path | str) -> tuple[GlyphNet, list[str]]:

@@ -4,6 +4,7 @@ from tlkit.claims.committed import changed, write_verdicts
 from tlkit.claims.compared import BASELINES, Pair, along, by_source, compare, pairs
 from tlkit.claims.criteria import Claim, Shelf, criteria, shelf
 from tlkit.claims.filling import FILLERS, fill
+from tlkit.claims.provenance import on_shelf, origins, outdated, whence
 from tlkit.claims.rows import ABSENT, Row, card, row, saving, signed, table
 from tlkit.claims.samples import levels, sample
 
@@ -23,6 +24,9 @@ __all__ = [
     "criteria",
     "fill",
     "levels",
+    "on_shelf",
+    "origins",
+    "outdated",
     "pairs",
     "row",
     "sample",
@@ -30,5 +34,6 @@ __all__ = [
     "shelf",
     "signed",
     "table",
+    "whence",
     "write_verdicts",
 ]

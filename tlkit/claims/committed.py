@@ -1,14 +1,13 @@
 """The committed verdicts: what a recomputation must not change without somebody saying why."""
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from tlkit import env
 from tlkit.claims.rows import Row, table
 from tlkit.errors import UserError
+from tlkit.files import write_whole
 
 
 def write_verdicts(path: Path | None = None, rows: Iterable[Row] | None = None) -> Path:
@@ -16,27 +15,6 @@ def write_verdicts(path: Path | None = None, rows: Iterable[Row] | None = None) 
     path = path or env.data_dir() / "verdicts.json"
     text = json.dumps(_words(rows), indent=2, ensure_ascii=False) + "\n"
     return write_whole(path, text)
-
-
-def write_whole(path: Path, text: str) -> Path:
-    """Write a file in one piece: a reader, and a kill, meet the old file or the new. Returns the path."""
-    left = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-            left = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        left.chmod(0o644)
-        os.replace(left, path)
-    except OSError as error:
-        if left is not None:
-            left.unlink(missing_ok=True)
-        raise UserError(
-            f"{path} cannot be written ({error.strerror}): make room or permission there."
-        ) from error
-    return path
 
 
 def changed(path: Path | None = None, rows: Iterable[Row] | None = None) -> list[str]:

@@ -2,12 +2,14 @@
 
 import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from typer import Context
 from typer.core import TyperGroup
@@ -43,6 +45,8 @@ console = Console()
 
 def app() -> None:
     """Entry point: a UserError is one sentence on stderr and exit 2, never a traceback; TERM is as Ctrl-C."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a console of cp1252 shows "?" for ≤, and not a traceback
+        sys.stdout.reconfigure(errors="replace")
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         cli()
@@ -119,6 +123,8 @@ def claims(
         "have been told from none by 8 in 10 measurements like these, each judged by itself.",
         highlight=False,
     )
+    if note := ledger.outdated(ledger.on_shelf()):
+        console.print(f"[yellow]note:[/] {note}", highlight=False)
     if write:
         console.print(f"wrote {ledger.write_verdicts()}")
 
@@ -131,7 +137,8 @@ def doctor() -> None:
     checks = env.doctor()
     table = Table("", "what", "found", "remedy")
     for check in checks:
-        table.add_row("[green]ok[/]" if check.ok else "[yellow]--[/]", check.name, check.found, check.remedy)
+        told = map(escape, (check.name, check.found, check.remedy))
+        table.add_row("[green]ok[/]" if check.ok else "[yellow]--[/]", *told)
     console.print(table)
 
 

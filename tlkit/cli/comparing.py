@@ -82,7 +82,7 @@ def compare(
     study.check(backend, cluster)
     grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision)
     grid = _augmented(grid, augment)
-    out = out or env.results_dir() / f"{grid.parts[0].name.replace(':', '-')}.jsonl"
+    out = out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl"
     store = Store(out)
     telling.before(grid)
     if dry_run:
@@ -95,6 +95,11 @@ def compare(
     keeping.keep(grid, store, mine, report or out.with_suffix(".html"), outcome.ran)
     telling.failed(outcome.failed)
     raise typer.Exit(1 if outcome.failed else 0)
+
+
+def file_name(task: str) -> str:
+    """The name of a task as one of a file, on every system: `dial:noise:0.5` is dial-noise-0.5."""
+    return re.sub(r'[<>:"/\\|?*]', "-", task)
 
 
 def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision) -> "Grid":

@@ -52,6 +52,8 @@ def after(store: "Store", records: "list[Record]") -> None:
         _verdicts(pairs)
     for sentence in conclude(store, records, pairs):
         console.print(sentence, highlight=False)
+    if note := claims.outdated(claims.origins(store, records)):
+        _note(note)
 
 
 def _means(store: "Store", records: "list[Record]") -> None:

@@ -4,6 +4,7 @@ from tlkit.env.checks import PARTS, Check, Part, doctor, missing
 from tlkit.env.hosted import host, results_dir, where_results_go
 from tlkit.env.process import (
     cache_dir,
+    cores,
     data_dir,
     device,
     device_name,
@@ -14,12 +15,14 @@ from tlkit.env.process import (
     threads,
     versions,
 )
+from tlkit.env.provenance import origin, processor
 
 __all__ = [
     "PARTS",
     "Check",
     "Part",
     "cache_dir",
+    "cores",
     "data_dir",
     "device",
     "device_name",
@@ -27,6 +30,8 @@ __all__ = [
     "host",
     "missing",
     "on_device",
+    "origin",
+    "processor",
     "results_dir",
     "seed_everything",
     "set_threads",

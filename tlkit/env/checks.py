@@ -9,7 +9,7 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from tlkit.env.process import cache_dir, data_dir, device, threads, version
+from tlkit.env.process import cache_dir, cores, data_dir, device, threads, version
 from tlkit.errors import UserError, unknown
 
 MEMORY_GB = 2.0  # what one process may need
@@ -102,7 +102,7 @@ def _device() -> Check:
         found = device()
     except UserError as error:
         return Check("device", False, os.environ["TLKIT_DEVICE"], str(error))
-    return Check("device", True, f"{found}, {os.cpu_count()} cores")
+    return Check("device", True, f"{found}, {cores()} cores")
 
 
 def _threads() -> Check:
@@ -110,7 +110,7 @@ def _threads() -> Check:
         count = threads()
     except UserError as error:
         return Check("threads", False, os.environ["TLKIT_THREADS"], str(error))
-    return Check("threads", count <= (os.cpu_count() or 1), f"{count} a process", "unset TLKIT_THREADS")
+    return Check("threads", count <= cores(), f"{count} a process", "unset TLKIT_THREADS")
 
 
 def _memory() -> Check:

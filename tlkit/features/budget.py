@@ -79,7 +79,8 @@ def _removed(entry: Path) -> int:
     size, held = taken(entry), lock(entry)
     try:
         with held.acquire(timeout=0):
-            shutil.rmtree(entry)
+            gone = entry.rename(entry.with_name(f"{entry.name}.gone"))
+            shutil.rmtree(gone)
     except (Timeout, OSError):  # being filled, not ours to remove, or open where open files stay
         return 0
     return size

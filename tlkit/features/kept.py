@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from tlkit import files
 from tlkit.cache.folders import require_writable
 from tlkit.errors import UserError
 from tlkit.features import budget
@@ -101,7 +102,7 @@ class Kept:
         for name, (rows, shape, dtype) in self.layout.items():
             part = self.folder / f"{name}.part"
             np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=(rows, *shape)).flush()
-            os.replace(part, self.folder / name)
+            files.replace(part, self.folder / name)
 
     def _fill(self, blocks: np.ndarray) -> None:
         with self._locked():

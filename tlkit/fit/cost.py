@@ -76,7 +76,7 @@ def peak_mb() -> float:
         return psutil.Process().memory_info().peak_wset / 2**20
     status = Path("/proc/self/status")
     if status.exists():  # Linux, where ru_maxrss begins at what the parent held when it started this process
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        line = next(line for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 2**10
     import resource
 

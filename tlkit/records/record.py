@@ -21,8 +21,9 @@ class Record:
     """One number with everything needed to believe it.
 
     `data` and `weights` are content hashes; `labels` counts target labels per class, selection included;
-    `measured` holds what need not repeat (seconds, memory), `detail` what must. A value that is not finite
-    becomes None and its status 'diverged': `value` is None exactly where `status` is not 'ok'.
+    `measured` holds what need not repeat (seconds, memory, where it was computed), `detail` what must. A
+    value that is not finite becomes None and its status 'diverged': `value` is None exactly where `status` is
+    not 'ok'.
     Raises UserError for a field of the wrong type or an unknown status.
     """
 
@@ -73,6 +74,11 @@ class Record:
     def key(self) -> tuple:
         """What names the number: the fit, its split and its metric."""
         return (*self.fit_key, self.split, self.metric)
+
+    @property
+    def ends_fit(self) -> bool:
+        """Whether its fit need not run again: a test row, or one that says why there is none."""
+        return self.split == "test" or self.status != "ok"
 
     def to_json(self) -> str:
         """One line of JSON without its newline; never NaN."""

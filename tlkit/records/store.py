@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,16 @@ class Store:
         self.path = Path(path)
         self._records = Lines(self.path, _parse_record)
         self._items = Lines(self.path.with_name(f"{self.path.stem}.items.jsonl"), _parse_items)
+        self._origins = Lines(self.path.with_name(f"{self.path.stem}.origins.jsonl"), _parse_origin)
 
-    def append(self, records: Iterable[Record], items: Any = None, targets: Any = None) -> int:
+    def append(
+        self, records: Iterable[Record], items: Any = None, targets: Any = None, origin: dict | None = None
+    ) -> int:
         """Add the records whose key is not in the file yet, as one block; how many were added.
 
         `items` (n, ...) are the predictions of the one fit for its n test items, `targets` (n, ...) the
-        truth, kept once per task and data. Predictions are written before their records and test rows
+        truth, kept once per task and data; `origin` (`env.origin`) is where the numbers were computed, kept
+        once and referred to by the rows that end a fit. Both are written before their records and test rows
         last, so a kill at any moment leaves either a finished fit or one that will be run again.
         Raises UserError if the file or its lock cannot be written (it is then left as it was), or if the
         targets are not those kept under the same data hash.
@@ -45,8 +50,17 @@ class Store:
             fresh = {record.key: record for record in records if record.key not in self._records.rows}
             if fresh:
                 self._keep_beside(records[0], items, targets)
-                self._records.append([record.to_json() for record in fresh.values()])
+                rows = self._signed(fresh.values(), origin) if origin else fresh.values()
+                self._records.append([record.to_json() for record in rows])
         return len(fresh)
+
+    def _signed(self, records: Iterable[Record], origin: dict) -> list[Record]:
+        """The records, those that end a fit with the name of their origin, which is kept beside them."""
+        name = _name(origin)
+        self._origins.refresh()
+        if name not in self._origins.rows:
+            self._origins.append([json.dumps({"origin": name, **origin})])
+        return [replace(r, measured=r.measured | {"origin": name}) if r.ends_fit else r for r in records]
 
     def _keep_beside(self, record: Record, items: Any, targets: Any) -> None:
         self._items.refresh()
@@ -80,7 +94,12 @@ class Store:
 
     def finished(self) -> set[FitKey]:
         """The fits that need not run again: those with a test row, or a row that says why there is none."""
-        return {record.fit_key for record in self.read() if record.split == "test" or record.status != "ok"}
+        return {record.fit_key for record in self.read() if record.ends_fit}
+
+    def origin(self, record: Record) -> dict | None:
+        """Where a record that ends a fit was computed, as `env.origin` said; None where that was not kept."""
+        self._origins.refresh()
+        return self._origins.rows.get(record.measured.get("origin"))
 
     def items(self, fit_key: FitKey) -> np.ndarray:
         """What that fit predicted for each test item, in the shape it was given. UserError if not kept."""
@@ -130,6 +149,18 @@ def _parse_items(line: bytes, where: str) -> tuple[Any, dict]:
         return _items_key(row), row
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{where}: not a line of predictions ({error}); delete that line") from error
+
+
+def _parse_origin(line: bytes, where: str) -> tuple[str, dict]:
+    try:
+        row = json.loads(line)
+        return row.pop("origin"), row
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{where}: not a line of origins ({error}); delete that line") from error
+
+
+def _name(origin: dict) -> str:
+    return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _items_key(row: dict) -> Any:

@@ -35,7 +35,7 @@ def compare_html(
     groups = [_compared(store, tests, pairs, key) for key in keys]
     lost = [f"{r.plan}, {r.labels} labels, seed {r.seed}: {r.status}. {r.detail.get('why', '')}"
             for r in tests if r.status != "ok"]  # fmt: skip
-    told = dict(facts) | _facts(tests)
+    told = dict(facts) | _facts(tests) | _origins(store, tests) | machine()
     return write(out, title=f"Did transfer pay? {title}", groups=groups, failures=lost, facts=told)
 
 
@@ -114,7 +114,14 @@ def _facts(tests: list[Record]) -> dict[str, str]:
         "recipe": "; ".join(_recipe(v) for v in sorted({r.recipe for r in tests})),
     }
     found |= {f"backbone {name}": licence(name) for name in sorted({r.backbone for r in tests})}
-    return found | machine()
+    return found
+
+
+def _origins(store: Store, tests: list[Record]) -> dict[str, str]:
+    """Where the numbers come from, and a note where that is not what is installed here."""
+    found = claims.origins(store, tests)
+    note = claims.outdated(found)
+    return {"where the numbers come from": claims.whence(found)} | ({"note": note} if note else {})
 
 
 def _recipe(version: str) -> str:

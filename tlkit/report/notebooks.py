@@ -23,6 +23,9 @@ def workbook_html(run_results: Iterable[RunResult], out: str | Path) -> Path:
     facts["in all"] = f"{len(results)} notebooks, {sum(r.seconds for r in results):.0f} s"
     used = dict.fromkeys(name for claim in claims.criteria() for name in claim.backbone if "," not in name)
     facts |= {f"backbone {name}": licence(name) for name in used} | machine()
+    found = claims.on_shelf()
+    facts["where the records come from"] = claims.whence(found)
+    facts |= {"note": note} if (note := claims.outdated(found)) else {}
     return write(
         out,
         title="The transfer learning workbook",

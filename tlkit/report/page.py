@@ -12,8 +12,8 @@ import jinja2
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from tlkit import claims, env
-from tlkit.claims.committed import write_whole
+from tlkit import backbones, claims, env
+from tlkit.files import write_whole
 
 READING = (
     "Each verdict compares a plan with not transferring (scratch: the same network from a random start; "
@@ -64,7 +64,7 @@ def machine() -> dict[str, str]:
 
 def licence(name: str) -> str:
     """What may be done with the weights of a backbone, and what they cost."""
-    if not (env.data_dir() / "backbones" / f"{name}.json").is_file():
+    if name not in backbones.names():
         return "not one of ours: its publisher states the licence of the weights"
     card = claims.card(name)
     return f"made here in {card['seconds']:.0f} s, {card['flops']:.1e} operations; licence {card['licence']}"

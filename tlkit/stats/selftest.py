@@ -6,7 +6,6 @@ methods would give.
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from zlib import crc32
@@ -14,6 +13,7 @@ from zlib import crc32
 import numpy as np
 
 from ..errors import UserError
+from ..files import write_whole
 from . import samples
 from .intervals import limits
 from .saving import label_saving
@@ -78,11 +78,7 @@ def write_selftest(result: dict, path: str | os.PathLike) -> None:
     head = {k: v for k, v in result.items() if k != "rows"}
     rows = ",\n".join(f"  {json.dumps(row)}" for row in result["rows"])
     text = f'{json.dumps(head)[:-1]}, "rows": [\n{rows}\n]}}\n'
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
+    write_whole(path, text)
 
 
 def _rows() -> Iterator[Row]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
+from tlkit import env
 from tlkit.errors import UserError
 from tlkit.records import FitKey, Record, Store
 from tlkit.study import clusters
@@ -63,7 +64,8 @@ def _keep(store: Store, grid: Grid, key: FitKey, finished: Finished | None) -> l
     """Write a fit down; what is to be told of it, if it failed."""
     finished = finished or _killed(grid, key)
     _refuse_other(key, finished)
-    store.append([Record(*key, **row) for row in finished.rows], finished.predicted, finished.targets)
+    rows = [Record(*key, **row) for row in finished.rows]
+    store.append(rows, finished.predicted, finished.targets, finished.origin)
     return [finished.failure] if finished.failure else []
 
 
@@ -72,9 +74,8 @@ def _killed(grid: Grid, key: FitKey) -> Finished:
         f"the process of {key[4]}, {key[5]} labels, seed {key[6]}, was killed {RETRIES + 1} times, often for "
         "want of memory: to have it tried again, delete its line among the records."
     )
-    return Finished(
-        key, [without_value(grid.parts[0].objective.metric, "failed", why)], failure=f"failed: {why}"
-    )
+    row = without_value(grid.parts[0].objective.metric, "failed", why)
+    return Finished(key, [row], failure=f"failed: {why}", origin=env.origin())
 
 
 def _refuse_other(key: FitKey, finished: Finished) -> None:

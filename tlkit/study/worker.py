@@ -28,7 +28,7 @@ WATCH = 1.0  # seconds between a worker's looks at whether its parent is still t
 class Finished:
     """What a worker sends back: rows of records (test last), predictions, test targets, or what failed.
 
-    key: of the fit, from the files where it ran; machine: the name of that place.
+    key: of the fit, from the files where it ran; machine: the name of that place; origin: `env.origin` there.
     """
 
     key: FitKey
@@ -37,6 +37,7 @@ class Finished:
     targets: np.ndarray | None = None
     failure: str | None = None
     machine: str = ""
+    origin: dict | None = None
 
 
 def here() -> str:
@@ -58,9 +59,9 @@ def work(cell: Cell) -> tuple[Cell, Finished]:
         done = fit(task, backbone, Plan.parse(cell.plan), cell.labels, cell.seed, cell.recipe)
     except Diverged as error:
         row, told = without_value(metric, "diverged", error), f"diverged: {error}"
-        return cell, Finished(key, [row], failure=told, machine=machine)
+        return cell, Finished(key, [row], failure=told, machine=machine, origin=env.origin())
     predicted, targets = small(done.test.predicted), small(done.test.targets)
-    return cell, Finished(key, rows(done, metric), predicted, targets, None, machine)
+    return cell, Finished(key, rows(done, metric), predicted, targets, None, machine, env.origin())
 
 
 def in_process(cell: Cell, parent: int) -> tuple[Cell, Finished]:

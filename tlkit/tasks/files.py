@@ -12,6 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from tlkit import cache
+from tlkit.errors import UserError
+from tlkit.files import composed, place, write_whole
 from tlkit.tasks.reading import Unreadable, read_picture
 
 _SCAN = 2  # raise it when a digest comes to mean something else
@@ -38,15 +40,20 @@ class Found:
     label: str
     digest: str
 
+    @property
+    def place(self) -> Path:
+        """Where it is, as a table of files would name it too."""
+        return place(self.path)
+
 
 def class_files(root: Path) -> list[tuple[Path, str]]:
     """(file, class) of every file in `root/CLASS/`, hidden ones left out, in the same order everywhere."""
     folders = [p for p in _by_name(root) if p.is_dir()]
-    return [(f, d.name) for d in folders for f in _by_name(d) if f.is_file()]
+    return [(f, composed(d.name)) for d in folders for f in _by_name(d) if f.is_file()]
 
 
 def _by_name(folder: Path) -> list[Path]:
-    return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: p.name)
+    return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: composed(p.name))
 
 
 def scan(files: Sequence[tuple[Path, str]]) -> tuple[list[Found], dict[str, str]]:
@@ -76,7 +83,7 @@ class _Note:
         key = hashlib.sha256(os.fsencode("\n".join([str(_SCAN), *folders]))).hexdigest()[:16]
         self.file = cache.computed() / "pictures" / f"{key}.json"
         try:
-            self.known = json.loads(self.file.read_text())
+            self.known = json.loads(self.file.read_text("utf-8"))
         except (OSError, ValueError):
             self.known = {}  # none yet, or damaged: every file is decoded
         self.fresh: dict[str, list] = {}
@@ -96,11 +103,5 @@ class _Note:
     def keep(self) -> None:
         if self.fresh == self.known:
             return
-        part = self.file.with_suffix(f".{os.getpid()}")
-        with suppress(OSError):  # a read-only or full folder keeps no note: the files are decoded again
-            self.file.parent.mkdir(exist_ok=True)
-            try:
-                part.write_text(json.dumps(self.fresh))
-                os.replace(part, self.file)
-            finally:
-                part.unlink(missing_ok=True)
+        with suppress(UserError):  # a read-only or full folder keeps no note: the files are decoded again
+            write_whole(self.file, json.dumps(self.fresh))

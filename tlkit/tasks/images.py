@@ -8,6 +8,7 @@ import numpy as np
 
 from tlkit import cache
 from tlkit.errors import UserError
+from tlkit.files import place
 from tlkit.tasks import Items, Task, classification
 from tlkit.tasks.files import Found, Pictures, class_files, scan
 from tlkit.tasks.reading import read_picture
@@ -89,8 +90,8 @@ def _read_groups(path: Path, found: list[Found], root: Path) -> dict[Path, str]:
     if not rows or not {"file", "group"} <= rows[0].keys():
         raise UserError(f"{path} needs the columns file,group and a row for each picture.")
     filled = [row for row in rows if row["file"] and row["group"]]
-    named = {(root / row["file"].replace("\\", "/")).resolve(): row["group"].strip() for row in filled}
-    missing = [f.path for f in found if f.path.resolve() not in named]
+    named = {place(root / row["file"].replace("\\", "/")): row["group"].strip() for row in filled}
+    missing = [f.path for f in found if f.place not in named]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise UserError(f"{path} has no group for {missing[0].relative_to(root)}{more}: add a row for it.")
@@ -127,11 +128,11 @@ def _owners(found: list[Found], named: dict[Path, str]) -> list[str]:
 
     first: dict[str, str] = {}
     for item in found:
-        mine = named[item.path.resolve()]
+        mine = named[item.place]
         one, other = top(mine), top(first.setdefault(item.digest, mine))
         if one != other:
             above[max(one, other)] = min(one, other)
-    return [top(named[f.path.resolve()]) for f in found]
+    return [top(named[f.place]) for f in found]
 
 
 def _task(
@@ -141,7 +142,7 @@ def _task(
     number = {c: i for i, c in enumerate(classes)}
 
     def items(part: list[Found]) -> Items:
-        owners = tuple(named[f.path.resolve()] for f in part) if named else ()
+        owners = tuple(named[f.place] for f in part) if named else ()
         return Items(
             Pictures([f.path for f in part]),
             [str(f.path) for f in part],
@@ -169,7 +170,7 @@ def _by_prefix(root: Path, name: str) -> Task:
 def _domain(domain: str, root: Path) -> Task:
     """One domain of PACS; sketches of one photograph stay together, by the name in front of the hyphen."""
     found, aside = scan(class_files(root / domain))
-    named = {f.path.resolve(): f"{f.label} {f.path.stem.rpartition('-')[0] or f.path.stem}" for f in found}
+    named = {f.place: f"{f.label} {f.path.stem.rpartition('-')[0] or f.path.stem}" for f in found}
     train, test = _split(found, named, root / domain)
     return _task(f"pacs:{domain}", train, test, named, aside, {"split": "by photograph"})
 

@@ -13,6 +13,7 @@ from tempfile import mkdtemp
 from time import perf_counter
 from typing import Any
 
+from tlkit import files
 from tlkit.errors import UserError, unknown
 from tlkit.workbook import listing
 from tlkit.workbook.listing import NotebookInfo
@@ -125,7 +126,7 @@ def _execute(info: NotebookInfo, values: dict[str, Any], target: Path, seconds: 
         error = _papermill(info, copy, values, seconds)
         with copy.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(copy, kept)
+        files.replace(copy, kept)
     finally:
         shutil.rmtree(scratch)
     return RunResult(info.number, info.name, kept, perf_counter() - started, error)

@@ -1,0 +1,65 @@
+"""Where a number comes from: the code, the versions, the machine and the day."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tlkit.env.process import data_dir, device_name, versions
+
+
+def origin() -> dict[str, Any]:
+    """Of what this process computes now: date (UTC), commit, versions, hardware; as JSON can keep it.
+
+    Names no machine, person or folder. `commit` is None where the package is no checkout, as in a wheel.
+    """
+    import torch
+
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+        "versions": dict(_versions()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "device": device_name(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+_versions = cache(versions)
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the checkout that the package lies in, followed by + where its code was changed since."""
+    root = data_dir().parent
+    if not (root / ".git").exists():
+        return None
+    found, changes = _git(root, "rev-parse", "--short=12", "HEAD"), _git(root, "status", "-s", "--", "tlkit")
+    return found and found + "+" * bool(changes)
+
+
+def _git(root: Path, *words: str) -> str | None:
+    """What git says, or None where there is no git or it refuses."""
+    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        done = subprocess.run(["git", *words], cwd=root, env=quiet, capture_output=True, encoding="utf-8")
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@cache
+def processor() -> str:
+    """What its maker calls the processor, or its kind where the system does not say."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    if sys.platform == "darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        names = subprocess.run(asked, capture_output=True, encoding="utf-8").stdout.split("\n")
+    return (names and names[0]) or platform.processor() or platform.machine()
