@@ -78,9 +78,9 @@ def test_the_slider_turns_the_pages_in_the_browser(frames):
 
 def test_a_saved_page_has_all_that_moves(frames):
     state = dependency_state([frames])
-    models = [model["model_name"] for model in state.values()]
-    assert {"SelectionSliderModel", "StackModel", "LinkModel"} <= set(models)
-    assert models.count("HTMLModel") == 3
+    models = {model["model_name"] for model in state.values()}
+    assert {"SelectionSliderModel", frames.stack.get_state()["_model_name"], "LinkModel"} <= models
+    assert {page.model_id for page in frames.stack.children} <= state.keys()
 
 
 def test_without_widgets_the_last_frame_is_shown(frames):
@@ -114,8 +114,8 @@ def test_buttons_turn_the_pages_too():
     assert buttons.link.target == (buttons.stack, "selected_index")
     buttons.slider.value = 2
     assert buttons.slider.index == 1 and 'alt="up to 2' in buttons.stack.children[1].value
-    models = [model["model_name"] for model in dependency_state([buttons]).values()]
-    assert {"ToggleButtonsModel", "StackModel", "LinkModel"} <= set(models)
+    models = {model["model_name"] for model in dependency_state([buttons]).values()}
+    assert {"ToggleButtonsModel", buttons.stack.get_state()["_model_name"], "LinkModel"} <= models
     assert VIEW in buttons._repr_mimebundle_() and "image/png" in buttons._repr_mimebundle_()
     with pytest.raises(UserError, match="nothing to choose from"):
         widgets.click(draw, (1,), "stage")

@@ -1,10 +1,8 @@
 """The freeze board: click a stage to freeze or thaw it, read what that costs, and fit."""
 
-import base64
 import html
 from collections.abc import Collection, Mapping, Sequence
 from itertools import cycle
-from typing import Any
 
 import matplotlib.pyplot as plt
 from ipywidgets import HTML, Button, HBox, ToggleButton, VBox
@@ -20,6 +18,7 @@ from tlkit.plans import Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Task
 from tlkit.widgets.frames import drawn, page
+from tlkit.widgets.shown import WithStill
 
 _SHOWN = ("frozen", "last-1", "full")  # on a page without widgets
 _WIDTH = {"width": "auto"}
@@ -43,7 +42,7 @@ def nearest(stages: Sequence[str], moving: Collection[str]) -> tuple[Plan, int]:
     return named[best], len(best ^ set(moving))
 
 
-class Board(VBox):
+class Board(WithStill):
     """A toggle for each stage (`value`: it moves), its price below, a button that fits, a dot for each fit.
 
     `plan` is the plan whose price is shown, `price` that price, `clicks` how far the choice is from it: none
@@ -123,10 +122,6 @@ class Board(VBox):
 
     def __repr__(self) -> str:
         return f"Board({self.price})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict:
-        still = base64.b64encode(self.still).decode()
-        return super()._repr_mimebundle_(**kwargs) | {"image/png": still}
 
 
 def freeze_board(

@@ -7,18 +7,19 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib.pyplot as plt
-from ipywidgets import HTML, SelectionSlider, Stack, ToggleButtons, VBox, jslink
+from ipywidgets import HTML, SelectionSlider, ToggleButtons, jslink
 from matplotlib.figure import Figure
 from PIL import Image
 
 from tlkit.errors import UserError
+from tlkit.widgets.shown import WithStill, stacked
 
 DPI = 100
 COLOURS = 96
 _WIDE = {"description_width": "initial"}
 
 
-class Frames(VBox):
+class Frames(WithStill):
     """Pictures under a slider or a row of buttons, one in view.
 
     `slider.index` drives `stack.selected_index` in the browser.
@@ -26,16 +27,12 @@ class Frames(VBox):
 
     def __init__(self, slider: SelectionSlider | ToggleButtons, pages: Sequence[HTML], still: bytes):
         self.slider, self.still = slider, still
-        self.stack = Stack(pages, selected_index=0)
+        self.stack, *style = stacked(pages)
         self.link = jslink((self.slider, "index"), (self.stack, "selected_index"))
-        super().__init__([self.slider, self.stack])
+        super().__init__([self.slider, self.stack, *style])
 
     def __repr__(self) -> str:
         return f"Frames({self.slider.description}: {', '.join(label for label, _ in self.slider.options)})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict:
-        still = base64.b64encode(self.still).decode()
-        return super()._repr_mimebundle_(**kwargs) | {"image/png": still}
 
 
 def drag(draw: Callable[[Any], Any], over: Sequence[Any], name: str, still: Figure | None = None) -> Frames:

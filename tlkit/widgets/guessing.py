@@ -2,14 +2,14 @@
 
 import html
 from collections.abc import Mapping
-from typing import Any
 
-from ipywidgets import HTML, FloatSlider, IntSlider, VBox
+from ipywidgets import HTML, FloatSlider, IntSlider
 
 from tlkit.errors import UserError, unknown
+from tlkit.widgets.shown import WithStill
 
 
-class Guess(VBox):
+class Guess(WithStill):
     """A slider that keeps a guess; `value` is the number, whether or not anybody has moved it."""
 
     def __init__(self, slider: IntSlider | FloatSlider, question: str):
@@ -24,9 +24,10 @@ class Guess(VBox):
     def __repr__(self) -> str:
         return f"Guess({self.value:g})"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict:
-        still = f"<b>{html.escape(self.question)}</b> {self.value:g} (a slider, once this cell has run)"
-        return super()._repr_mimebundle_(**kwargs) | {"text/html": still}
+    @property
+    def still(self) -> str:
+        """The question and the guess as a line of HTML, for where no slider is drawn."""
+        return f"<b>{html.escape(self.question)}</b> {self.value:g} (a slider, once this cell has run)"
 
 
 def guess(question: str, value: float, low: float = 0, high: float = 1, step: float = 0.01) -> Guess:
