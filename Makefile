@@ -16,7 +16,7 @@ PYTEST := pytest -n 2 --dist loadfile $(NBVAL) --ignore notebooks/exercises --ig
 CLUSTERS := pytest tests/test_clusters.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lab notebooks records claims bench student clean
+.PHONY: help install run test test-all lab notebooks records claims bench wheel student clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,8 +62,8 @@ lab: $(STAMP) ## open the notebooks in JupyterLab
 	jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
 	  --KernelManager.transport=ipc notebooks
 
-notebooks: $(STAMP) ## build and execute the notebooks from notebooks/source; NUMBERS="11 12" for some
-	python tools/build_notebooks.py $(NUMBERS)
+notebooks: $(STAMP) ## build and execute the notebooks from notebooks/source; NUMBERS="11 12" for some; REPOSITORY=https://github.com/OWNER/NAME only points links at a fork
+	python tools/build_notebooks.py $(if $(REPOSITORY),--repository '$(REPOSITORY)') $(NUMBERS)
 	python tools/fill_readme.py
 
 records: $(STAMP) ## run the full grids that are not finished; then `tlkit claims --write` and `make notebooks`
@@ -79,6 +79,10 @@ $(BENCH): $(STAMP)
 
 bench: $(BENCH) ## measure speed and memory, against fastai and others: forty minutes; PARTS="p1_frozen" for some
 	python -m benchmarks $(PARTS)
+
+wheel: $(STAMP) ## build dist/tlkit-*.whl, to upload beside a notebook on Colab or Kaggle
+	rm -rf dist
+	hatchling build -t wheel
 
 student: $(STAMP) ## build notebooks/exercises, the copies without solutions
 	python tools/build_notebooks.py --student

@@ -1,11 +1,13 @@
 """The notebook pipeline, end to end, on a small repository made here."""
 
+import importlib.util
 import json
 import re
 import shutil
 import subprocess
 import sys
 import types
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -14,6 +16,7 @@ import pytest
 from tlkit.errors import UserError
 from tools import build_notebooks
 from tools.notebooks import cells, execute, sync
+from tools.notebooks.hosting import Repository, setup_cell
 from tools.notebooks.layout import Layout, read_built, read_source, write_built
 
 COINS = Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py"
@@ -80,7 +83,7 @@ def test_build_executes_and_keeps_little_metadata(built):
     assert nb.metadata.keys() == {"kernelspec", "language_info", "tlkit"}
     assert nb.metadata["kernelspec"] == {"display_name": "Python 3", "language": "python", "name": "python3"}
     assert nb.metadata["language_info"] == {"name": "python"}
-    assert {key for c in nb.cells for key in c.metadata} == {"tags"}
+    assert {key for c in nb.cells if c.id != "colab" for key in c.metadata} == {"tags"}
     assert (nb.nbformat, nb.nbformat_minor) == (4, 5)
 
 
@@ -97,6 +100,7 @@ def test_ids_come_from_content_and_repeats_are_numbered(layout):
     first = [c.id for c in cells.assemble(read_source(layout.source(NAME)), cells.Page(NAME)).cells]
     source(layout, "y = 0", "x = 1", "x = 1", "x = 2")
     second = [c.id for c in cells.assemble(read_source(layout.source(NAME)), cells.Page(NAME)).cells]
+    first.remove("colab"), second.remove("colab")
     assert first[1] + "-2" == first[2] and len(set(first)) == 4
     assert [i for i in second if i != second[1]] == first
 
@@ -130,21 +134,21 @@ def test_the_kernel_runs_in_the_notebooks_folder_with_one_thread(layout):
     source(layout, code)
     nb = cells.assemble(read_source(layout.source(NAME)), cells.Page(NAME))
     assert execute.execute(nb, NAME, layout.folder) > 0
-    assert nb.cells[1].outputs[0].text == "notebooks 1\n"
+    assert nb.cells[2].outputs[0].text == "notebooks 1\n"
 
 
 PNG = "from IPython.display import Image\nImage(data=bytes({size}), format='png')"
 REFUSED = {
-    "error": ("x = 1\n1 / 0", "cell 3 (x = 1): ZeroDivisionError: division by zero"),
-    "warning": ("import warnings\nwarnings.warn('old')", "cell 3 (import warnings) writes to stderr"),
-    "stderr": ("import sys\nprint('oh', file=sys.stderr)", "cell 3 (import sys) writes to stderr (oh)"),
+    "error": ("x = 1\n1 / 0", "cell 4 (x = 1): ZeroDivisionError: division by zero"),
+    "warning": ("import warnings\nwarnings.warn('old')", "cell 4 (import warnings) writes to stderr"),
+    "stderr": ("import sys\nprint('oh', file=sys.stderr)", "cell 4 (import sys) writes to stderr (oh)"),
     "figure": (
         PNG.format(size=100_001),
-        "cell 3 (from IPython.display import Image) draws a figure of 100 kB",
+        "cell 4 (from IPython.display import Image) draws a figure of 100 kB",
     ),
-    "path": ("import os\nprint(os.path.expanduser('~') + '/x')", "cell 3 (import os) shows a path of this"),
+    "path": ("import os\nprint(os.path.expanduser('~') + '/x')", "cell 4 (import os) shows a path of this"),
     "size": ("print('x' * 1_000_001)", "it has 1.0 MB, more than 1 MB"),
-    "exit": ("import os\nos._exit(1)", "cell 3 (import os): Kernel died"),
+    "exit": ("import os\nos._exit(1)", "cell 4 (import os): Kernel died"),
     "widget": (
         "import sys, ipywidgets as w\nout = w.Output()\nwith out:\n    print('oh', file=sys.stderr)\nout",
         "a widget writes to stderr (oh)",
@@ -168,7 +172,7 @@ def test_a_figure_just_small_enough_passes(layout):
 def test_a_stuck_cell_is_stopped(layout):
     source(layout, "import time", "time.sleep(60)")
     nb = cells.assemble(read_source(layout.source(NAME)), cells.Page(NAME))
-    with pytest.raises(UserError, match=r"91_coins, cell 3 \(time.sleep\(60\)\): A cell timed out"):
+    with pytest.raises(UserError, match=r"91_coins, cell 4 \(time.sleep\(60\)\): A cell timed out"):
         execute.execute(nb, NAME, layout.folder, cell_seconds=1)
 
 
@@ -250,15 +254,15 @@ CHANGES = {
     "code": (
         "heads(chance, n)",
         "heads(chance, k)",
-        "91_coins.ipynb: cell 5 (def heads(chance, k):) differs in id, source\n",
+        "91_coins.ipynb: cell 6 (def heads(chance, k):) differs in id, source\n",
     ),
     "tags": ('tags=["record"]', "", 'cell 19 ({"heads": bent}  # noqa: B018) differs in metadata\n'),
     "prose": (
         "# Subtract.",
         "# Take.",
-        "exercises/91_coins.ipynb: cell 15 (<details>) differs in id, source\n",
+        "exercises/91_coins.ipynb: cell 16 (<details>) differs in id, source\n",
     ),
-    "new": ("# **Think", "# More.\n\n# %% [markdown]\n# **Think", "cell 16 (More.) is missing\nexercises"),
+    "new": ("# **Think", "# More.\n\n# %% [markdown]\n# **Think", "cell 17 (More.) is missing\nexercises"),
     "gone": (
         "nothing.\n\n# %% tags",
         "nothing.\n# tags",
@@ -355,9 +359,9 @@ def test_a_cell_added_tagged_and_removed_in_lab(built):
 
 def test_outputs_and_counts_alone_are_no_edit(built, capsys):
     nb = read_built(built.built(NAME))
-    nb.cells[3 - 1].outputs = []
+    nb.cells[4 - 1].outputs = []
     nb.metadata["language_info"]["version"] = "3.99"
-    nb.cells[2].metadata["execution"] = {"iopub.status.busy": "now"}
+    nb.cells[3].metadata["execution"] = {"iopub.status.busy": "now"}
     nbformat.write(nb, built.built(NAME))
     assert build_notebooks.main(["--no-execute"], built) == 0
     assert "took" not in capsys.readouterr().out
@@ -422,15 +426,105 @@ def test_the_repository_address_makes_badge_and_install_cell(layout):
     )
 
 
-def test_without_an_address_there_is_neither(built):
-    text = built.built(NAME).read_text() + built.student(NAME).read_text()
-    assert "colab" not in text
+def test_without_an_address_the_cell_asks_for_a_wheel_and_there_is_no_badge(built):
+    nb = read_built(built.built(NAME))
+    assert "colab.research" not in nb.cells[0].source
+    assert "upload the file tlkit-*.whl" in nb.cells[1].source and "github" not in nb.cells[1].source
 
 
-def test_a_strange_address_is_refused(layout, capsys):
-    (layout.root / "pyproject.toml").write_text('[tool.tlkit]\nrepository = "a/b"\n')
+@pytest.mark.parametrize("line", ["a/b", "https://gitlab.com/a/b", "https://github.com/a"])
+def test_a_strange_address_is_refused(layout, capsys, line):
+    (layout.root / "pyproject.toml").write_text(f'[tool.tlkit]\nrepository = "{line}"\n')
     assert build_notebooks.main(["--check"], layout) == 1
     assert "write https://github.com/OWNER/NAME" in capsys.readouterr().err
+    before = (layout.root / "pyproject.toml").read_bytes()
+    assert build_notebooks.main(["--repository", line], layout) == 2
+    assert "write https://github.com/OWNER/NAME" in capsys.readouterr().err
+    assert (layout.root / "pyproject.toml").read_bytes() == before
+
+
+def test_a_fork_names_itself_once_and_outputs_stay(built):
+    edit(built, "**Needs** nothing.", "**Needs** [this](../data/README.md#made) and [00](00_start.ipynb).")
+    (built.root / "pyproject.toml").write_text('[tool.tlkit]\nrepository = "" # where it is hosted\n')
+    before = read_built(built.built(NAME))
+    assert build_notebooks.main(["--repository", "https://github.com/a/b.git"], built) == 0
+    assert "# where it is hosted" in (built.root / "pyproject.toml").read_text()
+    nb, copy = read_built(built.built(NAME)), read_built(built.student(NAME))
+    assert [c.get("outputs") for c in nb.cells] == [c.get("outputs") for c in before.cells]
+    assert [c.get("execution_count") for c in nb.cells] == [c.get("execution_count") for c in before.cells]
+    for page, folder in ((nb, ""), (copy, "exercises/")):
+        opening = page.cells[0].source
+        assert f"colab.research.google.com/github/a/b/blob/main/notebooks/{folder}{NAME}.ipynb" in opening
+        assert (
+            "[this](https://github.com/a/b/blob/main/data/README.md#made) and [00](00_start.ipynb)" in opening
+        )
+        assert "git+https://github.com/a/b@main" in page.cells[1].source
+    assert build_notebooks.main(["--check"], built) == 0
+
+
+def test_a_branch_is_part_of_the_address():
+    fork = Repository.parse("https://github.com/a/b.c/tree/spring/2027/")
+    assert (fork.name, fork.branch) == ("a/b.c", "spring/2027")
+    assert (
+        fork.sources("1.2")[0] == "https://github.com/a/b.c/releases/download/v1.2/tlkit-1.2-py3-none-any.whl"
+    )
+    assert fork.sources("1.2")[1] == "git+https://github.com/a/b.c@spring/2027"
+    assert Repository.parse("") is None
+
+
+def run_setup_cell(monkeypatch, tmp_path, fork=None, absent=("tlkit",), pip=None, **python):
+    """Execute the cell where the packages `absent` cannot be found; `pip` stands in for the command."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find(name))
+    monkeypatch.setattr(subprocess, "run", pip or (lambda *a, **k: pytest.fail("nothing is to be installed")))
+    for name, value in python.items():
+        monkeypatch.setattr(sys, name, value)
+    monkeypatch.chdir(tmp_path)
+    exec(setup_cell(fork, "0.1.0", ["skada>=0.4"]).source, {})
+
+
+def test_the_cell_does_nothing_where_the_package_is(monkeypatch, tmp_path):
+    run_setup_cell(monkeypatch, tmp_path, absent=())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"version_info": (3, 10)}, "Python 3.11 or newer"),
+        ({"absent": ("tlkit", "torch")}, "install torch and torchvision first"),
+        ({}, "upload the file tlkit-*.whl"),
+        ({"fork": Repository("a/b"), "pip": "no route"}, "check the network, or upload"),
+        (
+            {"fork": Repository("a/b"), "pip": "dependency conflicts: numpy"},
+            "a package that is here would have to",
+        ),
+    ],
+)
+def test_the_cell_says_in_one_sentence_what_is_in_the_way(monkeypatch, tmp_path, how, said):
+    if text := how.get("pip"):
+        how = how | {"pip": lambda *a, **k: subprocess.CompletedProcess(a, 1, "", text)}
+    with pytest.raises((AssertionError, RuntimeError), match=re.escape(said)):
+        run_setup_cell(monkeypatch, tmp_path, **how)
+
+
+def test_the_cell_takes_an_uploaded_wheel_first_and_pins_what_is_there(monkeypatch, tmp_path, capsys):
+    calls, pinned = [], []
+
+    def pip(words, **kept):
+        calls.append(words)
+        pinned.extend(Path("installed.txt").read_text().splitlines())
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    (tmp_path / "tlkit-0.1.0-py3-none-any.whl").touch()
+    run_setup_cell(monkeypatch, tmp_path, Repository("a/b"), pip=pip)
+    [words] = calls
+    assert words[-2:] == ["tlkit-0.1.0-py3-none-any.whl", "skada>=0.4"] and "-c" in words
+    assert f"numpy=={metadata.version('numpy')}" in pinned and len(pinned) == len(
+        {p.split("==")[0] for p in pinned}
+    )
+    assert "is added, nothing else has changed. Results go to" in capsys.readouterr().out
+    assert not Path("installed.txt").exists()
 
 
 # --- student copies ---------------------------------------------------------------------------------------
@@ -469,8 +563,9 @@ def test_the_code_that_says_the_right_answer_is_folded(layout):
     def folded(nb) -> list[bool]:
         return [c.metadata.get("jupyter", {}).get("source_hidden", False) for c in nb.cells]
 
-    assert folded(cells.assemble(raw, cells.Page(NAME))) == [False, True, False]
-    assert folded(cells.student(raw, cells.Page(NAME))) == [False, True, True]
+    setup = True
+    assert folded(cells.assemble(raw, cells.Page(NAME))) == [False, setup, True, False]
+    assert folded(cells.student(raw, cells.Page(NAME))) == [False, setup, True, True]
 
 
 def test_links_of_the_copy_reach_one_folder_further(layout):

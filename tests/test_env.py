@@ -2,6 +2,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import warnings
 from types import SimpleNamespace
 
@@ -229,3 +230,35 @@ def test_env_is_light():
     code = "import sys, tlkit.env; print('torch' in sys.modules, 'numpy' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "False"]
+
+
+def test_results_lie_where_the_next_session_finds_them(monkeypatch, tmp_path):
+    from tlkit.env import hosted
+
+    for name in ("TLKIT_RESULTS", "TLKIT_CACHE", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    assert env.host() is None and env.results_dir().as_posix() == "build"
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    assert (
+        env.results_dir().as_posix() == "/kaggle/working/tlkit" and "save a version" in env.where_results_go()
+    )
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
+    monkeypatch.setattr(hosted, "DRIVE", tmp_path / "drive")
+    assert env.results_dir().as_posix() == "/content/tlkit" and "mount Drive" in env.where_results_go()
+    (tmp_path / "drive").mkdir()
+    assert env.results_dir() == tmp_path / "drive" / "tlkit" and "end with" not in env.where_results_go()
+    assert env.cache_dir() == tmp_path / "drive" / "tlkit" / "cache"
+    monkeypatch.setenv("TLKIT_RESULTS", str(tmp_path / "mine"))
+    assert env.results_dir() == tmp_path / "mine"
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "sets"))
+    assert env.cache_dir() == tmp_path / "sets"
+
+
+def test_fits_of_a_page_are_found_again_only_where_a_session_ends(monkeypatch, tmp_path):
+    from tlkit.workbook import live_store
+
+    monkeypatch.delenv("TLKIT_RESULTS", raising=False)
+    passing = live_store("x").path
+    assert tempfile.gettempdir() in str(passing) and live_store("x").path == passing
+    monkeypatch.setenv("TLKIT_RESULTS", str(tmp_path))
+    assert live_store("x").path == tmp_path / "x.jsonl"

@@ -22,7 +22,7 @@ from tools.notebooks.style import TAGS
 
 TARGETS = [
     "help", "install", "run", "test", "test-all", "lab", "notebooks", "records", "claims",
-    "bench", "student", "clean",
+    "bench", "wheel", "student", "clean",
 ]  # fmt: skip
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make: absent on Windows")
 
@@ -81,7 +81,8 @@ def test_environment_is_valid_and_agrees_with_pyproject(root, project):
     assert str(specs.pop("python").version) == project["requires-python"]
     assert specs.pop("pip").version is None
     names = environment.CONDA_NAMES
-    needs = {names.get(need.name, need.name): need for need in map(Requirement, project["dependencies"])}
+    listed = [*project["dependencies"], *project["optional-dependencies"]["lab"]]
+    needs = {names.get(need.name, need.name): need for need in map(Requirement, listed)}
     assert specs.keys() == needs.keys()
     for name, need in needs.items():
         assert set(str(specs[name].version).split(",")) == set(str(need.specifier).split(","))

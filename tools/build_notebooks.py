@@ -1,23 +1,32 @@
 """Build notebooks/NN_name.ipynb, executed, and its copy for students from notebooks/source/NN_name.py.
 
-python tools/build_notebooks.py [NUMBERS...] [--check] [--student] [--no-execute]
+python tools/build_notebooks.py [NUMBERS...] [--check] [--student] [--no-execute] [--repository ADDRESS]
 """
 
 import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
+import tlkit
 from tlkit.errors import UserError
 from tlkit.workbook import pick
 from tools.notebooks import cells, style, sync
 from tools.notebooks.execute import execute, refuse
 from tools.notebooks.layout import Layout, read_built, read_source, write_built
+from tools.notebooks.listing import notebook_map
 
 
 def page(layout: Layout, name: str) -> cells.Page:
     """What the notebook `name` is built with."""
-    return cells.Page(name, layout.repository(), layout.seconds(name))
+    needs = read_source(layout.source(name)).metadata.get("tlkit", {})
+    extras, sets = (tuple(needs.get(kind, ())) for kind in ("extras", "sets"))
+    facts = {"version": tlkit.__version__, "extras": layout.requirements(extras), "sets": sets}
+    return cells.Page(
+        name, layout.repository(), layout.seconds(name), listing=partial(notebook_map, layout.folder), **facts
+    )
 
 
 def build(layout: Layout, name: str, run: bool = True, say: Callable[[str], None] = print) -> None:
@@ -88,11 +97,18 @@ def main(argv: list[str] | None = None, layout: Layout | None = None) -> int:
     parser.add_argument(
         "--no-execute", action="store_true", help="keep the outputs if no code changed, else none"
     )
+    parser.add_argument(
+        "--repository",
+        help="https://github.com/OWNER/NAME: set it, and build badges, links and set-up cells; runs none",
+    )
     options = parser.parse_args(argv)
-    layout = layout or Layout()
     failed = False
-    names = {name[:2]: name for name in layout.names()}
     try:
+        layout = layout or _own_layout()
+        if options.repository is not None:
+            layout.set_repository(options.repository)
+            options.no_execute = True
+        names = {name[:2]: name for name in layout.names()}
         chosen = [names[number] for number in pick(options.numbers, names)]
     except UserError as error:
         print(error, file=sys.stderr)
@@ -104,6 +120,17 @@ def main(argv: list[str] | None = None, layout: Layout | None = None) -> int:
             failed = True
             print(error, file=sys.stderr)
     return int(failed)
+
+
+def _own_layout() -> Layout:
+    """This checkout. Raises UserError where the environment would run the package of another one."""
+    mine, layout = Path(__file__).resolve().parents[1], Layout()
+    theirs = {layout.root, Path(tlkit.__file__).resolve().parents[1]} - {mine}
+    if theirs:
+        raise UserError(
+            f"this environment runs the tlkit of {theirs.pop()}: call `make notebooks` in {mine}."
+        )
+    return layout
 
 
 def _one(layout: Layout, name: str, options: argparse.Namespace) -> bool:

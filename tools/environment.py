@@ -1,4 +1,4 @@
-"""Write environment.yml, the conda form of the dependencies in pyproject.toml."""
+"""Write environment.yml, the conda form of the dependencies in pyproject.toml and of the extra `lab`."""
 
 import re
 import tomllib
@@ -23,7 +23,8 @@ def conda_line(requirement: str) -> str:
 def render(pyproject: Path = ROOT / "pyproject.toml") -> str:
     """The text of environment.yml."""
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
-    lines = [f"python {project['requires-python']}", "pip", *map(conda_line, project["dependencies"])]
+    needs = [*project["dependencies"], *project["optional-dependencies"]["lab"]]
+    lines = [f"python {project['requires-python']}", "pip", *map(conda_line, needs)]
     dependencies = "".join(f"  - {line}\n" for line in lines)
     return f"{HEAD}dependencies:\n{dependencies}  - pip:\n      - -e .\n"
 

@@ -16,10 +16,11 @@ matplotlib.use("agg")
 import torch
 from matplotlib.figure import Figure
 
-from tlkit import claims, plots, simulate, workbook
+from tlkit import claims, plots, simulate
 from tlkit.env import data_dir
 from tlkit.records import Store
 from tlkit.tasks import catalogue
+from tools.notebooks.listing import notebook_map
 
 ROOT = Path(__file__).resolve().parent.parent
 FIELD = re.compile(r"<!--(\{\{.*?\}\})-->.*?<!--/-->", re.DOTALL)
@@ -35,24 +36,15 @@ def filled(text: str) -> str:
 def _content(placeholder: str) -> str:
     if found := SELFTEST.fullmatch(placeholder):
         return simulated(found[1], found[2], int(found[3]))
-    return notebook_map() if placeholder == "{{map}}" else claims.fill(placeholder)
+    if placeholder == "{{map}}":
+        return f"\n{notebook_map(ROOT / 'notebooks', 'notebooks/')}\n"
+    return claims.fill(placeholder)
 
 
 def simulated(check: str, data: str, n: int) -> str:
     """A share from the committed self-test of the intervals, in per cent; KeyError for a row it lacks."""
     rows = json.loads((data_dir() / "selftest.json").read_text("utf-8"))["rows"]
     return f"{100 * {(r['check'], r['data'], r['n']): r['value'] for r in rows}[check, data, n]:.0f} %"
-
-
-def notebook_map() -> str:
-    """The table of the notebooks that exist, with the seconds they took when they were built."""
-    rows = ["", "| | notebook | question | seconds |", "|--|--|--|--:|"]
-    for nb in workbook.notebooks():
-        link = f"[{nb.title}](notebooks/{nb.path.name})"
-        rows.append(
-            f"| {nb.number} | {link} | {nb.question} | {nb.seconds if nb.seconds is not None else ''} |"
-        )
-    return "\n".join([*rows, ""])
 
 
 def task() -> None:

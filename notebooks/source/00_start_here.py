@@ -25,7 +25,7 @@ seeds = 5  # repetitions; fewer than five give no verdict
 
 # %%
 from tlkit import claims, env, plots, recipe, study, workbook
-from tlkit.records import Store, values
+from tlkit.records import values
 from tlkit.tasks import catalogue
 
 env.setup(seed)
@@ -81,11 +81,7 @@ figure = plots.gallery(task.train.inputs[rows], [task.classes[i] for i in task.t
 # [11](11_first_transfer.ipynb) does the same by hand.
 
 # %%
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-folder = TemporaryDirectory()
-store = Store(Path(folder.name) / "first.jsonl")
+store = workbook.live_store("00_first")
 grid = study.Grid(
     task=task_name,
     backbone="letters",
@@ -142,7 +138,7 @@ ax = plots.paired_dots(frozen, pixels, ("frozen", "pixels"))
 # 1. **Predict.** You are asked for a guess before you see the answer. Make one; it is drawn beside the result.
 # 2. **Run** cell by cell, with shift and enter.
 # 3. **Read** the sentence under a picture after you have looked at the picture.
-# 4. **Change** a value in the *parameters* cell, second from the top, and run again.
+# 4. **Change** a value in the *parameters* cell near the top, and run again.
 # 5. **Work** on the exercises at the end. In the folder `exercises` every notebook lies once more, without the
 #    solutions. A cell checks your answer, and a hint can be unfolded.
 #
@@ -151,16 +147,8 @@ ax = plots.paired_dots(frozen, pixels, ("frozen", "pixels"))
 #
 # ## The map
 
-# %%
-from IPython.display import Markdown
-
-rows = [
-    f"| [{nb.number} · {nb.title}]({nb.path.name}) | {nb.question} | {nb.seconds or '?'} s |"
-    for nb in workbook.notebooks()
-]
-Markdown("\n".join(["| notebook | question | to run |", "|:--|:--|--:|", *rows]))
-
-# %% [markdown]
+# {{map}}
+#
 # Times are those of two processor cores, without a graphics card and without the internet. The first digit is the part. Go
 # in order: each notebook needs those before it.
 #

@@ -30,14 +30,11 @@ rivals = ["last-1", "full"]  # two plans that the eye cannot tell apart, for the
 guess = 10  # your guess in section 3; the slider starts here
 
 # %%
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tlkit import backbones, cache, claims, env, plots, recipe, stats, study, widgets
-from tlkit.records import Store, values
+from tlkit import backbones, cache, claims, env, plots, recipe, stats, study, widgets, workbook
+from tlkit.records import values
 from tlkit.tasks import catalogue
 
 env.setup(seed)
@@ -85,8 +82,7 @@ print(f"{len(finished)} fits; the last of them says:")
 # its opponent, for a few seeds.
 
 # %%
-folder = TemporaryDirectory()
-here = Store(Path(folder.name) / "here.jsonl")
+here = workbook.live_store(f"16_{match}")
 grid = study.Grid(
     task=task.name,
     backbone=network,

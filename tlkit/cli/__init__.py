@@ -71,13 +71,18 @@ def run(
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", help="name=value; repeatable.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for executed copies and the report.")] = Path("build"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for executed copies and the report; default build, or TLKIT_RESULTS."),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="The report; default report.html in that folder.")
     ] = None,
 ) -> None:
     """Execute notebooks in fresh kernels and write a report."""
-    from tlkit import workbook
+    from tlkit import env, workbook
+
+    out = out or env.results_dir()
 
     def told(event: workbook.NotebookInfo | workbook.RunResult) -> None:
         if isinstance(event, workbook.NotebookInfo):

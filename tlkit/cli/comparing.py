@@ -38,7 +38,9 @@ Cluster = _option(
     "HOST:PORT of a cluster that runs; default one started here. Its machines need tlkit and the same files: "
     "a folder of one's own under the same path; named sets and weights each fetches itself.",
 )
-Out = _option(Path | None, "Records, a JSON object a line; default build/TASK.jsonl.")
+Out = _option(
+    Path | None, "Records, a JSON object a line; default build/TASK.jsonl, or the folder in TLKIT_RESULTS."
+)
 ReportPath = _option(Path | None, "Report; default beside the records, as .html.")
 Steps = _option(int | None, "Training steps of every descent; default from the recipe.")
 Rates = _option(str | None, "Three learning rates, such as 1e-4,3e-4,1e-3; below 5 labels the middle one.")
@@ -74,13 +76,13 @@ def compare(
     dry_run: DryRun = False,
 ) -> None:
     """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
-    from tlkit import study
+    from tlkit import env, study
     from tlkit.records import Store
 
     study.check(backend, cluster)
     grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision)
     grid = _augmented(grid, augment)
-    out = out or Path("build") / f"{grid.parts[0].name.replace(':', '-')}.jsonl"
+    out = out or env.results_dir() / f"{grid.parts[0].name.replace(':', '-')}.jsonl"
     store = Store(out)
     telling.before(grid)
     if dry_run:

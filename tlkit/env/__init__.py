@@ -1,6 +1,7 @@
 """What a process does first (threads, seed, device), where files lie, and the doctor."""
 
 from tlkit.env.checks import PARTS, Check, Part, doctor, missing
+from tlkit.env.hosted import host, results_dir, where_results_go
 from tlkit.env.process import (
     cache_dir,
     data_dir,
@@ -23,11 +24,14 @@ __all__ = [
     "device",
     "device_name",
     "doctor",
+    "host",
     "missing",
     "on_device",
+    "results_dir",
     "seed_everything",
     "set_threads",
     "setup",
     "threads",
     "versions",
+    "where_results_go",
 ]

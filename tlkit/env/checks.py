@@ -37,6 +37,7 @@ class Part:
 
 
 PARTS = {
+    "lab": Part("opening and running notebooks", packages=("jupyterlab", "ipykernel", "papermill", "nbval")),
     "1": Part("foundations"),
     "photos": Part("photographs", sets=("hymenoptera", "caltech_wildlife")),
 }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from tlkit.env.hosted import host, results_dir
 from tlkit.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -154,6 +155,10 @@ def data_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """The folder of sets and weights on request: TLKIT_CACHE, or the user's own. It may not exist."""
-    named = os.environ.get("TLKIT_CACHE")
-    return Path(named).expanduser() if named else platformdirs.user_cache_path("tlkit", appauthor=False)
+    """The folder of sets and weights on request: TLKIT_CACHE, or the user's own. It may not exist.
+
+    On Colab and Kaggle it lies with the results, so that it is found again where they are.
+    """
+    if named := os.environ.get("TLKIT_CACHE"):
+        return Path(named).expanduser()
+    return results_dir() / "cache" if host() else platformdirs.user_cache_path("tlkit", appauthor=False)

@@ -1,9 +1,10 @@
 """The notebooks of the workbook: list them, choose some, run them with other parameters."""
 
 from tlkit.workbook.listing import NotebookInfo, home, notebooks, parameters, parse, pick, select
+from tlkit.workbook.live import live_store
 from tlkit.workbook.running import KERNEL, RunResult, one_thread, run
 
 __all__ = [
-    "KERNEL", "NotebookInfo", "RunResult", "home", "notebooks", "one_thread", "parameters", "parse", "pick",
-    "run", "select",
+    "KERNEL", "NotebookInfo", "RunResult", "home", "live_store", "notebooks", "one_thread", "parameters",
+    "parse", "pick", "run", "select",
 ]  # fmt: skip

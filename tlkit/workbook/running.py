@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 from time import perf_counter
@@ -55,6 +56,8 @@ def run(
     Raises UserError, before anything runs, for an unknown notebook, an unknown parameter or a value of
     another type than the default. A copy appears only when its notebook has ended: a killed run leaves none.
     """
+    if find_spec("papermill") is None:
+        raise UserError("running notebooks needs papermill: pip install 'tlkit[lab]', or `make install`.")
     folder = folder or listing.home()
     chosen = [(info, _values(info, parameters or {}, full)) for info in listing.select(numbers, folder)]
     target = Path(out) / "notebooks"

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tlkit.errors import UserError
+from tools.notebooks.hosting import Repository, linked, setup_cell
 
 PLACEHOLDER = re.compile(r"\{\{([^{}\n]+)\}\}")
 EXERCISE = re.compile(r"^#+ .*?\bExercise (\d+\.\d+)", re.M)
@@ -22,7 +23,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 FOLDED = {"hint": "Hint", "answer": "An answer"}
-HIDDEN = ("quiz",)  # their code says the right answer: it is folded, and opens at a click
+HIDDEN = ("quiz", "colab")  # code that says the right answer, or is no lesson: folded, opens at a click
 HIDDEN_FROM_STUDENTS = (*HIDDEN, "check")
 Block = tuple[str | None, list[str]]  # a line of the source (None: the build adds it), the lines it becomes
 
@@ -32,8 +33,12 @@ class Page:
     """What one notebook needs besides its cells."""
 
     name: str
-    repository: str = ""
+    repository: Repository | None = None
     seconds: int | None = None
+    version: str = ""  # of tlkit, for the set-up cell
+    extras: tuple[str, ...] = ()  # requirements beyond the core
+    sets: tuple[str, ...] = ()  # data that the page reads
+    listing: Callable[[], str] | None = None  # the table of all notebooks, for {{map}}
     fill: Callable[[str], str] | None = None  # '{{…}}' to text; None: tlkit.claims.fill, imported when needed
 
 
@@ -68,7 +73,7 @@ def split_stub(source: str) -> tuple[str, str]:
 def assemble(raw: NotebookNode, page: Page) -> NotebookNode:
     """The notebook of a source, without outputs."""
     cells = [_built(cell, page, first=i == 0) for i, cell in enumerate(identify(raw).cells)]
-    return _notebook(_with_colab(cells, page), source=fingerprint(raw.cells))
+    return _notebook(_with_setup(cells, page), source=fingerprint(raw.cells))
 
 
 def student(raw: NotebookNode, page: Page) -> NotebookNode:
@@ -92,7 +97,7 @@ def student(raw: NotebookNode, page: Page) -> NotebookNode:
         "\n\n**Your copy.** Write in the cells that say *Your code here*; "
         f"the [worked notebook](../{page.name}.ipynb) holds the solutions."
     )
-    return _notebook(_with_colab(cells, page, "exercises/"))
+    return _notebook(_with_setup(cells, page, "exercises/"))
 
 
 def _open(source: str, exercise: str) -> str:
@@ -122,9 +127,7 @@ def _notebook(cells: list[NotebookNode], **hashes: str) -> NotebookNode:
 
 
 def _built(cell: NotebookNode, page: Page, first: bool, hidden: tuple[str, ...] = HIDDEN) -> NotebookNode:
-    metadata = {"tags": list(tags(cell))} if tags(cell) else {}
-    if {*hidden} & {*tags(cell)}:
-        metadata["jupyter"] = {"source_hidden": True}
+    metadata = ({"tags": list(tags(cell))} if tags(cell) else {}) | _folded(*tags(cell), hidden=hidden)
     if cell.cell_type == "code":
         return new_code_cell(split_stub(cell.source)[0], id=cell.id, metadata=metadata)
     lines = [line for _, built in rendered(cell, page, first) for line in built]
@@ -138,12 +141,12 @@ def rendered(cell: NotebookNode, page: Page, first: bool) -> list[Block]:
         opening = ["<details>", f"<summary>{FOLDED[tag]}</summary>", ""]
         blocks = [(None, opening), *blocks, (None, ["", "</details>"])]
     if first and page.repository:
-        blocks.insert(1, (None, ["", _badge(page, "")]))
+        blocks.insert(1, (None, ["", page.repository.badge(f"notebooks/{page.name}.ipynb")]))
     return blocks
 
 
 def _filled(line: str, page: Page) -> str:
-    return PLACEHOLDER.sub(partial(_value, page=page), line)
+    return linked(PLACEHOLDER.sub(partial(_value, page=page), line), page.repository)
 
 
 def _value(found: re.Match, page: Page) -> str:
@@ -154,6 +157,8 @@ def _value(found: re.Match, page: Page) -> str:
                 f"{page.name} has no measured time for {{{{time}}}} yet: build it, executed, first."
             )
         return spoken(page.seconds)
+    if name == "map" and page.listing:
+        return page.listing()
     if page.fill is None:
         from tlkit.claims import fill
     else:
@@ -173,22 +178,15 @@ def spoken(seconds: int) -> str:
     return " ".join(([f"{minutes} min"] if minutes else []) + ([f"{rest} s"] if rest or not minutes else []))
 
 
-def _badge(page: Page, folder: str) -> str:
-    path = page.repository.removeprefix("https://")
-    target = f"https://colab.research.google.com/{path.replace('github.com', 'github', 1)}"
-    image = "https://colab.research.google.com/assets/colab-badge.svg"
-    return f"[![Open in Colab]({image})]({target}/blob/main/notebooks/{folder}{page.name}.ipynb)"
+def _with_setup(cells: list[NotebookNode], page: Page, folder: str = "") -> list[NotebookNode]:
+    """With the set-up cell second, and the badge pointing at this very copy."""
+    if page.repository:
+        badges = [page.repository.badge(f"notebooks/{inner}{page.name}.ipynb") for inner in ("", folder)]
+        cells[0].source = cells[0].source.replace(*badges)
+    setup = setup_cell(page.repository, page.version, page.extras, page.sets)
+    setup.metadata |= _folded("colab")
+    return [cells[0], setup, *cells[1:]]
 
 
-def _with_colab(cells: list[NotebookNode], page: Page, folder: str = "") -> list[NotebookNode]:
-    """With a repository address: the install cell, second, and the badge pointing at this very copy."""
-    if not page.repository:
-        return cells
-    cells[0].source = cells[0].source.replace(_badge(page, ""), _badge(page, folder))
-    install = (
-        "# Only on Colab: fetch the helper package.\n"
-        "import sys\n\n"
-        'if "google.colab" in sys.modules:\n'
-        f'    %pip install -q "tlkit @ git+{page.repository}"'
-    )
-    return [cells[0], new_code_cell(install, id="colab", metadata={"tags": ["colab"]}), *cells[1:]]
+def _folded(*tagged: str, hidden: tuple[str, ...] = HIDDEN) -> dict:
+    return {"jupyter": {"source_hidden": True}} if {*hidden} & {*tagged} else {}

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from tlkit.errors import UserError
+from tlkit.errors import UserError, unknown
 from tlkit.workbook.listing import NAME
+from tools.notebooks.hosting import Repository
 
 ROOT = Path(__file__).resolve().parents[2]
 STEP_S = 5  # a time is shown in steps of this many seconds
@@ -47,15 +49,31 @@ class Layout:
         """The copy without solutions."""
         return self.folder / "exercises" / f"{name}.ipynb"
 
-    def repository(self) -> str:
-        """`[tool.tlkit] repository` of pyproject.toml: the only place with the address; '' if unset."""
-        settings = tomllib.loads((self.root / "pyproject.toml").read_text("utf-8"))
-        address = settings.get("tool", {}).get("tlkit", {}).get("repository", "").removesuffix("/")
-        if address and not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
-            raise UserError(
-                f"repository {address!r} in pyproject.toml: write https://github.com/OWNER/NAME, or ''."
-            )
-        return address
+    def repository(self) -> Repository | None:
+        """`[tool.tlkit] repository` of pyproject.toml: the only place with the address; None if unset."""
+        return Repository.parse(self._project().get("tool", {}).get("tlkit", {}).get("repository", ""))
+
+    def set_repository(self, address: str) -> None:
+        """Write that line. Raises UserError for what is no address, or a file without the line."""
+        Repository.parse(address)
+        path = self.root / "pyproject.toml"
+        text, found = re.subn(
+            r'^repository = "[^"]*"', f'repository = "{address}"', path.read_text("utf-8"), flags=re.M
+        )
+        if not found:
+            raise UserError(f"{path.name} has no line `repository = ...`: add one under [tool.tlkit].")
+        write(path, text)
+
+    def requirements(self, extras: Iterable[str]) -> tuple[str, ...]:
+        """What the extras of pyproject.toml ask for. Raises UserError for an unknown one."""
+        known = self._project().get("project", {}).get("optional-dependencies", {})
+        for extra in extras:
+            if extra not in known:
+                raise unknown("extra", extra, known)
+        return tuple(line for extra in extras for line in known[extra])
+
+    def _project(self) -> dict:
+        return tomllib.loads((self.root / "pyproject.toml").read_text("utf-8"))
 
     def seconds(self, name: str) -> int | None:
         """The measured time of a notebook, None before its first build."""

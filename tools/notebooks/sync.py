@@ -124,12 +124,17 @@ def differences(fresh: NotebookNode, built: NotebookNode) -> list[str]:
 
 
 def carry_outputs(old: NotebookNode, new: NotebookNode) -> bool:
-    """Keep the outputs of `old` in `new` if all code is the same; returns whether it was."""
+    """Keep the outputs of `old` in `new` if all code is the same; returns whether it was.
+
+    The set-up cell does not count: where tlkit is, it does nothing.
+    """
     before, after = ([c for c in nb.cells if c.cell_type == "code"] for nb in (old, new))
-    if cells.fingerprint(before) != cells.fingerprint(after):
+    lesson = [[c for c in code if "colab" not in cells.tags(c)] for code in (before, after)]
+    if len({cells.fingerprint(code) for code in lesson}) > 1:
         return False
-    for source, target in zip(before, after, strict=True):
-        target.outputs, target.execution_count = source.outputs, source.execution_count
+    known = {cell.id: cell for cell in before}
+    for cell in (c for c in after if c.id in known):
+        cell.outputs, cell.execution_count = known[cell.id].outputs, known[cell.id].execution_count
     if "widgets" in old.metadata:
         new.metadata["widgets"] = old.metadata["widgets"]
     return True
