@@ -106,6 +106,8 @@ def test_the_wheel_carries_the_small_data_and_nothing_else(root, tmp_path):
         "records/core.jsonl",
         "claims.toml",
         "t.json",
+        "glyphs.npz",
+        "LICENSE-FONTS",
     }
     for name in (*wanted, "README.md", "scratch/huge.bin"):
         (tree / "data" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ from tlkit.simulate import (
     textures,
 )
 from tlkit.simulate.fractals import _systems, chaos_game
-from tlkit.simulate.glyphs import _faces, _ink
+from tlkit.simulate.glyphs import _faces
 
 
 @pytest.mark.parametrize("name", ALPHABETS)
@@ -92,15 +92,6 @@ def test_characters_come_only_from_fonts_that_hold_them():
         ALPHABETS["letters"][label] for label, font in _faces(ascii_letters).owner if FONTS[font] == "cmsy10"
     }
     assert script == set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
-def test_the_box_for_a_missing_character_is_not_taken_for_one():
-    from matplotlib import get_data_path
-
-    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 56)
-    assert font.getmask("\u4e00").getbbox() is not None  # it does draw something: the box
-    assert _ink(font, "DejaVuSans", "\u4e00") is None
-    assert _ink(font, "DejaVuSans", "A").any()
 
 
 def test_fonts_limit_the_faces():

@@ -1,26 +1,28 @@
 """Glyphs: printed characters bent, thickened and blurred until they look written.
 
-A character is kept once per font as a signed distance field (how far inside the ink a point lies), so that
-one lookup per output point gives rotation, shear, scale, elastic bending and any stroke width at once. The
-bitmap of 32x32 is averaged over 4x4 blocks to 8x8, the format of scikit-learn's digits. No alphabet here
-holds a digit.
+A character's ink lies once per font in data/glyphs.npz, drawn by tools/draw_glyphs.py: no font and no library
+that draws is asked here, so that every machine has the same characters to the last bit. In memory each is a
+signed distance field (how far inside the ink a point lies), so that one lookup per output point gives
+rotation, shear, scale, elastic bending and any stroke width at once. The bitmap of 32x32 is averaged over 4x4
+blocks to 8x8, the format of scikit-learn's digits. No alphabet here holds a digit.
 """
 
+import zlib
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
-from string import ascii_letters, ascii_uppercase
+from string import ascii_letters
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
+from tlkit.env import data_dir
 from tlkit.errors import UserError, unknown
 
 BITMAP, SIDE = 32, 8  # side of the drawn bitmap and of the averaged image, in points
-FIELD, INK = 80, 56  # side of a stored distance field and of the ink within it, in points
+FIELD = 80  # side of a stored mask and of its distance field, in points
 DIRECTIONS = 24  # directions in which a character's extreme points are kept, for its bounding box
 BEND_KNOTS = 4  # the elastic bending is a cubic through this many random displacements a side
 CHUNK = 2048  # glyphs drawn at once, which bounds the memory at about 200 MB
@@ -59,6 +61,16 @@ class Glyphs(NamedTuple):
     classes: list[str]
 
 
+class Outlines(NamedTuple):
+    """The arrays of data/glyphs.npz: T drawn characters, a row each."""
+
+    font: np.ndarray  # str T, a name in FONTS
+    character: np.ndarray  # str T
+    ink: np.ndarray  # uint8 T x FIELD x FIELD/8, the mask, eight points a byte
+    extreme: np.ndarray  # uint8 T x DIRECTIONS x 2, the ink point (y, x) furthest in each direction
+    drawn_by: np.ndarray  # str T, the libraries and the font file
+
+
 class _Faces(NamedTuple):
     fields: np.ndarray  # float32 T x FIELD x FIELD, distance to the edge in field points, positive in the ink
     outline: np.ndarray  # float64 T x DIRECTIONS x 2, extreme ink points (y, x) about the centre
@@ -84,7 +96,10 @@ def glyphs(
 def of_characters(
     characters: str, n_per_class: int, seed: int, fonts: Sequence[str] | None = None, strength: float = 1.0
 ) -> Glyphs:
-    """The same for any characters, each once; the fonts' outlines are kept in memory for the last eight."""
+    """The same for any characters that data/glyphs.npz holds, each once.
+
+    Raises UserError also where that file lacks a character, or cannot be read.
+    """
     for font in fonts or ():
         if font not in FONTS:
             raise unknown("font", font, FONTS)
@@ -105,51 +120,47 @@ def of_characters(
     return Glyphs(np.concatenate(parts)[:, None], labels.copy(), groups.copy(), list(characters))
 
 
+@lru_cache(maxsize=1)
+def outlines(path: Path) -> Outlines:
+    """The drawn characters of a file like data/glyphs.npz. Raises UserError where it cannot be read."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = Outlines(*(file[name] for name in Outlines._fields))
+        shapes = {"ink": (FIELD, FIELD // 8), "extreme": (DIRECTIONS, 2)}
+        shaped = {k: getattr(found, k).reshape(len(found.font), *shape) for k, shape in shapes.items()}
+        return found._replace(**shaped)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"the drawn characters in {path} cannot be read ({type(error).__name__}): install tlkit again, "
+            "or in a checkout `git checkout data/glyphs.npz`."
+        ) from None
+
+
 @lru_cache(maxsize=8)
 def _faces(characters: str) -> _Faces:
-    folder = Path(find_spec("matplotlib").origin).parent / "mpl-data" / "fonts" / "ttf"
-    fields, outlines, strokes, owners = [], [], [], []
-    for number, name in enumerate(FONTS):
-        font = ImageFont.truetype(str(folder / f"{name}.ttf"), INK)
-        for label, character in enumerate(characters):
-            ink = _ink(font, name, character)
-            if ink is None:
-                continue
-            field = distance_transform_edt(ink) - distance_transform_edt(~ink)
-            field -= np.sign(field) / 2  # the edge runs between the points, not through them
-            points = np.argwhere(ink) - (FIELD - 1) / 2
-            angles = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
-            extreme = (points @ np.stack([np.sin(angles), np.cos(angles)])).argmax(0)
-            fields.append(field.astype(np.float32))
-            outlines.append(points[extreme])
-            strokes.append(4 * field[ink].mean())  # in a bar of width w the mean distance to the edge is w/4
-            owners.append((label, number))
-    return _Faces(np.stack(fields), np.stack(outlines), np.array(strokes), np.array(owners, dtype=np.int64))
+    stored = outlines(data_dir() / "glyphs.npz")
+    for character in characters:
+        if character not in stored.character:
+            raise UserError(
+                f"no outline of {character!r} is in data/glyphs.npz: take characters of simulate.ALPHABETS, "
+                "or draw others in a checkout with tools/draw_glyphs.py."
+            )
+    place = {pair: row for row, pair in enumerate(zip(stored.font, stored.character, strict=True))}
+    pairs = ((label, font) for font in range(len(FONTS)) for label in range(len(characters)))
+    owner = [(label, font) for label, font in pairs if (FONTS[font], characters[label]) in place]
+    rows = [place[FONTS[font], characters[label]] for label, font in owner]
+    inks = np.unpackbits(stored.ink[rows], axis=2).astype(bool)
+    fields = [_field(ink) for ink in inks]
+    # in a bar of width w the mean distance to the edge is w/4
+    strokes = [4 * field[ink].mean() for field, ink in zip(fields, inks, strict=True)]
+    outline = stored.extreme[rows] - (FIELD - 1) / 2
+    return _Faces(np.stack(fields, dtype="f4"), outline, np.array(strokes), np.array(owner, dtype=np.int64))
 
 
-def _ink(font: ImageFont.FreeTypeFont, name: str, character: str) -> np.ndarray | None:
-    """The character as a bool FIELD x FIELD mask, its longer side INK points; None if the font lacks it."""
-    # the cm fonts keep other signs at the codes beyond letters, and cmsy10 has script capitals only
-    if name.startswith("cm") and character not in (ascii_uppercase if name == "cmsy10" else ascii_letters):
-        return None
-    drawn, missing = _printed(font, character), _printed(font, "\uffff")  # \uffff is never a character
-    if drawn is None or drawn == missing:
-        return None
-    picture = _printed(font.font_variant(size=INK * 4 * INK // max(drawn.size)), character)
-    factor = INK / max(picture.size)
-    picture = picture.resize([max(1, round(side * factor)) for side in picture.size], Image.Resampling.BOX)
-    canvas = Image.new("L", (FIELD, FIELD))
-    canvas.paste(picture, [(FIELD - side) // 2 for side in picture.size])
-    return np.asarray(canvas) > 127
-
-
-def _printed(font: ImageFont.FreeTypeFont, character: str) -> Image.Image | None:
-    """The character bright on dark, cropped to its ink; None where nothing is drawn."""
-    left, top, right, bottom = font.getbbox(character)
-    drawn = Image.new("L", (right - left, bottom - top))
-    ImageDraw.Draw(drawn).text((-left, -top), character, fill=255, font=font)
-    box = drawn.getbbox()
-    return drawn.crop(box) if box else None
+def _field(ink: np.ndarray) -> np.ndarray:
+    """Signed distance of each point to the edge of the ink, positive inside, in points."""
+    field = distance_transform_edt(ink) - distance_transform_edt(~ink)
+    return field - np.sign(field) / 2  # the edge runs between the points, not through them
 
 
 def _draw(faces: _Faces, order: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
