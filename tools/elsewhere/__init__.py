@@ -1,1 +1,1 @@
-"""Every notebook alone, with only the wheel, in environments that are not ours: `python -m tools.elsewhere`."""
+"""Every notebook alone, with only the wheel, in environments not ours: `python -m tools.elsewhere`."""

@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tlkit import workbook
 from tlkit.errors import UserError
 from tools.elsewhere import alone, overlay, places, results
+from tools.notebooks.cells import tags
 
 IMPORTS = """\
 import importlib, pkgutil, tlkit
@@ -59,11 +60,12 @@ def wheel(folder: Path) -> Path:
 
 
 def notebooks(numbers: Sequence[str], folder: Path) -> list[Path]:
-    """The committed notebooks that are named, and one that imports every module."""
-    imports = folder / "imports.ipynb"
-    cells = [new_markdown_cell("# Every module", id="title"), new_code_cell(IMPORTS, id="imports")]
-    nbformat.write(new_notebook(cells=cells), imports)
+    """The committed notebooks that are named, and before them one that imports every module."""
     here = workbook.select(",".join(numbers) or "all", places.ROOT / "notebooks")
+    imports = folder / "imports.ipynb"
+    title, code = new_markdown_cell("# Every module", id="title"), new_code_cell(IMPORTS, id="imports")
+    set_up = [cell for cell in nbformat.read(here[0].path, as_version=4).cells if "colab" in tags(cell)]
+    nbformat.write(new_notebook(cells=[title, *set_up, code]), imports)
     return [imports, *(info.path for info in here)]
 
 

@@ -15,26 +15,17 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
 
 from tlkit.errors import UserError
 from tools.elsewhere import overlay
-from tools.notebooks.cells import tags
 from tools.notebooks.execute import label
 
 LAUNCHER = Path(__file__).with_name("colab_kernel.py")
-EXTRAS = {"25": "adapt"}  # number → the extra that its pages need; on Colab its own cell fetches it
-STAND_IN = """\
-import importlib.util, os, sys
-if "google.colab" in sys.modules and importlib.util.find_spec("tlkit") is None:
-    wheel = os.environ["TLKIT_WHEEL"]
-    %pip install -q "{{wheel}}{extra}"
-"""
 
 
 @dataclass
 class Ended:
-    """How a notebook ended: seconds, the error in one line (None: it ran), and what its set-up cell changed."""
+    """How a notebook ended: seconds, the error in one line (None: it ran), packages that came or changed."""
 
     seconds: float = 0.0
     error: str | None = None
@@ -57,12 +48,6 @@ class Trial:
     log: Path
     cell_seconds: int = 300
     keep: bool = False
-
-    @property
-    def extra(self) -> str:
-        """`[adapt]`, or '' where the notebook needs the core alone."""
-        name = EXTRAS.get(self.notebook.stem[:2])
-        return f"[{name}]" if name else ""
 
 
 def run(trial: Trial) -> Ended:
@@ -89,10 +74,9 @@ def _run(trial: Trial, scratch: Path) -> Ended:
     env = overlay.stranger(home, python) | {"TLKIT_WHEEL": str(trial.wheel)}
     nb = nbformat.read(work / trial.notebook.name, as_version=4)
     if trial.colab:
-        with_set_up(nb, trial.extra)
         start = [shutil.copy(LAUNCHER, scratch)]
     else:
-        overlay.call(python, "-m", "pip", "install", "-q", f"{trial.wheel}{trial.extra}", env=env)
+        overlay.call(python, "-m", "pip", "install", "-q", str(trial.wheel), env=env)
         start = ["-m", "ipykernel_launcher"]
     kernel_spec(scratch / "env", python, start)
     ended = Ended()
@@ -104,14 +88,6 @@ def _run(trial: Trial, scratch: Path) -> Ended:
         log.write(report(nb, ended))
     nbformat.write(nb, trial.log.with_suffix(".ipynb"))
     return ended
-
-
-def with_set_up(nb: NotebookNode, extra: str) -> None:
-    """Give a notebook that has no set-up cell a stand-in for one, where it would be: second."""
-    if not any("colab" in tags(cell) for cell in nb.cells):
-        cell = new_code_cell(STAND_IN.format(extra=extra))
-        cell.metadata["tags"] = ["colab"]
-        nb.cells.insert(1, cell)
 
 
 def kernel_spec(environment: Path, python: Path, start: Sequence[str]) -> None:

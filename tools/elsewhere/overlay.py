@@ -13,7 +13,7 @@ from tools.elsewhere.places import scripts
 
 # what a shell of ours may have set, and what would let a notebook find this checkout or this user's files
 HIDDEN = ("PYTHON", "TLKIT_", "VIRTUAL_ENV", "JUPYTER_", "IPYTHON", "XDG_", "MPL", "TORCH_", "HF_", "PYTEST")
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 def lay(folder: Path, python: Path, beneath: Sequence[Path]) -> Path:
@@ -43,7 +43,7 @@ def call(*words: str | Path, env: Mapping[str, str] | None = None) -> str:
 
 
 def stranger(home: Path, python: Path) -> dict[str, str]:
-    """The environment variables of somebody else: a home of their own, no trace of this checkout, one thread."""
+    """The environment variables of somebody else: a home of their own, no trace of here, one thread."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(HIDDEN)}
     path = os.pathsep.join([str(python.parent), *foreign(env.get("PATH", ""))])
     homes = dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"), str(home))

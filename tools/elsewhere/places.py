@@ -9,6 +9,7 @@ import sys
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -19,7 +20,7 @@ from tlkit.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-OURS = ("pyproject.toml", "--extra", "lab")
+OURS = ("pyproject.toml", "--extra", "lab", "--extra", "adapt")
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ def missed_bounds(lock: str, pyproject: Path = ROOT / "pyproject.toml") -> dict[
     """
     project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
     have, missed = pins(lock), {}
-    for line in (*project["dependencies"], *project["optional-dependencies"].get("lab", ())):
+    extras = (project["optional-dependencies"][name] for name in ("lab", "adapt"))
+    for line in chain(project["dependencies"], *extras):
         need = Requirement(line)
         bounds = [Version(s.version) for s in need.specifier if s.operator == ">="]
         version = have.get(canonicalize_name(need.name))
