@@ -16,10 +16,10 @@ PYTEST := pytest -n 2 --dist loadfile $(NBVAL) --ignore notebooks/exercises --ig
 CLUSTERS := pytest tests/test_clusters.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lab notebooks records claims bench wheel student clean
+.PHONY: help install run test test-all test-elsewhere lab notebooks records claims bench wheel student clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo 'PYTHON=python3.12 chooses the Python, TORCH_BACKEND=cpu the small torch; both count at the first set-up.'
 
 install: $(STAMP) ## set everything up in .venv (every other target does it by itself)
@@ -57,6 +57,9 @@ test-all: $(STAMP) ## the same with the slow tests
 	ruff format --check
 	$(PYTEST) -m ""
 	$(CLUSTERS) -m ""
+
+test-elsewhere: $(STAMP) ## the wheel in Colab's versions, the lowest and the newest: an hour; IN="colab" NUMBERS="11" for some
+	python -m tools.elsewhere $(addprefix --in ,$(IN)) $(OPTIONS) $(NUMBERS)
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \

@@ -21,7 +21,7 @@ from tools import environment
 from tools.notebooks.style import TAGS
 
 TARGETS = [
-    "help", "install", "run", "test", "test-all", "lab", "notebooks", "records", "claims",
+    "help", "install", "run", "test", "test-all", "test-elsewhere", "lab", "notebooks", "records", "claims",
     "bench", "wheel", "student", "clean",
 ]  # fmt: skip
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make: absent on Windows")
