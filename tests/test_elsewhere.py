@@ -201,7 +201,9 @@ def test_11_runs_alone_in_colabs_versions_of_what_shows_it(colab_like, tmp_path)
     """See tools/elsewhere/short.py for what this shows and what only `make test-elsewhere` does."""
     (notebook,) = NOTEBOOKS.glob("11_*.ipynb")
     wheel = elsewhere.wheel(tmp_path / "wheel")
-    trial = alone.Trial(notebook, wheel, Path(sys.executable), colab_like, True, tmp_path / "log")
+    trial = alone.Trial(
+        notebook, wheel, Path(sys.executable), colab_like, True, tmp_path / "log", cell_seconds=120
+    )
     ended = alone.run(trial)
     assert ended.error is None, (tmp_path / "log.log").read_text("utf-8")
     assert ended.changed == []

@@ -11,12 +11,11 @@ from types import ModuleType
 
 import ipywidgets
 import psutil
-import traitlets
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from IPython.core.interactiveshell import InteractiveShell
 
-BEFORE = (ipywidgets, psutil, traitlets, InteractiveShell)
+BEFORE = (ipywidgets, psutil, InteractiveShell)  # and traitlets, by each of them
 
 
 class Kernel(IPythonKernel):

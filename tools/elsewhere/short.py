@@ -20,7 +20,7 @@ NAMES = (
     "fastai", "fastcore", "fastdownload", "fastprogress", "fasttransform",
     "matplotlib", "matplotlib-inline", "ipywidgets", "ipykernel", "ipython",
     "ipython-genutils", "jupyterlab-widgets", "widgetsnbextension", "jupyter-client", "traitlets", "psutil",
-    "backcall", "decorator", "jedi", "nest-asyncio", "pickleshare",
+    "notebook", "nbclassic", "nbclient", "backcall", "decorator", "jedi", "nest-asyncio", "pickleshare",
 )  # fmt: skip
 OFFLINE = re.compile(r"failed to fetch|error sending request|network was disabled", re.IGNORECASE)
 
