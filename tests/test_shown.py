@@ -8,6 +8,7 @@ import base64
 import ipywidgets
 import matplotlib.pyplot as plt
 import pytest
+import tiny
 from IPython.core.formatters import DisplayFormatter
 from ipywidgets import HTML, Tab, Widget
 from nbformat.v4 import new_code_cell, new_notebook
@@ -38,7 +39,12 @@ def guess():
     return widgets.guess("How many?", 0.5)
 
 
-each = pytest.mark.parametrize(("make", "kind"), [(frames, "image/png"), (guess, "text/html")])
+def board():
+    return widgets.freeze_board(*tiny.classifier(), labels=4, recipe=tiny.QUICK)
+
+
+KINDS = {frames: "image/png", guess: "text/html", board: "image/png"}
+each = pytest.mark.parametrize(("make", "kind"), KINDS.items(), ids=[make.__name__ for make in KINDS])
 
 
 @pytest.fixture

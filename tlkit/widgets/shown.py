@@ -26,20 +26,15 @@ class WithStill(VBox):
 
     def __init__(self, children: Sequence[Widget]):
         if not hasattr(Widget, "_repr_mimebundle_"):
-            self._ipython_display_ = self._show
+            self._ipython_display_ = lambda **_: display(self._repr_mimebundle_(), raw=True)
         super().__init__(children)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict:
-        view = getattr(super(), "_repr_mimebundle_", self._view)
+        asked = getattr(super(), "_repr_mimebundle_", None)
+        view = asked(**kwargs) if asked else {"text/plain": repr(self), VIEW: self.get_view_spec()}
         if isinstance(self.still, bytes):
-            return view(**kwargs) | {"image/png": base64.b64encode(self.still).decode()}
-        return view(**kwargs) | {"text/html": self.still}
-
-    def _view(self, **kwargs: Any) -> dict:
-        return {"text/plain": repr(self), VIEW: self.get_view_spec()}
-
-    def _show(self, **kwargs: Any) -> None:
-        display(self._repr_mimebundle_(), raw=True)
+            return view | {"image/png": base64.b64encode(self.still).decode()}
+        return view | {"text/html": self.still}
 
 
 def stacked(pages: Sequence[HTML]) -> list[Widget]:
