@@ -508,6 +508,14 @@ def test_the_cell_says_in_one_sentence_what_is_in_the_way(monkeypatch, tmp_path,
         run_setup_cell(monkeypatch, tmp_path, **how)
 
 
+def test_the_cell_does_not_wait_for_ever(monkeypatch, tmp_path):
+    def pip(words, timeout, **kept):
+        raise subprocess.TimeoutExpired(words, timeout)
+
+    with pytest.raises(RuntimeError, match="a package that is here would have to change"):
+        run_setup_cell(monkeypatch, tmp_path, Repository("a/b"), pip=pip)
+
+
 def test_the_cell_takes_an_uploaded_wheel_first_and_pins_what_is_there(monkeypatch, tmp_path, capsys):
     calls, pinned = [], []
 

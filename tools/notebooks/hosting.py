@@ -28,7 +28,11 @@ if not util.find_spec("tlkit"):
     pip = [sys.executable, "-m", "pip", "install", "-q", "--retries=1", "--timeout=20", "-c", "installed.txt"]
     said = ""
     for source in filter(None, [os.environ.get("TLKIT_WHEEL"), *sorted(glob("tlkit-*.whl")), *@SOURCES@]):
-        done = subprocess.run([*pip, source, *@EXTRAS@], capture_output=True, text=True)
+        try:
+            done = subprocess.run([*pip, source, *@EXTRAS@], capture_output=True, text=True, timeout=180)
+        except subprocess.TimeoutExpired:
+            said = "conflict: pip found no way within three minutes"
+            continue
         said = done.stderr.strip()
         if done.returncode == 0:
             break
