@@ -157,13 +157,13 @@ def test_doctor_finds_this_machine_installed():
 
 
 def test_doctor_names_the_absent_and_the_out_of_range(monkeypatch):
-    installed = {"timm": None, "fastai": "3.0.0"}
+    installed = {"timm": None, "fastai": "2.0.0"}
     real = checks.version
     monkeypatch.setattr(checks, "version", lambda name: installed.get(name, real(name)))
     check = named("packages")
     assert not check.ok
     assert "missing: timm" in check.found
-    assert "(3.0.0)" in check.found
+    assert "(2.0.0)" in check.found
     assert "constraints.txt" in check.remedy
     assert "timm" in env.missing("1")
     assert "`pip install timm`" in named("part 1: foundations").remedy

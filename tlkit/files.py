@@ -31,7 +31,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
         if left is not None:
             left.unlink(missing_ok=True)
         raise UserError(
-            f"{path} cannot be written ({error.strerror}): make room or permission there."
+            f"{path} cannot be written ({error.strerror or error}): make room or permission there."
         ) from error
     return path
 

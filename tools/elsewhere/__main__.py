@@ -128,7 +128,7 @@ def main(words: Sequence[str] | None = None) -> int:
         list(trials(here, paths, built, args)), args.folder / "results.jsonl", args.jobs, args.again
     )
     text = results.table([path.stem for path in paths], missing, found)
-    (args.folder / "table.md").write_text(text, "utf-8")
+    (args.folder / "table.md").write_text(text, "utf-8", newline="\n")
     print(f"\n{text}\nLogs and executed copies: {args.folder / 'logs'}")
     return 0 if all(each.ok for each in found) else 1
 

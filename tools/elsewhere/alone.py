@@ -80,7 +80,7 @@ def _run(trial: Trial, scratch: Path) -> Ended:
         start = ["-m", "ipykernel_launcher"]
     kernel_spec(scratch / "env", python, start)
     ended = Ended()
-    with trial.log.with_suffix(".log").open("w", encoding="utf-8") as log:
+    with trial.log.with_suffix(".log").open("w", encoding="utf-8", newline="\n") as log:
         before = overlay.listed(python, env) if trial.colab else {}
         ended.error = execute(nb, trial, scratch / "env", {"env": env, "cwd": str(work)}, log)
         after = overlay.listed(python, env) if trial.colab else {}
@@ -96,7 +96,7 @@ def kernel_spec(environment: Path, python: Path, start: Sequence[str]) -> None:
     folder.mkdir(parents=True)
     argv = [str(python), *map(str, start), "-f", "{connection_file}"]
     spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
-    (folder / "kernel.json").write_text(json.dumps(spec), "utf-8")
+    (folder / "kernel.json").write_text(json.dumps(spec), "utf-8", newline="\n")
 
 
 def execute(

@@ -25,7 +25,7 @@ def lay(folder: Path, python: Path, beneath: Sequence[Path]) -> Path:
     call(python, "-m", "venv", "--without-pip", folder)
     own = scripts(folder) / "python"
     lines = [f"import site; site.addsitedir({str(path)!r})" for path in beneath]
-    (packages(own) / "beneath.pth").write_text("\n".join(lines) + "\n", "utf-8")
+    (packages(own) / "beneath.pth").write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
     return own
 
 

@@ -110,7 +110,7 @@ def build(place: Place, folder: Path) -> Built:
         shutil.rmtree(home, ignore_errors=True)
         uv("venv", "-q", "--seed", "--python", interpreter(place.python), home)
         wanted = folder / f"{place.name}.txt"
-        wanted.write_text(lock, "utf-8")
+        wanted.write_text(lock, "utf-8", newline="\n")
         uv("pip", "install", "-q", "--python", python, "--compile-bytecode", "-r", wanted)
         wanted.replace(listed)
     return Built(place, python, lock)
