@@ -90,6 +90,7 @@ def test_links_leave_out_what_is_replaced_and_this_package(tmp_path):
     packages = tmp_path / "packages"
     for name in ("kept", "replaced", "tlkit"):
         (packages / name).mkdir(parents=True)
+        (packages / name / "__init__.py").touch()  # newer readers of RECORD leave out what is not there
         info = packages / f"{name}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
