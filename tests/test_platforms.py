@@ -36,6 +36,7 @@ from tlkit.fit import cost
 from tlkit.records import Store
 from tlkit.study import grid, worker
 from tlkit.tasks import catalogue, images
+from tlkit.tasks.files import class_files
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = sorted(p for folder in ("tlkit", "tools", "benchmarks") for p in (ROOT / folder).rglob("*.py"))
@@ -211,6 +212,9 @@ def test_a_mac_spells_accents_apart_and_a_table_does_not(tmp_path, computed):
     (tmp_path / "p" / "groups.csv").write_text("\n".join(lines), "utf-8")
     task = images.from_folder(tmp_path / "p")
     assert task.classes == ("Zebra", "Ämter", "Äpfel") and task.card["split"] == "by group"
+    (tmp_path / "p" / "Zebra" / "f.png").touch()
+    names = [path.name for path, label in class_files(tmp_path / "p") if label == "Zebra"]
+    assert names == ["f.png", *(apart(f"é{i}.png") for i in range(6))], "f before é, as where é is one"
 
 
 # --- files that somebody has open
