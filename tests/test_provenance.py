@@ -188,19 +188,8 @@ def test_other_versions_are_one_sentence_and_no_error(tmp_path, monkeypatch):
 
 def test_the_command_line_says_so_too(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = [
-        "compare",
-        "--task",
-        "digits",
-        "--plans",
-        "pixels,frozen",
-        "--labels",
-        "1",
-        "--seeds",
-        "1",
-        "--out",
-        "r.jsonl",
-    ]
+    grid = ["--task", "digits", "--plans", "pixels,frozen", "--labels", "1", "--seeds", "1"]
+    words = ["compare", *grid, "--out", "r.jsonl"]
     monkeypatch.setattr(sys, "argv", ["tlkit", *words])
     for before, note in (({}, False), ({"torch": "2.0.0"}, True)):
         path = tmp_path / "r.origins.jsonl"
