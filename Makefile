@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.bench
+WEIGHTS := efficientnet_lite0 minilm
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 OLD := tlkit needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one, as in `make install PYTHON=python3.12`.
@@ -31,6 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt uv
 	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode \
 	  $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND)) -c constraints.txt -e '.[dev]'
+	@$(BIN)/tlkit data get $(WEIGHTS) || echo 'All else is set up; these weights are fetched when they are needed.'
 	@touch $@
 
 run test test-all notebooks records bench: export HF_HUB_OFFLINE = 1

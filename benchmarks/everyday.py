@@ -4,9 +4,8 @@ import subprocess
 import sys
 
 from benchmarks.phases import Watch
-from tlkit import backbones, recipe
+from tlkit import backbones, recipe, tasks
 from tlkit.fit import fit
-from tlkit.tasks import catalogue
 
 STARTS, AGAIN = 5, 10
 
@@ -17,7 +16,7 @@ def costs(watch: Watch) -> dict:
         for phase, code in (("python", "pass"), ("import tlkit", "import tlkit")):
             with watch(phase):
                 subprocess.run([sys.executable, "-c", code], check=True)
-    task, backbone, settings = catalogue.load("digits"), backbones.load("letters"), recipe.default()
+    task, backbone, settings = tasks.load("digits"), backbones.load("letters"), recipe.default()
     with watch("first"):
         fit(task, backbone, "frozen", 5, 0, settings)
     with watch("again"):

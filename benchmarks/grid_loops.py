@@ -27,11 +27,11 @@ from torch.utils.data import TensorDataset
 
 from benchmarks.fastai_loops import CPU, OnceAtTheEnd, by_stage
 from benchmarks.phases import Watch
-from tlkit import backbones, env
-from tlkit.backbones.own import FEATURES, INPUT_SIZE, glyph_input
+from tlkit import backbones, env, tasks
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe, default
-from tlkit.tasks import Task, catalogue
+from tlkit.tasks import Task
+from tlkit_lessons.material.glyphnet import FEATURES, INPUT_SIZE, glyph_input
 
 MOVES = {"frozen": 0, "last-1": 1, "full": 4, "lp-ft": 4, "scratch": 4}  # stages beside the head
 OTHER_SEED = 1000  # of a draw that no grid has
@@ -142,7 +142,7 @@ def looped(
 ) -> dict:  # fmt: skip
     """The cells, one after the other; `cells` holds seconds and test accuracy of each."""
     with watch("open"):
-        task = catalogue.load(name)
+        task = tasks.load(name)
         targets = task.evaluate(lambda items: np.zeros(len(items)), "the benchmark's loops").targets
         loops = Loops(task, (task.test.inputs, targets), recipe or default(), load, tuned)
         loops.cell("frozen", 1, OTHER_SEED)  # what happens once is over before the first cell

@@ -49,18 +49,12 @@ def operations(
     stages are run each time.
     """
     task, backbone = from_folder(folder), described(network, weights)
-    chain = backbone.fresh()
-    stages = len(backbone.stages)
-    chain.head = task.objective.head(
-        features.example(features.Cut(backbone, stages), task.train), backbone.pool
-    )
-    raw = features.raw_example(features.Cut(backbone, 0), task.train)
+    chain = features.with_head(backbone, task)
     train, valid = len(task.train), len(task.test)
     found = {}
     for text in plans:
         plan = Plan.parse(text)
-        at = features.example(features.Cut(backbone, plan.cut(backbone.stages)), task.train)
-        prefix, suffix = flops(backbone, chain, plan, at, raw)
+        prefix, suffix = flops(task, backbone, chain, plan)
         again = epochs * train * (prefix + suffix) + valid * prefix
         once = (train + valid) * prefix + epochs * train * suffix
         found[text] = {

@@ -14,9 +14,9 @@ from joblib import Parallel, delayed
 
 from benchmarks.networks import described
 from benchmarks.phases import Watch
-from tlkit import env
+from tlkit import env, tasks
 from tlkit.fit import fit
-from tlkit.tasks import Evaluation, Task, catalogue
+from tlkit.tasks import Evaluation, Task
 
 FROZEN_BELOW = 10  # labels a class; from there on lp-ft
 BATCH = 64  # fastai's default; of fewer pictures than that its loaders would make no batch at all
@@ -57,7 +57,7 @@ def warm(name: str, network: str, weights: str) -> Task:
     Nor is marking: test pictures are decoded once.
     """
     env.set_threads(1)
-    task = catalogue.load(name)
+    task = tasks.load(name)
     task.test = replace(task.test, inputs=list(task.test.inputs))
     ruled(task, WARM_LABELS, WARM_SEED, network, weights)
     fine_tuned(task, WARM_LABELS, WARM_SEED, network, weights, 1)

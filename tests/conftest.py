@@ -12,7 +12,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import pytest
 from hypothesis import settings
 
-from tlkit import env
+from tlkit import downloads, env
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=50)
 settings.load_profile("repeatable")
@@ -32,9 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """`@pytest.mark.real("hymenoptera", ...)` needs those folders of the cache."""
     names = [name for mark in item.iter_markers("real") for name in mark.args]
-    absent = [name for name in names if not (env.cache_dir() / name).is_dir()]
+    absent = [name for name in names if not downloads.folder(name).is_dir()]
     if absent:
-        pytest.skip(f"needs {', '.join(absent)} in {env.cache_dir()}: `tlkit data get {' '.join(absent)}`")
+        pytest.skip(f"needs {', '.join(absent)} in {env.cache_dirs()}: `tlkit data get {' '.join(absent)}`")
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from scipy.special import softmax
 from torch import nn
 
 from tlkit import adapt, backbones, features
-from tlkit.adapt import closed, descending, losses, selecting, testtime
-from tlkit.adapt.pair import Pair, split
+from tlkit.adapt import feature_based, losses, selection, testtime, training
+from tlkit.adapt.domains import Domains, hold_back
 from tlkit.errors import UserError
 from tlkit.plans import Plan, state
 from tlkit.recipe import Recipe
@@ -106,7 +106,7 @@ def test_skadas_methods_are_skadas(method):
     target = rng.standard_normal((45, 5)) + 2 * np.eye(3, 5)[np.arange(45) % 3] + 0.5
     given = {"components": 2, "reg": 0.01, "gamma": 0.2, "iterations": 3}
     own = {k: v for k, v in given.items() if k in adapt.METHODS[method].settings}
-    ours = closed.solve(method, x, y, target, 3, 0.5, seed=0, **own).outputs(target)
+    ours = feature_based.solve(method, x, y, target, 3, 0.5, seed=0, **own).outputs(target)
 
     base = LogisticRegression(C=0.5, max_iter=2000)
     weighed = LogisticRegression(C=0.5, max_iter=2000).set_fit_request(sample_weight=True)
@@ -134,7 +134,7 @@ def test_weights_for_other_shares_do_not_depend_on_how_classes_are_numbered():
     rng = np.random.default_rng(0)
     y, there = np.arange(120) % 6, np.repeat(np.arange(6), (40, 20, 10, 10, 5, 5))
     x, target = (rng.standard_normal((len(rows), 8)) + 3 * np.eye(6, 8)[rows] for rows in (y, there))
-    solve = lambda labels: closed.solve("mmd-tars", x, labels, target, 6, gamma=0.004).outputs(target)  # noqa: E731
+    solve = lambda labels: feature_based.solve("mmd-tars", x, labels, target, 6, gamma=0.004).outputs(target)  # noqa: E731
     renamed = rng.permutation(6)
     assert np.allclose(solve(y), solve(renamed[y])[:, renamed], atol=1e-6)
 
@@ -143,15 +143,15 @@ def test_without_skada_its_methods_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "skada", None)
     x, y = cloud(12, 3, 0), np.arange(12) % 2
     with pytest.raises(UserError, match=r"tlkit\[adapt\]"):
-        closed.solve("kliep", x, y, x + 1, 2, gamma=None)
-    assert closed.solve("coral", x, y, x + 1, 2, reg=1.0).outputs(x).shape == (12, 2)
+        feature_based.solve("kliep", x, y, x + 1, 2, gamma=None)
+    assert feature_based.solve("coral", x, y, x + 1, 2, reg=1.0).outputs(x).shape == (12, 2)
 
 
 def test_pseudo_labels_are_those_the_probe_is_sure_of():
     x, y = cloud(30, 3, 0), np.arange(30) % 2
     x[:, 0] += 4 * y
     target = x + np.array([1.0, 0, 0])
-    solved, taken = closed.pseudo_labels(x, y, target, 0.5, 2, threshold=0.8, rounds=1)
+    solved, taken = feature_based.pseudo_labels(x, y, target, 0.5, 2, threshold=0.8, rounds=1)
     first = features.probe(x, y, 0.5, 2)
     odds = np.exp(first(target)) / np.exp(first(target)).sum(1, keepdims=True)
     sure = [i for i in range(30) if max(odds[i]) >= 0.8]
@@ -159,7 +159,7 @@ def test_pseudo_labels_are_those_the_probe_is_sure_of():
         np.concatenate([x, target[sure]]), np.r_[y, [int(odds[i, 1] > odds[i, 0]) for i in sure]], 0.5, 2
     )
     assert 0 < len(sure) < 30 and taken == [len(sure)] and np.allclose(solved(target), again(target))
-    none, taken = closed.pseudo_labels(x, y, target, 0.5, 2, threshold=1.0, rounds=2)
+    none, taken = feature_based.pseudo_labels(x, y, target, 0.5, 2, threshold=1.0, rounds=2)
     assert taken == [0, 0] and np.array_equal(none.weight, first.weight)
 
 
@@ -175,7 +175,7 @@ def test_coral_loss_is_the_mean_over_pairs_of_features():
                 ((x[:, i] - x[:, i].mean()) * (x[:, j] - x[:, j].mean())).sum() / (len(x) - 1) for x in (a, b)
             ]
             total += float(both[0] - both[1]) ** 2
-    assert losses.coral(a, b).item() == pytest.approx(total / 64) and losses.coral(a, a).item() == 0
+    assert losses.coral_loss(a, b).item() == pytest.approx(total / 64) and losses.coral_loss(a, a).item() == 0
 
 
 def test_mmd_is_a_double_loop_over_kernels():
@@ -188,10 +188,10 @@ def test_mmd_is_a_double_loop_over_kernels():
         np.mean([kernel(p, q) for i, p in enumerate(x) for j, q in enumerate(x) if i != j]) for x in (a, b)
     ]
     across = np.mean([kernel(p, q) for p in a for q in b])
-    found = losses.mmd(torch.tensor(a), torch.tensor(b))
+    found = losses.mmd_loss(torch.tensor(a), torch.tensor(b))
     assert found.item() == pytest.approx(sum(within) - 2 * across, abs=1e-12)
     same = torch.tensor(np.ones((4, 3)))
-    assert losses.mmd(same, same).item() == pytest.approx(0)
+    assert losses.mmd_loss(same, same).item() == pytest.approx(0)
 
 
 def test_a_reversed_gradient_has_the_other_sign_and_the_scale():
@@ -222,16 +222,16 @@ def test_the_discriminator_learns_what_the_features_unlearn():
 @pytest.mark.parametrize("method", ["deep coral", "mmd", "dann"])
 def test_a_penalty_is_what_the_loss_adds(method, world):
     """One step's loss by hand: cross-entropy on the source half, the penalty on both halves."""
-    pair, seen = Pair(*world), []
-    loss = descending._joint_loss(method, 0.5)
+    pair, seen = Domains(*world), []
+    loss = training._joint_loss(method, 0.5)
 
     def kept(output, wanted):
         seen.append(([o.detach().clone() for o in output], wanted, loss(output, wanted).item()))
         return loss(output, wanted)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(descending, "_joint_loss", lambda *_: kept)
-        descending.learn(pair, Plan.parse("last-1"), QUICK, method, 0.5)
+        patch.setattr(training, "_joint_loss", lambda *_: kept)
+        training.learn(pair, Plan.parse("last-1"), QUICK, method, 0.5)
     (scores, pooled, *odds), wanted, value = seen[0]
     n = len(wanted)
     assert len(scores) == len(pooled) == 2 * n
@@ -241,7 +241,7 @@ def test_a_penalty_is_what_the_loss_adds(method, world):
         truth = torch.cat([torch.ones(n), torch.zeros(n)])
         expected = expected + nn.functional.binary_cross_entropy_with_logits(odds[0], truth)
     else:
-        expected = expected + 0.5 * {"deep coral": losses.coral, "mmd": losses.mmd}[method](*halves)
+        expected = expected + 0.5 * {"deep coral": losses.coral_loss, "mmd": losses.mmd_loss}[method](*halves)
     assert value == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -259,8 +259,8 @@ def test_the_reversal_has_grown_to_its_end_when_the_descent_ends(world, monkeypa
 
 
 def test_source_and_target_rows_come_side_by_side_each_once():
-    source, target = features.Rows.of(torch.arange(7)), features.Rows.of(torch.arange(100, 103))
-    both = descending.Beside(source, target, 0)
+    source, target = features.Batches.of(torch.arange(7)), features.Batches.of(torch.arange(100, 103))
+    both = training.Beside(source, target, 0)
     for _ in range(2):
         both.turn()
         batches = [both.take(part) for part in ([6, 0, 3], [1, 2, 4, 5])]
@@ -271,13 +271,13 @@ def test_source_and_target_rows_come_side_by_side_each_once():
 
 def test_a_penalty_brings_the_domains_together(world):
     """A long pull, and the features of the two sides end nearer than without it."""
-    pair, recipe = Pair(*world), Recipe(steps=40, epochs=1, batch=16)
+    pair, recipe = Domains(*world), Recipe(steps=40, epochs=1, batch=16)
     gaps = []
     for weight in (0.0, 50.0):
-        chain = descending.learn(pair, Plan.parse("full"), recipe, "mmd", weight, 1e-2).chain
+        chain = training.learn(pair, Plan.parse("full"), recipe, "mmd", weight, 1e-2).chain
         chain.head = chain.head[:-1]
-        sides = [descending.outputs(pair, chain, t.train, np.arange(len(t.train))) for t in world[:2]]
-        gaps.append(losses.mmd(*map(torch.from_numpy, sides)).item())
+        sides = [training.outputs(pair, chain, t.train, np.arange(len(t.train))) for t in world[:2]]
+        gaps.append(losses.mmd_loss(*map(torch.from_numpy, sides)).item())
     assert gaps[1] < 0.5 * gaps[0]
 
 
@@ -287,7 +287,7 @@ def test_a_penalty_brings_the_domains_together(world):
 def test_adabn_statistics_are_the_targets(world):
     """Layer by layer: mean and unbiased variance of what reaches each batch norm, over all target items."""
     found = run(world, "adabn", batch=None)
-    source = descending.learn(Pair(*world), Plan.parse("frozen"), QUICK).chain
+    source = training.learn(Domains(*world), Plan.parse("frozen"), QUICK).chain
     x = torch.stack([tiny.backbone().transform(raw) for raw in world[1].train.inputs])
     for name in source.names:
         conv, norm = source.stages[name][0], source.stages[name][1]
@@ -308,12 +308,12 @@ def test_adabn_statistics_are_the_targets(world):
 @pytest.mark.parametrize("batch", [1, 5])
 def test_adabn_by_batches_answers_each_with_its_own_statistics(batch, world):
     """As plain torch does with its batch norms in train mode; a batch of one too."""
-    pair = Pair(*world)
-    answered = testtime.adabn(pair, descending.learn(pair, Plan.parse("frozen"), QUICK), batch)
+    pair = Domains(*world)
+    answered = testtime.adabn(pair, training.learn(pair, Plan.parse("frozen"), QUICK), batch)
     scores = answered.answer(world[1].test, np.arange(15))
     order = np.random.default_rng(0).permutation(15)
     for part in np.array_split(order, 15 // batch):
-        chain = descending.learn(pair, Plan.parse("frozen"), QUICK).chain.eval()
+        chain = training.learn(pair, Plan.parse("frozen"), QUICK).chain.eval()
         norms = [m for m in chain.modules() if isinstance(m, nn.BatchNorm2d)]
         for norm in norms:
             norm.train()
@@ -337,9 +337,9 @@ def test_tent_lowers_entropy_and_moves_norm_layers_alone(world):
 
 def test_tents_first_answers_are_those_of_the_batch_statistics(world):
     """Before its first step TENT has changed nothing but where the statistics come from."""
-    pair, plan = Pair(*world), Plan.parse("frozen")
-    chain = descending.learn(pair, plan, QUICK).chain
-    scores = testtime.tent(pair, descending.learn(pair, plan, QUICK), 15, 1e-3).answer(
+    pair, plan = Domains(*world), Plan.parse("frozen")
+    chain = training.learn(pair, plan, QUICK).chain
+    scores = testtime.tent(pair, training.learn(pair, plan, QUICK), 15, 1e-3).answer(
         world[1].test, np.arange(15)
     )
     for norm in chain.eval().modules():
@@ -394,7 +394,7 @@ def test_importance_weighting_gives_the_targets_accuracy():
     scores = np.c_[x[:, 0] <= 0.5, x[:, 0] > 0.5].astype(float)
     weights = adapt.density_ratio(x, target, x, strength=1e3)
     evidence = adapt.Evidence(np.zeros((2, 2)), scores, np.ones(len(x), dtype=int), weights)
-    assert selecting.importance_weighted(evidence) == pytest.approx((target > 0.5).mean(), abs=0.02)
+    assert selection.importance_weighted(evidence) == pytest.approx((target > 0.5).mean(), abs=0.02)
     assert abs((x > 0.5).mean() - (target > 0.5).mean()) > 0.3
 
 
@@ -403,7 +403,7 @@ def test_criteria_are_their_loops():
     evidence = adapt.Evidence(scores, scores, np.zeros(7, dtype=int), np.ones(7))
     odds = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     entropies = [-sum(p * np.log(p) for p in row) for row in odds]
-    assert selecting.certainty(evidence) == pytest.approx(-np.mean(entropies))
+    assert selection.certainty(evidence) == pytest.approx(-np.mean(entropies))
     found = []
     for i in range(7):
         cosine = [
@@ -412,9 +412,9 @@ def test_criteria_are_their_loops():
         near = np.exp(np.array(cosine) / 0.05)
         near /= near.sum()
         found.append(-sum(p * np.log(p) for p in near))
-    assert selecting.neighbourhood(evidence) == pytest.approx(np.mean(found))
+    assert selection.neighbourhood(evidence) == pytest.approx(np.mean(found))
     singular = np.sqrt(np.linalg.eigvalsh(odds.T @ odds).clip(0)).sum()
-    assert selecting.nuclear_norm(evidence) == pytest.approx(singular / 7)
+    assert selection.nuclear_norm(evidence) == pytest.approx(singular / 7)
 
 
 def test_select_gives_every_criterion_and_the_oracle(world):
@@ -499,11 +499,11 @@ def test_the_recomposed_model_gives_the_answers(world):
 @pytest.mark.parametrize("method", ["coral", "pseudo-labels"])
 def test_closed_forms_learn_from_what_was_not_held_alone(method, world):
     source, target, _ = world
-    learn, _ = split(np.asarray(source.targets), 0)
-    pair = Pair(*world)
+    learn, _ = hold_back(np.asarray(source.targets), 0)
+    pair = Domains(*world)
     x, t = pair.pooled(source.train)[learn], pair.pooled(target.train)
     settings = adapt.METHODS[method].settings
-    by_hand = closed.solve(method, x, source.targets[learn], t, 3, 0.1, **settings).probe
+    by_hand = feature_based.solve(method, x, source.targets[learn], t, 3, 0.1, **settings).probe
     assert np.array_equal(run(world, method).model.head[-1].weight.detach(), by_hand.weight)
 
 
@@ -511,7 +511,7 @@ def test_source_only_is_a_probe_on_what_was_not_held(world):
     source, target, backbone = world
     found = run(world, "source only")
     at = features.Cut(backbone, 3, True)
-    learn, held = split(np.asarray(source.targets), 0)
+    learn, held = hold_back(np.asarray(source.targets), 0)
     assert sorted([*learn, *held]) == list(range(36)) and np.bincount(source.targets[held]).tolist() == [
         2,
         2,
@@ -553,7 +553,7 @@ def test_a_class_may_be_missing_in_the_target(method, world):
 
 def test_a_source_class_without_a_number_in_the_target_is_never_right(world):
     less = task("less", 7, sealed=True, groups=2, classes=("b", "a"))
-    assert Pair(world[0], less, world[2]).to_target.tolist() == [1, 0, -1]
+    assert Domains(world[0], less, world[2]).to_target.tolist() == [1, 0, -1]
 
 
 def test_classes_are_told_apart_by_name_not_by_number(world):
@@ -581,7 +581,7 @@ def test_constant_features_are_refused(method):
     settings.pop("rate", None)
     for sides in ((np.ones((12, 3)), x), (x, np.ones((9, 3)))):
         with pytest.raises(UserError, match="same features"):
-            closed.solve(method, sides[0], y, sides[1], 2, **settings)
+            feature_based.solve(method, sides[0], y, sides[1], 2, **settings)
 
 
 @pytest.mark.parametrize("method", [m for m in adapt.METHODS if adapt.METHODS[m].family == "features"])
@@ -589,19 +589,21 @@ def test_fewer_samples_than_dimensions_are_enough(method):
     x, y = cloud(12, 40, 0, 0.1), np.arange(12) % 3
     x[:, 0] += 10 * y
     settings = {**adapt.METHODS[method].settings, **FAST.get(method, {})}
-    found = closed.solve(method, x, y, x[:9] + 0.1, 3, **settings).outputs(x)
+    found = feature_based.solve(method, x, y, x[:9] + 0.1, 3, **settings).outputs(x)
     assert found.shape == (12, 3) and np.isfinite(found).all()
 
 
 def test_identical_domains_leave_nothing_to_adapt(world):
     """CORAL: the features are those of the source to the last digits, and so are the answers."""
     twin = adapt.sealed(world[0])
-    pair = Pair(world[0], twin, world[2])
+    pair = Domains(world[0], twin, world[2])
     x = pair.pooled(world[0].train)
     assert np.allclose(adapt.coral(x, pair.pooled(twin.train)), x, atol=1e-6)
     y, settings = pair.labels, {"strength": 0.1}
-    plain = closed.solve("source only", x, y, x, 3, **settings).outputs(x)
-    assert np.allclose(closed.solve("coral", x, y, x, 3, reg=1.0, **settings).outputs(x), plain, atol=1e-4)
+    plain = feature_based.solve("source only", x, y, x, 3, **settings).outputs(x)
+    assert np.allclose(
+        feature_based.solve("coral", x, y, x, 3, reg=1.0, **settings).outputs(x), plain, atol=1e-4
+    )
     assert np.allclose(adapt.density_ratio(x, x, x), 1, atol=1e-5)
 
 

@@ -1,11 +1,13 @@
 """Backbones by name; weights from files, hub or nowhere; what is refused and in which words."""
 
+import hashlib
 import json
 import os
 import pickle
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,10 +17,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from tlkit import backbones, simulate
-from tlkit.backbones import norms, own, pictures
+from tlkit import backbones
+from tlkit.backbones import chain, libraries, pictures
 from tlkit.env import data_dir
 from tlkit.errors import UserError
+from tlkit_lessons import material
+from tlkit_lessons.material import glyphnet
 
 SMALL = "timm:resnet10t,size=32"
 
@@ -42,7 +46,7 @@ def weight_of(spec: str, path) -> torch.Tensor:
 
 def test_our_own_backbone_is_a_chain_of_its_stages():
     source = backbones.load("letters")
-    net, classes = own.load_glyph_net(data_dir() / "backbones" / "letters.safetensors")
+    net, classes = glyphnet.load_glyph_net(data_dir() / "backbones" / "letters.safetensors")
     x = torch.rand(3, 1, 16, 16)
     with torch.inference_mode():
         assert torch.equal(source.pretrained()(x), net(x))
@@ -54,7 +58,7 @@ def test_our_own_backbone_is_a_chain_of_its_stages():
 
 
 def test_the_card_holds_the_checksum_that_the_digest_begins():
-    for name in backbones.names():
+    for name in {path.stem for path in (data_dir() / "backbones").glob("*.json")}:
         source = backbones.load(name)
         assert source.card["sha256"].startswith(source.digest), name
 
@@ -118,10 +122,10 @@ def test_a_network_that_nobody_trained_is_a_source_too():
     assert same(one, again.pretrained().state_dict()) and not same(one, other.pretrained().state_dict())
     assert torch.equal(torch.rand(3), want), "nor is anybody's generator moved"
     assert (again.name, other.name) == ("random", "random,seed=1") and again.digest != other.digest
-    assert again.stages == backbones.load("letters").stages and "random" not in backbones.names()
+    assert again.stages == backbones.load("letters").stages
     assert isinstance(other.source_head(), torch.nn.Identity)
     x = torch.rand(2, 1, 16, 16)
-    assert again.pool(again.pretrained().run(x)).shape == (2, own.FEATURES)
+    assert again.pool(again.pretrained().run(x)).shape == (2, glyphnet.FEATURES)
     assert backbones.load("random,until=block1").stages == ["stem", "block1"]
     assert backbones.from_blueprint(again.blueprint).stages == again.stages
 
@@ -135,7 +139,7 @@ def test_a_network_can_settle_without_learning():
     assert {k for k in before if not torch.equal(before[k], after[k])} == {
         k for k in before if "running_" in k or "batches" in k
     }
-    x = own.glyph_input(simulate.fractals(backbones.SHOWN, 0)[0])
+    x = glyphnet.glyph_input(material.fractals(glyphnet.SHOWN, 0)[0])
     seen = settled.pretrained().stages["stem"][:2](x)
     assert seen.mean((0, 2, 3)).abs().max() < 1e-4 and (seen.std((0, 2, 3)) - 1).abs().max() < 0.01
     assert settled.fresh().stages["stem"][1].momentum == 0.1, "it can be tuned like any other"
@@ -146,17 +150,17 @@ def test_a_network_can_settle_without_learning():
 def test_norms_measure_what_passes_and_are_left_as_they_were():
     net = torch.nn.Sequential(torch.nn.BatchNorm1d(3, momentum=0.3), torch.nn.BatchNorm1d(3, affine=False))
     net.append(torch.nn.BatchNorm1d(3, track_running_stats=False))
-    found, x = norms.batch_norms(net.eval()), torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    found, x = chain.batch_norms(net.eval()), torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
     assert found == [net[0], net[1]], "the last keeps no averages"
     net[0].running_mean += 5
-    with torch.no_grad(), norms.measuring(found):
+    with torch.no_grad(), chain.measuring(found):
         for part in x.split(20):
             net(part)
     assert torch.allclose(net[0].running_mean, x.mean(0), atol=1e-6), "a plain mean, nothing of before"
     variance = torch.stack([part.var(0) for part in x.split(20)]).mean(0)
     assert torch.allclose(net[0].running_var, variance, atol=1e-6)
     assert net[0].momentum == 0.3 and not net[0].training
-    with pytest.raises(ValueError, match="more than 1 value"), norms.measuring(found):
+    with pytest.raises(ValueError, match="more than 1 value"), chain.measuring(found):
         net(x[:1])
     assert net[0].momentum == 0.3 and not any(norm.training for norm in found), "also after a refusal"
 
@@ -341,7 +345,7 @@ def test_weights_that_are_here_ask_no_network(monkeypatch):
     monkeypatch.setattr("requests.head", no_answer(asked))
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: "there")
     before = constants.HF_HUB_OFFLINE
-    with weights.from_hub("timm", "resnet18"):
+    with weights.from_hub(libraries.TIMM.source("resnet18")):
         assert constants.HF_HUB_OFFLINE
     assert constants.HF_HUB_OFFLINE is before and asked == []
 
@@ -384,6 +388,64 @@ def test_importing_and_naming_a_backbone_reads_no_hub_library():
         "sys.exit(bool({'timm', 'fastai', 'torchvision'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# ---- libraries are rows of a table
+
+
+def test_what_a_name_stands_for_stays_as_it_was():
+    """Records are found by these strings, and saved models are built again from these blueprints."""
+    plain = "(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))"
+    source = backbones.load("torchvision:resnet18,size=96")
+    assert (source.name, source.digest) == ("torchvision:resnet18,size=96", "hub-d3eb6a7c")
+    assert source.transform_key == str(source.transform) == f"View(size=96, mean={plain}"
+    known = timm.models.get_pretrained_cfg("tf_efficientnet_lite0")
+    told = f"{known.hf_hub_id} {known.tag} {known.url}"
+    lite = backbones.load("timm:tf_efficientnet_lite0,pad_type=same")
+    assert lite.digest == f"hub-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    assert lite.transform_key == "View(size=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))"
+    view = {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
+    options = {"pad_type": "same", "width": 0.25}
+    kept = {"library": "timm", "name": "mobilenetv1_100", "options": options, "view": view}
+    again = backbones.from_blueprint(kept)
+    assert again.transform_key == "View(size=32, mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5])"
+    assert again.stages[:2] == ["stem", "block1"]
+
+
+class Small(torch.nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.stem, self.top = torch.nn.Conv2d(3, width, 3, 2), torch.nn.Conv2d(width, width, 3, 2)
+        self.fc = torch.nn.Linear(width, 2)
+
+    def forward(self, x):
+        return self.fc(self.top(self.stem(x)).mean((2, 3)))
+
+
+def test_a_library_is_a_row(monkeypatch, tmp_path):
+    fetched = []
+
+    def make(name, pretrained, options):
+        fetched.extend([name] * pretrained)
+        return Small(**options)
+
+    row = libraries.Library("toy", lambda: ["small"], make, libraries.Source, lambda name: pictures.View(16))
+    monkeypatch.setitem(backbones.LIBRARIES, "toy", row)
+    backbones.register("toy:", partial(backbones.of_library, row))
+    try:
+        source = backbones.load("toy:small,width=6")
+        assert source.stages == ["stem", "top"] and fetched == ["small"] and source.transform.size == 16
+        assert backbones.from_blueprint(source.blueprint).stages == source.stages and fetched == ["small"]
+        with pytest.raises(UserError, match="unknown toy model 'smal': did you mean 'small'"):
+            backbones.load("toy:smal").pretrained()
+        with pytest.raises(UserError, match="toy:small does not take the options"):
+            backbones.load("toy:small,depth=2").pretrained()
+    finally:
+        del backbones.BACKBONES.added["toy:"]
+        backbones._load.cache_clear()
+    with pytest.raises(UserError, match="is of a library 'toy' that is not known here"):
+        monkeypatch.undo()
+        backbones.from_blueprint(source.blueprint)
 
 
 # ---- cards and views

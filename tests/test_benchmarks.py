@@ -25,9 +25,8 @@ from benchmarks.grid_ours import counts, passes, trainings
 from benchmarks.part import Design, Part, Target, parts
 from benchmarks.phases import Watch
 from benchmarks.results import Results
-from tlkit import backbones, env
+from tlkit import backbones, env, tasks
 from tlkit.recipe import Recipe, default
-from tlkit.tasks import catalogue
 
 A, B = Contestant("a", "m:f"), Contestant("b", "m:f", threads=None)
 SMALL = {"epochs": 1, "batch": 4, "rate": 1e-2}
@@ -401,7 +400,7 @@ def test_the_grid_is_extrapolated_without_its_start():
 @pytest.mark.parametrize("load", ["pictures", "tensors"])
 def test_the_loops_do_what_the_study_does(load, monkeypatch):
     from benchmarks import grid_loops
-    from tlkit.tasks import catalogue
+    from tlkit import tasks
 
     recipe, seen = Recipe(steps=2, epochs=1, batch=25), []
     fit = grid_loops.Learner.fit_one_cycle
@@ -410,7 +409,7 @@ def test_the_loops_do_what_the_study_does(load, monkeypatch):
         "fit_one_cycle",
         lambda self, n, rate, **kw: seen.append(n * self.dls.train.n) or fit(self, n, rate, **kw),
     )
-    task = catalogue.load("digits")
+    task = tasks.load("digits")
     targets = task.evaluate(lambda items: items.inputs.sum((1, 2, 3)), "a test").targets
     loops = grid_loops.Loops(
         task,
@@ -474,7 +473,7 @@ def test_the_rule_is_the_one_that_was_written_down():
 @pytest.mark.real("weights_vision", "hymenoptera")
 def test_both_learn_from_the_same_pictures(computed):
     weights = str(env.cache_dir() / p4_rule.WEIGHTS)
-    task = catalogue.load("hymenoptera")
+    task = tasks.load("hymenoptera")
     learn = rule_race.learner(task, 5, 0, p4_rule.NETWORK, weights)
     drawn = task.draw(5, 0).all
     assert sorted(str(i[0]) for i in learn.dls.train_ds.items) == sorted(task.train.names[i] for i in drawn)

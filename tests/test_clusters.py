@@ -19,14 +19,13 @@ from pathlib import Path
 import psutil
 import pytest
 import tiny
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from loky.process_executor import TerminatedWorkerError
 
-from tlkit import study
+from tlkit import study, tasks
 from tlkit.errors import UserError
 from tlkit.recipe import Recipe
 from tlkit.records import Store
-from tlkit.study import backends, clusters, running, worker
-from tlkit.tasks import catalogue
+from tlkit.study import clusters, executors, running, worker
 
 BRIEF = replace(tiny.QUICK, steps=2, batch=32)
 PATIENCE = 100.0  # seconds that one fit waits for the record of another
@@ -217,8 +216,8 @@ def at_home(monkeypatch, deadly: set, cells: list, jobs: int = 2) -> tuple[dict,
                 waiting.remove(cell)
                 yield cell, f"{cell} done"
 
-    monkeypatch.setattr(backends, "_loky", played)
-    ended = list(backends.at_home(cells, jobs))
+    monkeypatch.setattr(executors, "_loky", played)
+    ended = list(executors.at_home(cells, jobs))
     assert len(ended) == len(dict(ended)) == len(cells), "each once"
     return dict(ended), tries
 
@@ -227,7 +226,7 @@ def test_a_fit_that_kills_its_worker_costs_no_other_fit(monkeypatch):
     ended, tries = at_home(monkeypatch, {"c", "f"}, list("abcdefghij"))
     assert {cell for cell, result in ended.items() if result is None} == {"c", "f"}
     assert tries["c"] == tries["f"] == 1 + worker.RETRIES
-    assert all(tries[cell] <= backends.TOGETHER + 1 for cell in "abdeghij")
+    assert all(tries[cell] <= executors.TOGETHER + 1 for cell in "abdeghij")
 
 
 def test_when_every_fit_kills_its_worker_the_run_ends(monkeypatch):
@@ -348,7 +347,7 @@ def test_a_dask_cluster_that_is_not_fit_for_fits(tmp_path, monkeypatch, workers,
 @needs_clusters
 def test_a_cluster_by_its_address_and_a_machine_without_the_files(tmp_path, monkeypatch):
     """What is missing there is told in one sentence with the machine's name; what was finished is kept."""
-    store, real = Store(tmp_path / "r.jsonl"), catalogue.load
+    store, real = Store(tmp_path / "r.jsonl"), tasks.load
     with dask_at_hand(1) as address:
         assert study.run(grid(seeds=(0,)), store, backend="dask", cluster=address).ran == 3
 
@@ -357,7 +356,7 @@ def test_a_cluster_by_its_address_and_a_machine_without_the_files(tmp_path, monk
                 return real(name)
             raise UserError("there is no folder photos: give one.")
 
-        monkeypatch.setattr(catalogue, "load", elsewhere)
+        monkeypatch.setattr(tasks, "load", elsewhere)
         says = rf"^on machine {HERE}: there is no folder photos: give one\. \(Every machine .* the same path"
         with pytest.raises(UserError, match=says):
             study.run(grid(), store, backend="dask", cluster=address)

@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from tlkit import backbones, features, recipe
+from tlkit import backbones, features, recipe, tasks
 from tlkit.backbones.depth import GridPool
 from tlkit.errors import UserError
 from tlkit.features import probe
 from tlkit.fit import fit
 from tlkit.plans import Plan
-from tlkit.tasks import catalogue
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return catalogue.load("digits")
+    return tasks.load("digits")
 
 
 def test_until_a_stage_is_the_same_chain_cut_short(digits):

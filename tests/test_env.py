@@ -7,6 +7,7 @@ import warnings
 from types import SimpleNamespace
 
 import numpy as np
+import platformdirs
 import psutil
 import pytest
 import threadpoolctl
@@ -116,8 +117,27 @@ def test_device_follows_the_environment(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("TLKIT_DEVICE", "cuda:1")
     assert env.device() == torch.device("cuda", 1)
+    assert env.device(small=True) == torch.device("cuda", 1), "what is named is for all"
     monkeypatch.delenv("TLKIT_DEVICE")
-    assert env.device() == torch.device("cpu"), "a number must not depend on what the machine happens to have"
+    assert env.device() == torch.device("cuda"), "networks of other libraries"
+    assert env.device(small=True) == torch.device("cpu"), "ours are quicker there"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert env.device() == torch.device("mps") and env.device(small=True) == torch.device("cpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert env.device() == torch.device("cpu")
+
+
+def test_the_doctor_says_that_nothing_was_tested_on_a_gpu(monkeypatch):
+    monkeypatch.delenv("TLKIT_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert "no GPU in use, on which nothing was tested" in named("device").found
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    check = named("device")
+    assert (
+        check.ok and "cuda" in check.found and "untested: TLKIT_DEVICE=cpu keeps them off it" in check.found
+    )
 
 
 @pytest.mark.parametrize("wanted", ["cuda:2", "cuda:one", "cpu:1", "mps", "gpu"])
@@ -147,6 +167,7 @@ def test_folders(monkeypatch, tmp_path, root):
     assert env.cache_dir().is_absolute()
     monkeypatch.delenv("TLKIT_CACHE")
     assert env.cache_dir().name == "tlkit"
+    assert env.cache_dirs() == (env.cache_dir(),)
 
 
 def test_doctor_finds_this_machine_installed():
@@ -205,6 +226,22 @@ def test_cache_and_sets(monkeypatch, tmp_path):
     assert part.remedy == "`tlkit data get caltech_wildlife`"
 
 
+def test_what_lies_in_ones_own_folder_counts_behind_a_read_only_one(monkeypatch, tmp_path):
+    mount, own = tmp_path / "mount", tmp_path / "own"
+    for place, name in ((mount, "hymenoptera"), (own, "minilm")):
+        (place / name).mkdir(parents=True)
+        (place / name / "file").touch()
+    monkeypatch.setenv("TLKIT_CACHE", str(mount))
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: own)
+    assert "minilm" in env.missing("weights")
+    mount.chmod(0o555)
+    assert env.missing("weights") == ["efficientnet_lite0", "smollm2"]
+    assert env.missing("photos") == ["caltech_wildlife"]
+    assert named("sets").found == "hymenoptera, minilm"
+    assert named("cache").found.startswith(f"{mount} (read-only), then {own} (exists, ")
+    mount.chmod(0o755)
+
+
 def test_cache_that_cannot_be_used(monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
     monkeypatch.setattr(checks.os, "access", lambda *_: False)
@@ -255,7 +292,7 @@ def test_results_lie_where_the_next_session_finds_them(monkeypatch, tmp_path):
 
 
 def test_fits_of_a_page_are_found_again_only_where_a_session_ends(monkeypatch, tmp_path):
-    from tlkit.workbook import live_store
+    from tlkit_lessons.notebooks import live_store
 
     monkeypatch.delenv("TLKIT_RESULTS", raising=False)
     passing = live_store("x").path

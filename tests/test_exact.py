@@ -8,12 +8,12 @@ import tiny
 import torch
 from torch import nn
 
-from tlkit import backbones, features, plans
+from tlkit import backbones, features, plans, tasks
 from tlkit.backbones.chain import Chain, Suffix
 from tlkit.features import Cut
 from tlkit.plans import Plan
-from tlkit.tasks import Items, catalogue
-from tlkit.tasks.views import view
+from tlkit.tasks import Items
+from tlkit.tasks.augment import augmented
 
 SOURCES = {
     "letters": "letters",
@@ -34,7 +34,7 @@ def world(request) -> tuple[backbones.Backbone, Items, Chain]:
     """(backbone, ten items, its chain with a head of three classes, statistics as if it had been trained)"""
     backbone = backbones.load(SOURCES[request.param])
     if request.param == "letters":
-        items = catalogue.load("digits").train
+        items = tasks.load("digits").train
     else:
         numbers = torch.Generator().manual_seed(0)
         items = tiny.items(torch.rand(10, 3, 32, 32, generator=numbers), request.param)
@@ -62,7 +62,7 @@ def test_logits_and_the_first_gradients_are_those_of_the_whole_network(world, te
     plan = Plan.parse(text.replace("MIDDLE", backbone.stages[len(backbone.stages) // 2]))
     cut, rows = plan.cut(backbone.stages), np.array([7, 0, 3, 9, 4])
     assert cut > 0, "something is kept"
-    seen = view(items, augmentation, 2) if augmentation else items
+    seen = augmented(items, augmentation, 2) if augmentation else items
     kept = features.activations(Cut(backbone, cut), seen, rows)
     raw = torch.stack([backbone.transform(seen.inputs[int(i)]) for i in rows])
     plans.freeze(chain, plan)

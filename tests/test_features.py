@@ -16,13 +16,13 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
-from tlkit import backbones, env, features
+from tlkit import backbones, env, features, tasks
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
-from tlkit.features import Cut, Probe, activations, kept, pixels, probe
+from tlkit.features import Cut, Probe, activation_cache, activations, probe
 from tlkit.fit import descend
 from tlkit.plans import Plan
-from tlkit.tasks import catalogue
+from tlkit.tasks.baselines import pixels
 
 EVERY = np.arange(36)
 
@@ -61,7 +61,7 @@ def test_kept_activations_are_those_of_a_plain_forward(world, cut):
 
 
 def test_the_same_for_our_own_network():
-    task, backbone = catalogue.load("digits"), backbones.load("letters")
+    task, backbone = tasks.load("digits"), backbones.load("letters")
     rows = np.arange(0, 400, 9)
     batch = torch.stack([backbone.transform(task.train.inputs[i]) for i in rows])
     with torch.no_grad():
@@ -117,7 +117,7 @@ def test_only_the_blocks_asked_for_are_computed(world, monkeypatch):
     activations(Cut(backbone, 1), task.train, np.array([0]))
     ran = count_runs(monkeypatch)
     activations(Cut(backbone, 1), task.train, np.array([35]))
-    assert ran == [36 % kept.BLOCK]
+    assert ran == [36 % activation_cache.BLOCK]
 
 
 def test_what_changes_the_activations_changes_the_key(world):
@@ -159,7 +159,7 @@ def test_a_killed_fill_is_done_again(world, computed, monkeypatch):
     whole = activations(at, task.train, EVERY).clone()
     done = np.lib.format.open_memmap(entry(computed) / "done.npy", mode="r+")
     leaf = np.lib.format.open_memmap(entry(computed) / "leaf0.npy", mode="r+")
-    done[1], leaf[kept.BLOCK : 2 * kept.BLOCK] = False, 7.0
+    done[1], leaf[activation_cache.BLOCK : 2 * activation_cache.BLOCK] = False, 7.0
     done.flush(), leaf.flush()
     monkeypatch.setattr(features, "_KEPT", {})
     assert torch.equal(activations(at, task.train, EVERY), whole)
@@ -169,7 +169,9 @@ def test_another_precision_is_not_read_as_this_one(tmp_path):
     """The same rows in as many bytes of another kind: numbers of one would pass for numbers of the other."""
     rows = torch.arange(20.0)
     for kind in (torch.float32, torch.int32, torch.float32):
-        entry = kept.Kept(tmp_path / "entry", 20, rows[:1].to(kind), lambda at, k=kind: rows[list(at)].to(k))
+        entry = activation_cache.ActivationCache(
+            tmp_path / "entry", 20, rows[:1].to(kind), lambda at, k=kind: rows[list(at)].to(k)
+        )
         found = entry.take(np.arange(20))
         assert found.dtype == kind and torch.equal(found, rows.to(kind))
 
@@ -291,7 +293,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_wrong(world, computed):
     """A limit on the size of files stands in for the disk: the write fails, not the process."""
     task, backbone = world
     row = tiny.WIDTH * 8 * 8 * 4
-    code = FULL.format(tests=str(Path(__file__).parent), limit=kept.BLOCK * row + 4096)
+    code = FULL.format(tests=str(Path(__file__).parent), limit=activation_cache.BLOCK * row + 4096)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0 and "cannot be written" in done.stdout and "free some space" in done.stdout
     batch = torch.stack([backbone.transform(raw) for raw in task.train.inputs])
@@ -357,10 +359,10 @@ class Whole(Chain):
 
 def test_pixels_are_vectors_in_the_unit_range(world):
     task, _ = world
-    found = pixels(task.train, np.array([4, 2]))
+    found = pixels([task.train.inputs[i] for i in (4, 2)])
     assert found.shape == (2, 64) and np.array_equal(found[1], task.train.inputs[2].flatten().numpy())
-    digits = catalogue.load("digits")
-    found = pixels(digits.train, np.arange(3))
+    digits = tasks.load("digits")
+    found = pixels(digits.train.inputs[:3])
     assert found.shape == (3, 64) and found.min() >= 0 and found.max() == 1
 
 
@@ -369,7 +371,7 @@ def test_pixels_of_pictures_are_shrunk_to_one_size(mode):
     shapes = [(40, 20), (64, 64), (9, 33)]
     drawn = [Image.effect_noise(shape, 50).convert("RGB").convert(mode) for shape in shapes]
     items = replace(tiny.items(np.zeros(3), "x"), inputs=drawn)
-    found = pixels(items, np.arange(3))
+    found = pixels([items.inputs[i] for i in range(3)])
     assert found.shape == (3, 3 * 32 * 32) and found.dtype == np.float32
     assert found.min() >= 0 and 0.2 < found.max() <= 1
 

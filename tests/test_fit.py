@@ -15,14 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from tlkit import backbones, features, recipe
+from tlkit import backbones, features, recipe, tasks
 from tlkit.errors import UserError
 from tlkit.fit import Diverged, _best, cost, fit
 from tlkit.fit.job import Job
-from tlkit.fit.settle import settle
+from tlkit.fit.loop import recalibrate_batchnorm
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
-from tlkit.tasks import catalogue
 
 DESCENTS = ("scratch", "last-1", "full", "lp-ft", "block:mid")
 LAYERS = {"stem": 1, "mid": tiny.WIDTH, "top": tiny.WIDTH}  # channels that go into each convolution
@@ -53,8 +52,9 @@ def test_a_prediction_keeps_no_output_of_an_earlier_batch():
     _, predict, _ = work.train("0.001", work.draw.all)
     outputs.clear()
     chosen = np.arange(99, -1, -1)
-    answers = predict(task.train, chosen)
-    assert len(outputs) == 4 and np.array_equal(answers[::-1], predict(task.train, chosen[::-1]))
+    read = lambda rows: task.objective.collect(predict(task.train, rows), None, len(rows))  # noqa: E731
+    answers = read(chosen)
+    assert len(outputs) == 4 and np.array_equal(answers[::-1], read(chosen[::-1]))
 
 
 # ---- pairing
@@ -79,7 +79,7 @@ def test_the_first_fit_of_a_process_is_as_any_other(monkeypatch):
     def last_of(*texts: str) -> nn.Module:
         backbones._load.cache_clear()
         monkeypatch.setattr(features, "_EXAMPLES", {})
-        task, source = catalogue.load("digits"), backbones.load("letters")
+        task, source = tasks.load("digits"), backbones.load("letters")
         return [fit(task, source, Plan.parse(t), 1, 0, tiny.QUICK, test=False) for t in texts][-1].model
 
     assert equal(last_of("scratch"), last_of("full", "frozen", "scratch"))
@@ -192,12 +192,12 @@ def test_without_a_solver_frozen_tries_rates():
 
 
 def test_the_best_setting_wins_a_tie_goes_to_the_usual_one_and_a_diverged_one_never_wins():
-    assert _best({"a": 0.5, "b": 0.7, "c": 0.7}, True, usual="a") == "b"
-    assert _best({"a": 0.5, "b": 0.7, "c": 0.7}, True, usual="c") == "c"
-    assert _best({"a": 0.5, "b": 0.7}, False, usual="b") == "a"
-    assert _best({"a": math.nan, "b": 0.1}, True, usual="a") == "b"
-    assert _best({"a": math.nan, "b": 9.0}, False, usual="a") == "b"
-    assert _best({"a": math.inf, "b": 9.0}, False, usual="a") == "b"
+    assert _best({"a": 0.5, "b": 0.7, "c": 0.7}, 1, usual="a") == "b"
+    assert _best({"a": 0.5, "b": 0.7, "c": 0.7}, 1, usual="c") == "c"
+    assert _best({"a": 0.5, "b": 0.7}, -1, usual="b") == "a"
+    assert _best({"a": math.nan, "b": 0.1}, 1, usual="a") == "b"
+    assert _best({"a": math.nan, "b": 9.0}, -1, usual="a") == "b"
+    assert _best({"a": math.inf, "b": 9.0}, -1, usual="a") == "b"
 
 
 # ---- divergence
@@ -312,10 +312,10 @@ def test_settling_draws_no_numbers_of_others():
     torch.manual_seed(0)
     want = torch.rand(2)
     torch.manual_seed(0)
-    settle(chain, Plan.parse("full"), features.Rows.of(x), 8, seed=3)
+    recalibrate_batchnorm(chain, Plan.parse("full"), features.Batches.of(x), 8, seed=3)
     assert torch.equal(torch.rand(2), want)
     first = copy.deepcopy(chain)
-    settle(chain, Plan.parse("full"), features.Rows.of(x), 8, seed=3)
+    recalibrate_batchnorm(chain, Plan.parse("full"), features.Batches.of(x), 8, seed=3)
     assert equal(first, chain), "and twice is once"
 
 
@@ -429,13 +429,31 @@ def test_one_item_cannot_teach_batch_norm():
     assert math.isfinite(fit(task, source, Plan.parse("frozen"), 1, 0, tiny.QUICK).test.metrics["rmse"])
 
 
-@pytest.mark.parametrize("photos", [False, True])
-def test_the_committed_recipes(photos):
-    found = recipe.default(photos)
+@pytest.mark.parametrize("kind", recipe.committed())
+def test_the_committed_recipes(kind):
+    found = recipe.default(kind)
     assert len(found.rates) == len(found.strengths) == len(found.baselines)
     for name, setting in found.fixed:
         assert setting in found.grid(Plan.parse(name)), name
-    assert recipe.default(photos) is found
+    assert recipe.default(kind) is found
+
+
+def test_the_card_says_by_which_recipe_a_network_is_fitted():
+    """Never a colon in its name; and the keys of committed records stay what they were."""
+    kinds = {
+        "letters": "glyphs",
+        "random,seed=3": "glyphs",
+        "timm:resnet10t,size=32,pretrained=false": "photos",
+        "torchvision:resnet18,size=32,until=layer1": "photos",
+        "efficientnet_lite0,size=160": "photos",
+    }
+    for name, kind in kinds.items():
+        assert recipe.suited(backbones.load(name)) is recipe.default(kind), name
+    assert recipe.suited(replace(tiny.backbone(), name="my:net")) is recipe.default()
+    assert recipe.default("glyphs").version == "r3-c77448" and recipe.default("photos").version == "r3-964cea"
+    for odd in ("photo", {"steps": 3}):
+        with pytest.raises(UserError, match=r"unknown recipe .*Known: glyphs, photos"):
+            recipe.suited(replace(tiny.backbone(), card={"recipe": odd}))
 
 
 def test_a_recipe_is_told_apart_by_every_setting():
@@ -530,8 +548,8 @@ def test_a_plan_may_be_given_as_text_and_the_recipe_left_to_the_kind_of_network(
     assert short.losses == long.losses and short.setting == long.setting
     with pytest.raises(UserError, match="did you mean 'last-K'"):
         fit(task, backbone, "last", 2)
-    photos = replace(backbone, name="timm:tiny")
-    assert fit(task, photos, "full", 2).detail["steps"] == recipe.default(photos=True).steps
+    photos = replace(backbone, card={"recipe": "photos"})
+    assert fit(task, photos, "full", 2).detail["steps"] == recipe.default("photos").steps
 
 
 def test_peak_memory_is_this_process_own_and_not_what_its_parent_held():

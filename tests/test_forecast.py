@@ -11,11 +11,10 @@ from torch import nn
 from tlkit import recipe
 from tlkit.errors import UserError
 from tlkit.fit import fit
-from tlkit.fit.cost import held
-from tlkit.forecast import Price, forecast, price, views
-from tlkit.forecast.grids import MOST_VIEWS
+from tlkit.forecast import MOST_VIEWS, forecast, views
 from tlkit.plans import Plan
 from tlkit.study import Grid
+from tlkit_lessons.nb14_depth import Price, held, price
 
 WORLDS = {name: make() for name, make in tiny.WORLDS.items()}
 CLASSES = WORLDS["classifier"]
@@ -103,8 +102,8 @@ def timings(monkeypatch):
         ("item", lambda *parts: (0.5, 2.0)),
         ("prefix", lambda task, source, cut: 10.0 * cut),
     ):
-        monkeypatch.setattr(f"tlkit.forecast.grids.{name}_seconds", value)
-        monkeypatch.setattr(f"tlkit.forecast.prices.{name}_seconds", value)
+        monkeypatch.setattr(f"tlkit.forecast.{name}_seconds", value)
+        monkeypatch.setattr(f"tlkit_lessons.nb14_depth.{name}_seconds", value)
 
 
 def test_a_forecast_counts_trainings_and_multiplies(timings):

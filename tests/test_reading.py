@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tlkit import backbones, saved
+from tlkit import backbones, saved_model
 from tlkit.cli import app
 from tlkit.errors import UserError
 from tlkit.fit import fit
@@ -364,7 +364,7 @@ def model(task, tmp_path_factory) -> Path:
         source = backbones.load("timm:resnet10t,size=32,pretrained=false")
         done = fit(task, source, Plan.parse("frozen"), 4, 0, Recipe(), test=False)
     about = {"plan": "frozen", "task": task.name}
-    return saved.save(
+    return saved_model.save(
         tmp_path_factory.mktemp("kept") / "m.model", done.model, source.blueprint, task.classes, about
     )
 
@@ -375,7 +375,7 @@ def test_predict_reads_as_the_task_does(shown, model, tmp_path):
     names = [name for name in READ if not name.endswith(".jpg")]
     for name in names:
         Image.fromarray(looks[name].astype(np.uint8)).save(tmp_path / f"{name}.png")
-    kept = saved.load(model)
+    kept = saved_model.load(model)
     odd = list(kept.predict(root / "odd" / name for name in names))
     same = list(kept.predict(tmp_path / f"{name}.png" for name in names))
     assert [g.label for g in odd] == [g.label for g in same] and {g.error for g in odd} == {None}

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit import claims, recipe, report
+from tlkit import compare, recipe, report, stats
 from tlkit.errors import UserError
 from tlkit.records import Store
-from tlkit.workbook import RunResult
+from tlkit_lessons import ledger
+from tlkit_lessons.notebooks import RunResult
+from tlkit_lessons.notebooks.report import FIGURES, workbook_html
 
 VOID = {"meta", "img", "br", "link"}
 
@@ -88,11 +90,11 @@ def test_the_comparison_is_one_file_that_asks_nothing(store, tmp_path):
 
 def test_every_pair_is_a_row_with_its_word(page, store):
     rows = [row for row in page.rows if row[0] == "frozen" and len(row) == 7]
-    pairs = claims.pairs(store)
+    pairs = compare.pairs(store)
     assert len(rows) == len(pairs) == 4
     for row, pair in zip(rows, pairs, strict=True):
-        assert row[1:4] == [str(pair.labels), f"{pair.accuracy:.3f}", pair.against]
-        assert row[4].endswith(pair.verdict.word) and row[5] == claims.signed(pair.verdict)
+        assert row[1:4] == [str(pair.labels), f"{pair.mean:.3f}", pair.against]
+        assert row[4].endswith(pair.verdict.word) and row[5] == stats.signed(pair.verdict)
         assert row[6] == f"{pair.verdict.wins} of {pair.verdict.n}"
 
 
@@ -145,7 +147,7 @@ def test_the_means_of_all_plans_and_a_sentence_for_each_budget(store, page):
     rows = {row[0]: row[1:] for row in page.rows if len(row) == 3}
     assert rows["plan"] == ["1 label", "5 labels"]
     assert rows.keys() == {"plan", "pixels", "scratch", "frozen", "(the commonest class)"}
-    for s in report.standings(store.read()):
+    for s in compare.standings(store.read()):
         assert rows[s.plan][(1, 5).index(s.labels)] == f"{s.mean:.3f}"
     assert rows["(the commonest class)"] == ["0.100"] * 2
     assert "With 1 label a class frozen has the highest mean" in page.text
@@ -157,7 +159,7 @@ def _concluded(path, values: dict[str, float], seeds: int = 10) -> str:
     for plan, value in values.items():
         noise = np.random.default_rng(made.PLANS.index(plan)).normal(0, 0.01, seeds)
         store.append([made.row(plan, 5, s, value + noise[s]) for s in range(seeds)])
-    (said,) = report.conclude(store, store.read(), claims.pairs(store))
+    (said,) = compare.conclude(store, store.read(), compare.pairs(store))
     return said
 
 
@@ -220,12 +222,12 @@ def results(tmp_path):
 
 
 def test_the_workbook_has_claims_figures_times_and_failures(results, tmp_path):
-    out = report.workbook_html(results, tmp_path / "build" / "report.html")
+    out = workbook_html(results, tmp_path / "build" / "report.html")
     text = out.read_text("utf-8")
     assert_self_contained(text)
     page = Page(text)
-    assert [row[2].split(" ", 1)[1] for row in page.rows[1:]] == [row.verdict for row in claims.table()]
-    assert len(page.images) == report.FIGURES and "heading 2 · The result" in page.images[0]["alt"]
+    assert [row[2].split(" ", 1)[1] for row in page.rows[1:]] == [row.verdict for row in ledger.table()]
+    assert len(page.images) == FIGURES and "heading 2 · The result" in page.images[0]["alt"]
     assert "16: cell 7: NameError: <x>" in page.text and "FAILED in 3 s" in page.text
     assert "11 first transfer ran in 12 s" in page.text and "2 notebooks, 15 s" in page.text
 
@@ -233,13 +235,13 @@ def test_the_workbook_has_claims_figures_times_and_failures(results, tmp_path):
 @pytest.mark.parametrize(("headline", "shown"), [(None, ["1", "2"]), (0, ["0"])])
 def test_a_notebook_shows_its_headline_or_its_last_figures(tmp_path, headline, shown):
     ran = RunResult("11", "11_first", executed(tmp_path / "a.ipynb", 3, headline), 1.0, None)
-    page = Page(report.workbook_html([ran], tmp_path / "r.html").read_text())
+    page = Page(workbook_html([ran], tmp_path / "r.html").read_text())
     assert [image["alt"][-1] for image in page.images] == shown
 
 
 def test_a_notebook_that_left_no_copy_is_still_told(tmp_path):
     lost = RunResult("12", "12_feature_extraction", tmp_path / "absent.ipynb", 1.0, "kernel died")
-    page = Page(report.workbook_html([lost], tmp_path / "r.html").read_text())
+    page = Page(workbook_html([lost], tmp_path / "r.html").read_text())
     assert "12: kernel died" in page.text and "did not run to the end" in page.text
 
 

@@ -3,7 +3,7 @@
 import made_up_records as made
 import pytest
 
-from tlkit import saved
+from tlkit import saved_model
 from tlkit.records import Record
 
 CHEAP = {"flops_prefix": 1, "flops_suffix": 0}
@@ -23,7 +23,7 @@ def fits(plan: str, select: tuple, test: tuple, labels: int = 5, cost: dict | No
 def test_the_plan_with_the_highest_mean_on_the_selection_splits():
     """Not the one with the single best seed, nor the one that the test prefers."""
     rows = fits("last-1", (1.0, 0.5), (0.99, 0.99)) + fits("frozen", (0.9, 0.8), (0.7, 0.6))
-    choice = saved.choose(rows)
+    choice = saved_model.choose(rows)
     assert (choice.record.plan, choice.record.seed, choice.seeds) == ("frozen", 0, 2)
     assert choice.record.split == "test" and choice.record.value == 0.7
     assert choice.mean == pytest.approx(0.65)
@@ -32,7 +32,7 @@ def test_the_plan_with_the_highest_mean_on_the_selection_splits():
 
 def test_of_equals_the_cheaper_plan_and_the_first_seed():
     rows = fits("full", (1.0, 1.0), (0.9, 0.9), cost=DEAR) + fits("frozen", (1.0, 1.0), (0.7, 0.8))
-    choice = saved.choose(rows)
+    choice = saved_model.choose(rows)
     assert (choice.record.plan, choice.record.seed) == ("frozen", 0)
     assert "a tie with full, of more operations" in choice.rule
 
@@ -40,21 +40,23 @@ def test_of_equals_the_cheaper_plan_and_the_first_seed():
 def test_the_largest_budget_counts_and_a_diverged_fit_does_not():
     rows = fits("full", (0.9,), (0.9,)) + fits("frozen", (0.5, 0.6), (0.7, 0.8), labels=10)
     rows += [made.row("full", 10, 0, None, status="diverged")]
-    assert saved.choose(rows).record.key == rows[-2].key
+    assert saved_model.choose(rows).record.key == rows[-2].key
 
 
 def test_below_five_labels_frozen_or_the_first_network_by_rule():
     few = {"labels": 1, "select": (None, None)}
     rows = fits("full", test=(0.9, 0.9), **few) + fits("frozen", test=(0.1, 0.2), **few)
-    choice = saved.choose(rows)
+    choice = saved_model.choose(rows)
     assert (choice.record.plan, choice.record.seed) == ("frozen", 0)
     assert "below 5 labels a class nothing is held back" in choice.rule
-    choice = saved.choose(fits("full", test=(0.1, 0.9), **few) + fits("scratch", test=(0.9, 0.9), **few))
+    choice = saved_model.choose(
+        fits("full", test=(0.1, 0.9), **few) + fits("scratch", test=(0.9, 0.9), **few)
+    )
     assert (choice.record.plan, choice.record.seed) == ("full", 0) and "frozen was not run" in choice.rule
 
 
 def test_pixels_and_nothing_give_no_model():
-    assert saved.choose(fits("pixels", (1.0,), (1.0,))) is None and saved.choose([]) is None
+    assert saved_model.choose(fits("pixels", (1.0,), (1.0,))) is None and saved_model.choose([]) is None
 
 
 def about(**more) -> dict:
@@ -63,18 +65,18 @@ def about(**more) -> dict:
 
 
 def test_what_is_said_of_a_model():
-    assert saved.told(about()) == (
+    assert saved_model.told(about()) == (
         "frozen, 5 labels a class, seed 3, test accuracy 0.900 (mean of this plan over 10 seeds 0.850)"
     )
-    assert saved.doubts(about()) is None
-    assert saved.told({"plan": "frozen"}) == "frozen" and saved.doubts({"plan": "frozen"}) is None
+    assert saved_model.doubts(about()) is None
+    assert saved_model.told({"plan": "frozen"}) == "frozen" and saved_model.doubts({"plan": "frozen"}) is None
 
 
 def test_what_the_record_does_not_show_is_a_doubt():
-    assert "commonest class (0.50 of 20 test items)" in saved.doubts(about(accuracy=0.7))
+    assert "commonest class (0.50 of 20 test items)" in saved_model.doubts(about(accuracy=0.7))
     beside = {
         "pixels": {"mean": 0.91, "verdict": "cannot tell"},
         "scratch": {"mean": 0.5, "verdict": "better"},
     }
-    said = saved.doubts(about(against=beside))
+    said = saved_model.doubts(about(against=beside))
     assert said == "not shown to be better than pixels (mean 0.910: cannot tell)"

@@ -229,6 +229,21 @@ def called(folder, *args: str, **variables: str) -> dict[str, str]:
 
 
 @needs_make
+@pytest.mark.parametrize("status", [0, 2])
+def test_set_up_fetches_weights_and_does_without_where_it_cannot(set_up, status):
+    commands = set_up / ".venv" / "bin"
+    for name in ("pip", "uv"):
+        shutil.copy(commands / "python", commands / name)
+    with open(commands / "tlkit", "a") as file:
+        file.write(f"exit {status}\n")
+    (set_up / ".venv" / ".installed").unlink()
+    run = make("-s", "install", cwd=set_up)
+    assert run.returncode == 0 and (set_up / ".venv" / ".installed").exists()
+    assert "tlkit data get efficientnet_lite0 minilm cache=" in run.stdout
+    assert ("All else is set up" in run.stdout) is (status != 0)
+
+
+@needs_make
 def test_the_cache_beside_the_repository_is_used_if_there_and_not_set(set_up):
     assert "cache= " in called(set_up, "test")["pytest"]
     (set_up.parent / "shared" / "cache").mkdir(parents=True)

@@ -16,7 +16,7 @@ BUDGET = 120  # MiB that the whole may need beyond what a set of tiny pictures n
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from tlkit import backbones, env, saved
+from tlkit import backbones, env, saved_model
 from tlkit.fit import fit
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
@@ -35,9 +35,9 @@ def use(folder):
     done = fit(task, backbone, Plan.parse("frozen"), 2, 0, Recipe())
     yield "fit and test"
     about = {"plan": "frozen", "task": task.name}
-    kept = saved.save(folder.with_suffix(".model"), done.model, backbone.blueprint, task.classes, about)
+    kept = saved_model.save(folder.with_suffix(".model"), done.model, backbone.blueprint, task.classes, about)
     files = sorted(folder.glob("*/*"))
-    assert all(guess.error is None for guess in saved.load(kept).predict(files))
+    assert all(guess.error is None for guess in saved_model.load(kept).predict(files))
     yield "predict"
     for file in sorted(folder.parent.glob("photo.*")):
         picture = read_picture(file)

@@ -14,13 +14,12 @@ import pytest
 import tiny
 import torch
 
-from tlkit import backbones, study
+from tlkit import backbones, study, tasks
 from tlkit import fit as fitting
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.records import Store
 from tlkit.study import worker
-from tlkit.tasks import catalogue
 
 PLANS = ("pixels", "scratch", "frozen", "block:mid")
 PAGE = 4096  # bytes that a small disk gives at a time
@@ -32,7 +31,7 @@ BRIEF = replace(tiny.QUICK, steps=2, batch=32)
 def world(monkeypatch):
     """The tiny classifier under names that a grid can hold."""
     task, source = tiny.classifier()
-    monkeypatch.setattr(catalogue, "load", lambda name: task)
+    monkeypatch.setattr(tasks, "load", lambda name: task)
     monkeypatch.setattr(backbones, "load", lambda name, weights=None: source)
     return task, source
 
@@ -237,20 +236,20 @@ def test_no_processes_are_refused(world, store):
 
 def test_a_plan_without_a_baseline_is_refused_at_once(store, monkeypatch):
     task, source = tiny.language()
-    monkeypatch.setattr(catalogue, "load", lambda name: task)
+    monkeypatch.setattr(tasks, "load", lambda name: task)
     monkeypatch.setattr(backbones, "load", lambda name, weights=None: source)
     with pytest.raises(UserError, match="plan pixels has no baseline for a language task"):
         study.run(grid(("frozen", "pixels"), (5,), (0,)), store)
     assert study.run(grid(("frozen",), (5,), (0,)), store).ran == 1
     assert store.read()[-1].metric == "perplexity"
-    assert store.items(store.read()[-1].fit_key).shape == (len(task.test), tiny.LENGTH, tiny.WORDS)
+    assert store.items(store.read()[-1].fit_key).shape == (len(task.test), 3)
 
 
 def test_files_that_change_meanwhile_stop_the_run(world, store, monkeypatch):
     task, _ = world
     other = tiny.classifier(train=30)[0]
     loads = iter([task, task, other])
-    monkeypatch.setattr(catalogue, "load", lambda name: next(loads))
+    monkeypatch.setattr(tasks, "load", lambda name: next(loads))
     with pytest.raises(UserError, match="the files of task 'tiny-classes' changed while it ran"):
         study.run(grid(("pixels",), (2,), (0, 1)), store)
     assert len(store.finished()) == 1, "what was right is kept"

@@ -1,4 +1,4 @@
-"""Tasks: a split that holds, draws that all plans share, a seal; digits, families and folders of pictures."""
+"""Tasks: a split that holds, draws that all plans share, a seal; names, and folders of pictures."""
 
 import csv
 import math
@@ -14,11 +14,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
-from sklearn.datasets import load_digits
 
+from tlkit import tasks
 from tlkit.errors import UserError
-from tlkit.tasks import Task, array_items, catalogue, characters, classification, files, images, regression
+from tlkit.tasks import Task, array_items, classification, files, regression
 from tlkit.tasks.images import from_folder
+from tlkit_lessons.material import photos
 
 COLOURS = {"ants": (200, 40, 40), "bees": (40, 200, 40), "cats": (40, 40, 200)}
 
@@ -127,11 +128,6 @@ def test_the_digest_depends_on_items_targets_and_sides_alone():
     assert len({one.digest, *(t.digest for t in others)}) == 6
 
 
-def test_the_digest_of_digits_is_the_one_of_the_committed_records():
-    """Bytes, not printed numbers, are hashed: the same on every machine."""
-    assert catalogue.load("digits").digest == "dd202786557c"
-
-
 # ---- draws
 
 
@@ -205,49 +201,16 @@ def test_array_items_are_told_apart_by_content():
     assert array_items(x.T.contiguous().T, "n").digest == items.digest, "however it lies in memory"
 
 
-# ---- digits and families
-
-
-def test_the_writers_of_the_digits():
-    """Every writer's sheet begins 0 1 2 ... 9: the published boundaries are where sheets begin."""
-    target = load_digits().target
-    assert characters.WRITERS[0] == 0 and characters.WRITERS[-1] == len(target) == 1797
-    for start in characters.WRITERS[:-1]:
-        assert target[start : start + 10].tolist() == list(range(10)), start
-
-
-def test_digits_are_split_by_writer():
-    task = catalogue.load("digits")
-    ours, others = set(task.train.groups), set(task.test.groups)
-    assert not ours & others and len(ours) == 8 and len(others) == 6
-    assert len(task.train) == 1029 and len(task.test) == 768
-    assert task.train.inputs.shape == (1029, 1, 8, 8) and task.train.inputs.max() == 1
-    assert np.bincount(task.targets).min() >= 100, "room for 50 labels a digit and more"
-    assert task.classes == tuple("0123456789")
-
-
-def test_digits_split_at_random_mix_writers():
-    task = catalogue.load("digits-random")
-    assert task.train.groups == () and task.name == "digits-random" and len(task.train) == 1029
-    assert task.digest == characters.digits("random").digest != catalogue.load("digits").digest
-    with pytest.raises(UserError, match="did you mean 'writer'"):
-        characters.digits("writers")
-
-
-def test_a_family_tests_on_fonts_it_never_saw():
-    task = catalogue.load("glyphs:greek-a")
-    assert not set(task.train.groups) & set(task.test.groups)
-    assert len(task.classes) == 10 and np.bincount(task.targets).min() >= 50
-    assert task.train.inputs.shape[1:] == (1, 8, 8)
+# ---- names
 
 
 def test_tasks_by_name():
-    assert {"digits", "digits-random", "hymenoptera", "glyphs:greek-a"} <= set(catalogue.names())
+    assert {"digits", "digits-random", "hymenoptera", "glyphs:greek-a"} <= set(tasks.names())
     for wrong, near in (("digit", "digits"), ("hymenopter", "hymenoptera")):
         with pytest.raises(UserError, match=f"unknown task '{wrong}': did you mean '{near}'"):
-            catalogue.load(wrong)
+            tasks.load(wrong)
     with pytest.raises(UserError, match="unknown alphabet 'greek-z'"):
-        catalogue.load("glyphs:greek-z")
+        tasks.load("glyphs:greek-z")
 
 
 # ---- folders of pictures
@@ -352,7 +315,7 @@ def test_a_class_of_which_nothing_opens_is_not_dropped_in_silence(folder):
 def test_too_few_to_split(folder):
     for i in range(4):
         (folder / "bees" / f"{i}.png").unlink()
-    with pytest.raises(UserError, match="class 'bees' has 4 separate pictures or groups, a split needs 5"):
+    with pytest.raises(UserError, match="class 'bees' has 4 separate items or groups, a split needs 5"):
         from_folder(folder)
 
 
@@ -449,7 +412,7 @@ def test_groups_stay_on_one_side(many, encoding):
 def test_groups_may_lie_elsewhere_and_use_backslashes(many, tmp_path):
     rows = [(file.replace("/", "\\"), group) for file, group in rows_of(many, lambda n, i: f"{n}-{i // 2}")]
     write_groups(tmp_path / "patients.csv", rows)
-    named = catalogue.load(f"folder:{many}|{tmp_path / 'patients.csv'}")
+    named = tasks.load(f"folder:{many}|{tmp_path / 'patients.csv'}")
     assert len(set(named.train.groups) | set(named.test.groups)) == 24
 
 
@@ -503,13 +466,13 @@ def test_classes_are_numbered_by_name_whatever_the_file_system_says(folder):
 
 def test_a_folder_is_read_again_when_its_files_change(folder):
     name = f"folder:{folder}"
-    first = catalogue.load(name)
-    assert catalogue.load(name) is first
+    first = tasks.load(name)
+    assert tasks.load(name) is first
     picture(folder / "ants" / "new.png", 12345, COLOURS["ants"])
-    second = catalogue.load(name)
+    second = tasks.load(name)
     assert second is not first and second.digest != first.digest
     picture(folder / "ants" / "new.png", 54321, COLOURS["ants"])
-    assert catalogue.load(name).digest not in (first.digest, second.digest)
+    assert tasks.load(name).digest not in (first.digest, second.digest)
 
 
 def test_a_picture_is_decoded_once(folder, monkeypatch, computed):
@@ -529,25 +492,13 @@ def test_a_set_of_the_registry_names_its_class_in_the_file(tmp_path):
     for first, name in ((0, "rolled-in_scale"), (100, "patches")):
         for i in range(6):
             picture(tmp_path / "images" / f"{name}_{i}.png", first + i)
-    task = images._by_prefix(tmp_path, "neu_steel")
+    task = photos._by_prefix(tmp_path, "neu_steel")
     assert task.classes == ("patches", "rolled-in_scale")
 
 
 @pytest.mark.real("hymenoptera", "caltech_wildlife", "neu_steel")
 def test_sets_of_the_registry():
     for name, classes in (("hymenoptera", 2), ("caltech_wildlife", 12), ("neu_steel", 6)):
-        task = catalogue.load(name)
+        task = tasks.load(name)
         assert len(task.classes) == classes and task.set_aside == {}
         assert np.bincount(task.targets).min() >= 10, "ten labels a class are there to be drawn"
-
-
-def test_shifted_digits_are_the_digits_with_other_test_pictures():
-    plain, shifted = (catalogue.load(name) for name in ("digits", "digits-shifted"))
-    assert torch.equal(plain.train.inputs, shifted.train.inputs)
-    assert np.array_equal(plain.targets, shifted.targets) and plain.digest != shifted.digest
-    was, now = plain.test.inputs, shifted.test.inputs
-    rolled = torch.stack([was.roll(by, dims=(2, 3)) for by in ((0, 1), (0, -1), (1, 0), (-1, 0))])
-    inner = (..., slice(1, 7), slice(1, 7))
-    apart = (rolled[inner] - now[inner]).abs().mean((2, 3, 4))
-    assert (apart.min(0).values < 0.15).all(), "each is a neighbour's shift away, but for noise"
-    assert (apart.argmin(0).bincount() > 100).all(), "to all four sides"

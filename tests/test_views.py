@@ -10,10 +10,10 @@ from PIL import Image
 
 from tlkit import features
 from tlkit.errors import UserError
-from tlkit.features import Cut, Rows, activations
+from tlkit.features import Batches, Cut, activations
 from tlkit.fit import fit
 from tlkit.plans import Plan
-from tlkit.tasks.views import names, view
+from tlkit.tasks.augment import augmented, names
 
 pytestmark = pytest.mark.usefixtures("computed")
 
@@ -32,7 +32,7 @@ def photographs(count: int = 3):
 @pytest.mark.parametrize("name", names())
 def test_a_view_is_the_same_whenever_it_is_looked_at_and_no_other(items, name):
     side = photographs() if name == "photo" else items
-    one, same, other = view(side, name, 1), view(side, name, 1), view(side, name, 2)
+    one, same, other = augmented(side, name, 1), augmented(side, name, 1), augmented(side, name, 2)
     for i in (0, 2):
         assert np.array_equal(one.inputs[i], same.inputs[i])
         assert not np.array_equal(np.asarray(one.inputs[i]), np.asarray(other.inputs[i]))
@@ -45,7 +45,7 @@ def test_a_view_does_not_draw_from_others_random_numbers(items):
     torch.manual_seed(0)
     want = torch.rand(2)
     torch.manual_seed(0)
-    view(items, "shift", 1).inputs[0]
+    augmented(items, "shift", 1).inputs[0]
     assert torch.equal(torch.rand(2), want)
 
 
@@ -54,18 +54,18 @@ def test_a_view_depends_on_the_item_and_not_on_its_place(items):
     some = replace(
         items, inputs=items.inputs[order], names=["a"] * 3, digests=tuple(items.digests[i] for i in order)
     )
-    assert torch.equal(view(some, "shift", 1).inputs[0], view(items, "shift", 1).inputs[3])
+    assert torch.equal(augmented(some, "shift", 1).inputs[0], augmented(items, "shift", 1).inputs[3])
 
 
 def test_view_0_is_the_items(items):
-    assert view(items, "shift", 0) is items
+    assert augmented(items, "shift", 0) is items
 
 
 def test_what_is_no_view_is_refused(items):
     with pytest.raises(UserError, match="unknown augmentation 'shfit'"):
-        view(items, "shfit", 1)
+        augmented(items, "shfit", 1)
     with pytest.raises(UserError, match="view -1"):
-        view(items, "shift", -1)
+        augmented(items, "shift", -1)
     for wrong in ({"views": 3}, {"augment": "shift", "views": 0}, {"augment": "flop"}):
         with pytest.raises(UserError):
             replace(tiny.QUICK, **wrong)
@@ -73,7 +73,7 @@ def test_what_is_no_view_is_refused(items):
 
 def test_each_view_is_an_entry_of_its_own(items):
     backbone = tiny.classifier()[1]
-    one, two = (activations(Cut(backbone, 1), view(items, "shift", n), np.arange(4)) for n in (1, 2))
+    one, two = (activations(Cut(backbone, 1), augmented(items, "shift", n), np.arange(4)) for n in (1, 2))
     plain = activations(Cut(backbone, 1), items, np.arange(4))
     assert not torch.equal(one, two) and not torch.equal(one, plain)
 
@@ -85,7 +85,9 @@ def test_a_recipe_without_views_keeps_the_key_it_had():
 
 
 def test_every_view_is_shown_once_before_any_is_shown_again():
-    rows = Rows(6, [lambda at, v=v: torch.stack([torch.tensor([v, int(i)]) for i in at]) for v in range(3)])
+    rows = Batches(
+        6, [lambda at, v=v: torch.stack([torch.tensor([v, int(i)]) for i in at]) for v in range(3)]
+    )
     seen = []
     for _ in range(3):
         rows.turn()
@@ -110,7 +112,7 @@ def test_rows_read_from_the_disk_batch_by_batch_teach_the_same(monkeypatch):
     task, backbone = tiny.classifier()
     recipe = replace(tiny.QUICK, augment="shift", views=2)
     held = fit(task, backbone, "last-1", 4, 0, recipe)
-    monkeypatch.setattr(features.rows, "IN_MEMORY", 0)
+    monkeypatch.setattr(features.batches, "IN_MEMORY", 0)
     read = fit(task, backbone, "last-1", 4, 0, recipe)
     assert read.measured["rows_read"] > held.measured["rows_read"], "a batch at a time"
     for a, b in zip(held.model.parameters(), read.model.parameters(), strict=True):

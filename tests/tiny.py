@@ -16,6 +16,7 @@ from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.recipe import Recipe
 from tlkit.tasks import Items, Objective, Task, classification, regression
+from tlkit.tasks.metrics import mean_of, perplexity
 
 STAGES = ("stem", "mid", "top")
 PLANS = ("scratch", "frozen", "last-1", "full", "lp-ft", "gradual", "block:mid", "norm", "bias")
@@ -124,8 +125,13 @@ class Words(nn.Module):
         return self.linear(x["h"])
 
 
-def perplexity(log_odds: np.ndarray, targets: np.ndarray) -> float:
-    return float(np.exp(-np.take_along_axis(log_odds, np.asarray(targets)[..., None], -1).mean()))
+def surprise(output: torch.Tensor, targets: np.ndarray) -> np.ndarray:
+    """Kept of every sentence: its negative log-likelihood, its words, and how many were right."""
+    odds, wanted = output.log_softmax(-1), torch.as_tensor(targets)
+    told = -odds.gather(-1, wanted[..., None])[..., 0].sum(1)
+    return torch.stack(
+        [told, torch.full_like(told, wanted.shape[1]), (odds.argmax(-1) == wanted).sum(1)], 1
+    ).numpy()
 
 
 def language(n: int = 150, test: int = 16) -> tuple[Task, Backbone]:
@@ -142,12 +148,14 @@ def language(n: int = 150, test: int = 16) -> tuple[Task, Backbone]:
         name="language",
         head=lambda features, pool: Words(),
         loss=lambda output, target: F.cross_entropy(output.flatten(0, 1), target.flatten()),
-        decode=lambda output: output.log_softmax(-1).numpy(),
+        decode=lambda output: output.argmax(-1).numpy(),
+        keep=surprise,
         metrics={
-            "perplexity": perplexity,
-            "word accuracy": lambda odds, targets: float((odds.argmax(-1) == targets).mean()),
+            "perplexity": perplexity(0.1),
+            "word accuracy": mean_of(
+                "word accuracy", lambda kept, _: kept[:, 2] / kept[:, 1], "higher", 0.02
+            ),
         },
-        higher_is_better=False,
     )
     x, y = torch.from_numpy(words[:, :-1].copy()), words[:, 1:].copy()
     source = backbone(
@@ -183,11 +191,11 @@ def box_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     )
 
 
-def mean_iou(predicted: np.ndarray, targets: np.ndarray) -> float:
+def iou(predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
     low, high = np.maximum(predicted[:, :2], targets[:, :2]), np.minimum(predicted[:, 2:4], targets[:, 2:4])
     inter = np.prod(np.clip(high - low, 0, None), 1)
     area = lambda b: np.prod(np.clip(b[:, 2:4] - b[:, :2], 0, None), 1)  # noqa: E731
-    return float((inter / (area(predicted) + area(targets) - inter)).mean())
+    return inter / (area(predicted) + area(targets) - inter)
 
 
 def detector(n: int = 30, test: int = 12) -> tuple[Task, Backbone]:
@@ -207,7 +215,7 @@ def detector(n: int = 30, test: int = 12) -> tuple[Task, Backbone]:
         head=lambda features, pool: nn.Conv2d(features.shape[1], 1 + 4 + 2, 1),
         loss=box_loss,
         decode=boxes_of,
-        metrics={"mean IoU": mean_iou},
+        metrics={"mean IoU": mean_of("mean IoU", iou, "higher", 0.02)},
     )
     x = torch.from_numpy(images)
     sides = items(x[:n], "train"), targets[:n], items(x[n:], "test"), targets[n:]

@@ -8,9 +8,9 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _MODULES = (
-    "adapt", "backbones", "cache", "claims", "env", "errors", "features", "files", "fit", "forecast", "plans",
-    "plots", "recipe", "records", "report", "saved", "scores", "simulate", "stats", "study", "tasks",
-    "widgets", "workbook",
+    "adapt", "backbones", "compare", "downloads", "env", "errors", "features", "files", "fit", "forecast",
+    "plans", "plots", "recipe", "records", "registry", "report", "saved_model", "scores", "stats", "study",
+    "tasks",
 )  # fmt: skip
 
 

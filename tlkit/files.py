@@ -1,39 +1,65 @@
 """Files written whole or not at all, with the same bytes on every system; and where a file is."""
 
+import errno
 import os
 import shutil
-import tempfile
 import time
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from tlkit.errors import UserError
 
 PATIENCE = (0.05, 0.1, 0.2, 0.4)  # seconds between tries, where another process has the file open (Windows)
 
 
-def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file in one piece: a reader, and a kill, meet the old file or the new. Returns the path.
+def write_whole(path: Path | str, content: str | bytes) -> Path:
+    """Write a file: a reader, a kill and a full disk meet the old content or the new. Returns the path.
 
     Text becomes UTF-8 with its line ends as they are. Raises UserError where it cannot be written.
     """
-    left = None
+    path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".", delete=False) as file:
-            left = Path(file.name)
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        left.chmod(0o644)
-        replace(left, path)
+        with draft(path) as part:
+            part.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        if left is not None:
-            left.unlink(missing_ok=True)
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}): make room or permission there."
-        ) from error
+        why = error.strerror or error
+        raise UserError(f"{path} cannot be written ({why}): make room or permission there.") from error
     return path
+
+
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """A name beside `path` for a file or a folder, which takes its place once the block has ended well.
+
+    After an error nothing stays of it, and `path` is as it was. Raises OSError where that cannot be done.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    try:
+        yield part
+        move(part, path)
+    finally:
+        _remove(part)
+
+
+def move(source: Path, target: Path) -> None:
+    """Put a file or a folder in the place of another on the same disk, once it is safely on that disk.
+
+    Of a folder the old one goes whole, or stays where somebody is in it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for file in [path for path in (source, *source.rglob("*")) if path.is_file()]:
+        with open(file, "r+b") as written:
+            os.fsync(written.fileno())
+    if not target.is_dir():
+        return replace(source, target)
+    before = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
+    replace(target, before)
+    replace(source, target)
+    _remove(before)
 
 
 def replace(source: Path, target: Path) -> None:
@@ -46,13 +72,24 @@ def replace(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def replace_folder(source: Path, target: Path) -> None:
-    """Put one folder in the place of another: the old one goes whole, or stays where somebody is in it."""
-    old = source.with_name(f"{source.name}-old")
-    if target.exists():
-        replace(target, old)
-    replace(source, target)
-    shutil.rmtree(old, ignore_errors=True)
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be put into a folder, or it can be made; not if marked read-only, even by root."""
+    while not folder.exists():
+        folder = folder.parent
+    return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise PermissionError for a folder that is not `writable`."""
+    if not writable(folder):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def place(path: Path) -> Path:

@@ -4,13 +4,14 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 
+from tlkit.backbones import Backbone
 from tlkit.env import data_dir
 from tlkit.errors import UserError, unknown
 from tlkit.plans import Plan
 from tlkit.tasks import SELECT_FROM, Objective
-from tlkit.tasks.views import names as augmentations
+from tlkit.tasks.augment import names as augmentations
 
 PRECISIONS = ("float32", "bfloat16")
 VERSION = 3  # raise it when the meaning of a fit changes: finished fits of another version are run again
@@ -26,7 +27,7 @@ class Recipe:
     equally
     long: equal tries for all. fixed: the setting per plan where labels are too few to choose, from sibling
     tasks. solve: false lets every probe descend at the rates instead, for those who ask what a solver spares.
-    augment: learn from `views` views of each item (`tasks.views`), in each pass from the next one; a solved
+    augment: learn from `views` views of each item (`tasks.augment`), in each pass from the next one; a solved
     probe from all of them at once. precision: "bfloat16" lets every descent multiply in half the digits
     (weights, sums and what is kept stay float32); it pays on processors that are made for it.
     """
@@ -98,9 +99,9 @@ class Recipe:
 
     def grid(self, plan: Plan, solved: bool = True) -> list[str]:
         """All settings of a plan, as text: baselines, strengths or rates."""
-        if plan.where == "nothing":
+        if plan.raw:
             return list(self.baselines)
-        values = self.strengths if plan.where == "head" and solved and self.solve else self.rates
+        values = self.strengths if plan.head_only and solved and self.solve else self.rates
         return [f"{v:g}" if float(f"{v:g}") == v else repr(v) for v in values]
 
     def solver(self, objective: Objective) -> str | None:
@@ -108,16 +109,27 @@ class Recipe:
         return objective.solver if self.solve else None
 
 
-def suited(backbone: str) -> Recipe:
-    """The committed recipe for a network of that name: of a library, trained on photographs, or our own."""
-    return default(photos=":" in backbone)
+def suited(backbone: Backbone) -> Recipe:
+    """The committed recipe that the backbone's card names under `recipe`, by default the first."""
+    return default(backbone.card.get("recipe"))
 
 
-@lru_cache(maxsize=2)
-def default(photos: bool = False) -> Recipe:
-    """The committed recipe of `data/recipes.json`: one for our small nets, one for nets trained on photos."""
-    path = data_dir() / "recipes.json"
-    raw = json.loads(path.read_text("utf-8"))["photos" if photos else "glyphs"]
+def default(name: str | None = None) -> Recipe:
+    """The committed recipe of that name, by default the first. Raises UserError for an unknown one."""
+    known = committed()
+    if name is not None and name not in [*known]:
+        raise unknown("recipe", str(name), known)
+    return known[name or next(iter(known))]
+
+
+@cache
+def committed() -> dict[str, Recipe]:
+    """The recipes of `data/recipes.json` by name: one for each kind of network."""
+    content = json.loads((data_dir() / "recipes.json").read_text("utf-8"))
+    return {name: _read(raw) for name, raw in content.items()}
+
+
+def _read(raw: dict) -> Recipe:
     lists = {key: tuple(raw[key]) for key in ("rates", "strengths", "baselines")}
     return Recipe(
         raw["steps"], raw["epochs"], raw["batch"], **lists, fixed=tuple(sorted(raw["fixed"].items()))

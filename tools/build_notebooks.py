@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tlkit
 from tlkit.errors import UserError
-from tlkit.workbook import pick
+from tlkit_lessons.notebooks import pick
 from tools.notebooks import cells, style, sync
 from tools.notebooks.execute import execute, refuse
 from tools.notebooks.layout import Layout, read_built, read_source, write_built

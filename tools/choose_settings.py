@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from rich.progress import track
 
-from tlkit import cache, study
+from tlkit import downloads, study
 from tlkit import recipe as recipes
 from tlkit.env import data_dir
 from tlkit.files import write_whole
@@ -30,8 +30,8 @@ NARROW = ("weights_vision", "mobilenetv1_025_128.pt")  # of the cache
 def grids(kind: str, seeds: tuple[int, ...]) -> Iterator[study.Grid]:
     """Every setting of every plan on the sibling tasks of "glyphs" or "photos"."""
     photos = kind == "photos"
-    base = replace(recipes.default(photos), fixed=())
-    weights = str(cache.get(NARROW[0]) / NARROW[1]) if photos else None
+    base = replace(recipes.default(kind), fixed=())
+    weights = str(downloads.get(NARROW[0]) / NARROW[1]) if photos else None
     for plan in PLANS if photos else PLANS + MORE:
         ours = "letters,features=all" if plan == "select" else "letters"
         backbone = "timm:mobilenetv1_100,size=96" if photos else ours

@@ -1,7 +1,7 @@
 """Draw characters into data/glyphs.npz, once, from the fonts that matplotlib 3.11 brings along.
 
 What the file holds stays as it is: another FreeType draws a point here and there otherwise, and on these very
-points all records were measured. What it lacks of `simulate.ALPHABETS`, and of the characters asked for, is
+points all records were measured. What it lacks of `material.ALPHABETS`, and of the characters asked for, is
 added. `--check` draws everything anew and exits 1 where a point differs.
 """
 
@@ -21,8 +21,8 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from tlkit.env import data_dir
 from tlkit.errors import UserError
-from tlkit.simulate import ALPHABETS, FONTS
-from tlkit.simulate.glyphs import DIRECTIONS, FIELD, Outlines, outlines
+from tlkit_lessons.material import ALPHABETS, FONTS
+from tlkit_lessons.material.glyphs import DIRECTIONS, FIELD, Outlines, outlines
 
 INK = 56  # the longer side of a drawn character, in points of its mask
 

@@ -16,11 +16,11 @@ matplotlib.use("agg")
 import torch
 from matplotlib.figure import Figure
 
-from tlkit import claims, plots, simulate
+from tlkit import compare, plots, tasks
 from tlkit.env import data_dir
 from tlkit.files import write_whole
 from tlkit.records import Store
-from tlkit.tasks import catalogue
+from tlkit_lessons import drawing, ledger, material
 from tools.notebooks.listing import notebook_map
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +39,7 @@ def _content(placeholder: str) -> str:
         return simulated(found[1], found[2], int(found[3]))
     if placeholder == "{{map}}":
         return f"\n{notebook_map(ROOT / 'notebooks', 'notebooks/')}\n"
-    return claims.fill(placeholder)
+    return ledger.fill(placeholder)
 
 
 def simulated(check: str, data: str, n: int) -> str:
@@ -50,7 +50,7 @@ def simulated(check: str, data: str, n: int) -> str:
 
 def task() -> None:
     """What the network of notebook 11 was brought up on, what it is shown, and what it is asked."""
-    digits, letters = catalogue.load("digits"), simulate.glyphs("letters", 1, 0)
+    digits, letters = tasks.load("digits"), material.glyphs("letters", 1, 0)
     ten = digits.draw(labels=1, seed=0).all
     images = [torch.tensor(letters.images[:40:4]), digits.train.inputs[ten], digits.test.inputs[:400:40]]
     names = [
@@ -59,13 +59,13 @@ def task() -> None:
         *["?"] * 10,
     ]
     rows = ("brought up on", "shown once,\nwith its name", "asked to name")
-    save(plots.gallery(torch.cat(images), names, 10, rows), "task.png")
+    save(drawing.gallery(torch.cat(images), names, 10, rows), "task.png")
 
 
 def comparison() -> None:
     """Accuracy against labels, from the committed records of notebook 16."""
     store = Store(data_dir() / "records" / "16_digits.jsonl")
-    axes = plots.accuracy_by_labels(store.read(), PLANS, pairs=claims.pairs(store))
+    axes = plots.accuracy_by_labels(store.read(), PLANS, pairs=compare.pairs(store))
     axes.set_title("handwritten digits from a network that knows printed letters", fontsize=10)
     save(axes.figure, "comparison.png")
 

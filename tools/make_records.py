@@ -7,14 +7,13 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from tlkit import backbones, cache, claims, study
+from tlkit import backbones, downloads, study, tasks
 from tlkit import recipe as recipes
-from tlkit.adapt import clustering, recording, shifts
 from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit.tasks import catalogue
+from tlkit_lessons import adaptations, ledger, nb21_kinds, shifts
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -58,8 +57,8 @@ def grids(name: str) -> list[Grid]:
 
 
 def _photos(name: str, _: Recipe) -> Iterator[Grid]:
-    weights = str(cache.get("weights_vision") / "mobilenetv1_025_128.pt")
-    network, recipe = "timm:mobilenetv1_100,size=96", recipes.default(photos=True)
+    weights = str(downloads.get("weights_vision") / "mobilenetv1_025_128.pt")
+    network, recipe = "timm:mobilenetv1_100,size=96", recipes.default("photos")
     task = PHOTOS[name.removesuffix("_long")]
     if name in PHOTOS:
         yield Grid(task, network, PLANS, (1, 2, 5, 10, 20), SEEDS, recipe, weights)
@@ -142,24 +141,24 @@ def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
 def _adapt(store: Store, show: Callable[[int, int], None]) -> None:
     """Methods of adapting on every shift; AdaBN once, and by batches; networks that learn with the target."""
     backbone = backbones.load("letters")
-    jobs = [(shift, seed, recording.CANDIDATES, True) for seed in FRESH for shift in shifts.SHIFTS]
-    jobs += [(shift, seed, (recording.ONCE,), False) for seed in FRESH for shift in shifts.SHIFTS]
+    jobs = [(shift, seed, adaptations.CANDIDATES, True) for seed in FRESH for shift in shifts.SHIFTS]
+    jobs += [(shift, seed, (adaptations.ONCE,), False) for seed in FRESH for shift in shifts.SHIFTS]
     jobs += [(shift, seed, BATCHES, False) for seed in FRESH for shift in ("same", "background")]
     jobs += [(shift, seed, TUNED, False) for seed in FRESH[:5] for shift in ("noise", "background")]
     tents = "tent@batch=2", "tent@batch=8"
     jobs += [(shift, seed, tents, False) for seed in FRESH[:5] for shift in ("same", "background")]
     for done, (shift, seed, methods, choose) in enumerate(jobs, 1):
-        recording.keep(store, shift, seed, backbone, methods, choose)
+        adaptations.record_adaptations(store, shift, seed, backbone, methods, choose)
         show(done, len(jobs))
 
 
 def _heaps(store: Store, show: Callable[[int, int], None]) -> None:
     """Digits in heaps, on what each network sees; the pixels once."""
     nets = [backbones.load(name) for name in ("letters-ssl", *UNTAUGHT)]
-    jobs = [(net, clustering.PLANS[: 1 + (net is nets[0])], seed) for net in nets for seed in FRESH]
+    jobs = [(net, nb21_kinds.CLUSTERINGS[: 1 + (net is nets[0])], seed) for net in nets for seed in FRESH]
     for done, (net, plans, seed) in enumerate(jobs, 1):
         for plan in plans:
-            clustering.keep(store, catalogue.load("digits"), net, plan, seed)
+            nb21_kinds.record_clusters(store, tasks.load("digits"), net, plan, seed)
         show(done, len(jobs))
 
 
@@ -177,7 +176,7 @@ def main(
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
     """Make data/records/NAME.jsonl; 21_clusters and 25_shifts always in one process."""
-    for name in names or claims.shelf().names:
+    for name in names or ledger.shelf().names:
         store = Store(data_dir() / "records" / f"{name}.jsonl")
         if name in ALONE:
             with Progress() as bar:

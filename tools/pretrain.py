@@ -4,13 +4,12 @@
     python tools/pretrain.py letters      one of them
     python tools/pretrain.py --check      do the weights have the checksums of their cards?
 
-One thread, two to five minutes each. Nothing here reads a digit: every image is drawn by tlkit.simulate.
+One thread, two to five minutes each. Nothing here reads a digit: every image is drawn by the material.
 """
 
 import argparse
 import hashlib
 import json
-import os
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -23,10 +22,10 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import tlkit
-from tlkit.backbones.own import STAGES, GlyphNet, glyph_input, load_glyph_net, save_glyph_net
-from tlkit.files import write_whole
-from tlkit.simulate import ALPHABETS, FAMILIES, FONTS, glyphs
-from tlkit.simulate.twins import likeness, view
+from tlkit import files
+from tlkit_lessons.material import ALPHABETS, FAMILIES, FONTS, glyphs
+from tlkit_lessons.material.glyphnet import STAGES, GlyphNet, glyph_input, load_glyph_net, save_glyph_net
+from tlkit_lessons.material.simclr import distorted, likeness
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "backbones"
@@ -154,15 +153,14 @@ class Run:
             return F.cross_entropy(self.net(images), labels)
         # seeded by the step, so that a resumed run sees the views it would have seen
         rng = torch.Generator().manual_seed(1_000_003 * self.recipe.seed + self.step)
-        logits, twin = likeness(self.net, torch.cat([view(images, rng), view(images, rng)]))
+        logits, twin = likeness(self.net, torch.cat([distorted(images, rng), distorted(images, rng)]))
         return F.cross_entropy(logits / self.recipe.contrast, twin)
 
     def save(self, path: Path, number: int) -> None:
         state = {key: getattr(self, key).state_dict() for key in ("net", "optimiser", "schedule")}
         state |= {"recipe": asdict(self.recipe), "step": self.step, "seconds": self.seconds, "pool": number}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        with files.draft(path) as part:
+            torch.save(state, part)
 
     def resume(self, path: Path) -> int:
         """Continue from `path` if it holds this very recipe; the number of the next pool."""
@@ -195,7 +193,7 @@ def pretrain(name: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     save_glyph_net(run.net, weights, recipe.classes, half=recipe.stored == "float16")
     card = make_card(name, run, flops, weights)
-    write_whole(weights.with_suffix(".json"), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    files.write_whole(weights.with_suffix(".json"), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     partial.unlink()
     print(f"{name}: {card['source_accuracy']}", flush=True)
 
@@ -223,7 +221,7 @@ def make_card(name: str, run: Run, flops: int, weights: Path) -> dict:
     loss = "NT-Xent (SimCLR), linear projection" if recipe.contrast else "cross-entropy"
     return {
         "name": name,
-        "recipe": asdict(recipe) | {"optimiser": "AdamW", "schedule": "one-cycle", "loss": loss},
+        "pretraining": asdict(recipe) | {"optimiser": "AdamW", "schedule": "one-cycle", "loss": loss},
         "seed": recipe.seed,
         "steps": recipe.taken,
         "seconds": round(run.seconds, 1),
@@ -262,7 +260,7 @@ def asked_afterwards(net: GlyphNet, images: Tensor, labels: Tensor) -> dict[str,
     rng = torch.Generator().manual_seed(HELD_OUT_SEED)
     with torch.no_grad():
         hits = [
-            likeness(net, torch.cat([view(part, rng), view(part, rng)]))
+            likeness(net, torch.cat([distorted(part, rng), distorted(part, rng)]))
             for part in images.split(128)
             if len(part) == 128
         ]
@@ -292,7 +290,7 @@ def fault(name: str) -> str | None:
     card = json.loads(card_path.read_text(encoding="utf-8"))
     if hashlib.sha256(weights.read_bytes()).hexdigest() != card["sha256"]:
         return "the weights do not have the checksum of the card"
-    if any(card["recipe"].get(key) != value for key, value in asdict(RECIPES[name]).items()):
+    if any(card["pretraining"].get(key) != value for key, value in asdict(RECIPES[name]).items()):
         return "made by another recipe"
     return None
 

@@ -24,9 +24,9 @@ labels = 2  # labelled examples of each class
 seeds = 5  # repetitions; fewer than five give no verdict
 
 # %%
-from tlkit import claims, env, plots, recipe, study, workbook
+from tlkit import compare, env, recipe, study, tasks
 from tlkit.records import values
-from tlkit.tasks import catalogue
+from tlkit_lessons import drawing, notebooks, paired, plan_strip
 
 env.setup(seed)
 
@@ -39,7 +39,7 @@ env.setup(seed)
 
 # %%
 stages = ["stem", "block1", "block2", "block3"]
-ax = plots.chain(stages, "scratch")
+ax = plan_strip.chain(stages, "scratch")
 
 # %% [markdown]
 # A flame marks what moves in training, a broken outline what begins at random. Now suppose that somebody has trained such a
@@ -47,13 +47,13 @@ ax = plots.chain(stages, "scratch")
 # are, and train nothing but a new head. That is **frozen**:
 
 # %%
-ax = plots.chain(stages, "frozen")
+ax = plan_strip.chain(stages, "frozen")
 
 # %% [markdown]
 # Or begin with what is there, and let all of it move on from there. That is **full** fine-tuning:
 
 # %%
-ax = plots.chain(stages, "full")
+ax = plan_strip.chain(stages, "full")
 
 # %% [markdown]
 # That is transfer learning; the rest is finding out when to do which. There are three choices:
@@ -71,9 +71,9 @@ ax = plots.chain(stages, "full")
 # that it gets to see of Greek.
 
 # %%
-task = catalogue.load(task_name)
+task = tasks.load(task_name)
 rows = task.draw(labels, seed).all
-figure = plots.gallery(task.train.inputs[rows], [task.classes[i] for i in task.targets[rows]], ncols=10)
+figure = drawing.gallery(task.train.inputs[rows], [task.classes[i] for i in task.targets[rows]], ncols=10)
 
 # %% [markdown]
 # Two contestants work with these examples: `frozen`, and `pixels`, which has no network, only a head on the bare pixels.
@@ -81,7 +81,7 @@ figure = plots.gallery(task.train.inputs[rows], [task.classes[i] for i in task.t
 # [11](11_first_transfer.ipynb) does the same by hand.
 
 # %%
-store = workbook.live_store("00_first")
+store = notebooks.live_store("00_first")
 grid = study.Grid(
     task=task_name,
     backbone="letters",
@@ -92,7 +92,7 @@ grid = study.Grid(
 )
 study.run(grid, store)
 
-for pair in claims.pairs(store):
+for pair in compare.pairs(store):
     print(pair.verdict.sentence(pair.plan, pair.against))
 
 # %% [markdown]
@@ -102,7 +102,7 @@ for pair in claims.pairs(store):
 # %% tags=["headline"]
 found = store.read()
 frozen, pixels = (list(values(found, plan=name, labels=labels).values()) for name in ("frozen", "pixels"))
-ax = plots.paired_dots(frozen, pixels, ("frozen", "pixels"))
+ax = paired.paired_dots(frozen, pixels, ("frozen", "pixels"))
 
 # %% [markdown]
 # Greek was a gift: its fonts are those of the source. Strangers' handwriting follows in [11](11_first_transfer.ipynb).
@@ -285,7 +285,7 @@ plan = "last-2"
 # %% tags=["check"]
 from tlkit.plans import Plan
 
-ax = plots.chain(stages, plan)
+ax = plan_strip.chain(stages, plan)
 assert Plan.parse(plan).tuned(stages) == ["block2", "block3"], "flames on block2, block3, head"
 
 # %% [markdown] tags=["hint"]

@@ -31,8 +31,8 @@ live_steps = 20  # steps of the training that is repeated in section 7: 4, 10, 2
 import numpy as np
 import torch
 
-from tlkit import backbones, env, plots, simulate, widgets
-from tlkit.tasks import catalogue
+from tlkit import backbones, env, plots, tasks
+from tlkit_lessons import drawing, material, paired, plan_strip, widgets
 
 env.setup(seed)
 
@@ -44,11 +44,11 @@ env.setup(seed)
 # writers. As scikit-learn's course does, we take each run of its digits, a sheet, to be one person's; two may be of one.)
 
 # %%
-task = catalogue.load("digits")
+task = tasks.load("digits")
 ten = task.draw(labels=1, seed=seed).all
 digits, answers = task.train.inputs[ten], np.asarray(task.targets)[ten]
 print(f"and {len(task.test)} digits for the test, from {len(set(task.test.groups))} other sheets")
-figure = plots.gallery(digits, answers, ncols=10)
+figure = drawing.gallery(digits, answers, ncols=10)
 
 # %% [markdown]
 # And this is what the network was brought up on: letters from the fonts that come with matplotlib, bent, thickened and
@@ -57,8 +57,8 @@ figure = plots.gallery(digits, answers, ncols=10)
 
 # %%
 backbone = backbones.load("letters")
-letters = simulate.glyphs("letters", 1, seed)
-figure = plots.gallery(letters.images[:30], [letters.classes[i] for i in letters.labels[:30]], ncols=10)
+letters = material.glyphs("letters", 1, seed)
+figure = drawing.gallery(letters.images[:30], [letters.classes[i] for i in letters.labels[:30]], ncols=10)
 assert not set("0123456789") & set(backbone.card["classes"])
 
 # %% [markdown] tags=["predict"]
@@ -89,7 +89,7 @@ def features(pictures, network, backbone):
 network = backbone.fresh().eval()  # the four stages; the head is empty
 known = features(digits, network, backbone)
 print("the ten digits:", tuple(known.shape))
-ax = plots.chain(network.names, "frozen")
+ax = plan_strip.chain(network.names, "frozen")
 
 # %% [markdown]
 # And the ten labels? Here is the simplest use of them that there is: keep the ten rows of numbers, and name every new
@@ -136,7 +136,7 @@ def mark(predicted, task, who):
 
 picks = {name: closest(view(task.test.inputs), view(digits)) for name, view in views.items()}
 accuracy = {name: mark(answers[pick], task, name) for name, pick in picks.items()}
-ax = plots.bars_with_guess(accuracy, slider.value)
+ax = paired.bars_with_guess(accuracy, slider.value)
 
 # %% [markdown]
 # Read by averages, a random network is worse than none: the architecture alone is no help
@@ -147,7 +147,7 @@ ax = plots.bars_with_guess(accuracy, slider.value)
 # %%
 moved = torch.roll(task.test.inputs, shifts=1, dims=3)
 pairs = torch.stack([task.test.inputs[:5], moved[:5]], dim=1).flatten(0, 1)
-figure = plots.gallery(pairs, ["as it was", "moved"] * 5, ncols=10)
+figure = drawing.gallery(pairs, ["as it was", "moved"] * 5, ncols=10)
 
 # %%
 after = {name: closest(view(moved), view(digits)) for name, view in views.items()}
@@ -216,15 +216,16 @@ scratch_live = scores("scratch", backbone, task, settings, n_live)
 # %% tags=["headline"]
 import matplotlib.pyplot as plt
 
-from tlkit import claims, records
+from tlkit import records
+from tlkit_lessons import ledger
 
-shelf = claims.shelf()
+shelf = ledger.shelf()
 kept = records.values(shelf.store("16_digits").read(), plan="scratch", labels=1)
 scratch = np.array([kept[s] for s in range(n_seeds)])
 assert abs(np.mean(scratch_live - scratch[:n_live])) < 0.05, "scratch learns otherwise in the records"
 _, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
-ax = plots.paired_dots(transferred, pixels, ("frozen", "pixels"), axes[0])
-ax = plots.paired_dots(transferred, scratch, ("frozen", "scratch"), axes[1], ylabel="")
+ax = paired.paired_dots(transferred, pixels, ("frozen", "pixels"), axes[0])
+ax = paired.paired_dots(transferred, scratch, ("frozen", "scratch"), axes[1], ylabel="")
 
 # %% [markdown]
 # The dots of one column are far apart: *which* ten digits one gets matters a great deal. The lines nevertheless
@@ -236,8 +237,8 @@ ax = plots.paired_dots(transferred, scratch, ("frozen", "scratch"), axes[1], yla
 
 # %%
 old = backbone.pretrained()(backbone.transform(digits)).argmax(1)
-figure = plots.gallery(digits, [f"{backbone.card['classes'][i]} ?" for i in old], ncols=10)
-print("letters that can be read as a digit:", *simulate.LOOKALIKES)
+figure = drawing.gallery(digits, [f"{backbone.card['classes'][i]} ?" for i in old], ncols=10)
+print("letters that can be read as a digit:", *material.LOOKALIKES)
 
 # %% [markdown]
 # Did it only rename an **O** to zero, an **S** to five? Bring up a second network without a single one of those
@@ -245,11 +246,11 @@ print("letters that can be read as a digit:", *simulate.LOOKALIKES)
 
 # %%
 strict = backbones.load("letters-nolookalikes")
-assert not set(simulate.LOOKALIKES) & set(strict.card["classes"])
+assert not set(material.LOOKALIKES) & set(strict.card["classes"])
 without = scores("frozen", strict, task, settings, n_seeds)
 _, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
-ax = plots.paired_dots(without, pixels, ("no look-alikes", "pixels"), axes[0])
-ax = plots.paired_dots(without, transferred, ("no look-alikes", "all letters"), axes[1], "", ("", "frozen"))
+ax = paired.paired_dots(without, pixels, ("no look-alikes", "pixels"), axes[0])
+ax = paired.paired_dots(without, transferred, ("no look-alikes", "all letters"), axes[1], "", ("", "frozen"))
 
 # %% [markdown]
 # Left: still ahead of the pixels, without any of those letters in its past. Right: what the look-alikes
@@ -264,7 +265,7 @@ ax = plots.paired_dots(without, transferred, ("no look-alikes", "all letters"), 
 # %%
 from dataclasses import replace
 
-from tlkit.claims.effort import course
+from tlkit_lessons.ledger.effort import course
 
 curves = {plan: course(shelf.store("11_steps"), plan, labels=5) for plan in ("full", "scratch")}
 short = replace(settings, steps=live_steps, epochs=1)
@@ -356,11 +357,11 @@ print(f"{mark(closest(test_rows, means), task, 'centroids of five'):.2f} with fi
 # name of the task, ten fits each. (No pairs here: the splits draw different digits.)
 
 # %% tags=["solution"]
-mixed, split = catalogue.load("digits-random"), {}
+mixed, split = tasks.load("digits-random"), {}
 for t in (task, mixed):
     split[t.name] = [fit(t, backbone, frozen, 20, s, settings) for s in range(10)]
 # stub:
-# mixed, split = catalogue.load(...), {}
+# mixed, split = tasks.load(...), {}
 # for t in (task, mixed):
 #     split[t.name] = [... for s in range(10)]
 

@@ -30,9 +30,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from tlkit import backbones, claims, env, plans, plots, recipe, records, simulate, widgets
+from tlkit import backbones, env, plans, plots, recipe, records, tasks
 from tlkit.fit import fit
-from tlkit.tasks import catalogue
+from tlkit_lessons import drawing, ledger, material, paired, plan_strip, widgets
 
 env.setup(seed)
 
@@ -44,7 +44,7 @@ env.setup(seed)
 # lets nothing move but a new head.
 
 # %%
-task, backbone = catalogue.load("digits"), backbones.load("letters")
+task, backbone = tasks.load("digits"), backbones.load("letters")
 network = backbone.fresh().eval().requires_grad_(False)
 x = task.train.inputs[:1]
 for name, part in {"transform": backbone.transform, **network.stages, "features": backbone.pool}.items():
@@ -105,7 +105,7 @@ _ = right.set(xticks=range(10), ylim=(0, 1), xlabel="answer", title="probability
 # Who did it? The *audit* compares all tensors before and after, one tile each. A cross marks what had no business to move.
 
 # %%
-ax = plots.moved(plans.audit(before, model.state_dict(), frozen, strict=False))
+ax = plan_strip.moved(plans.audit(before, model.state_dict(), frozen, strict=False))
 
 # %% [markdown]
 # Not one weight. The culprits are the *buffers* of *batch norm*: tensors that a layer keeps without learning them. In train
@@ -181,14 +181,14 @@ def features(pictures, network, backbone):
     return backbone.pool(network.run(backbone.transform(pictures)))
 
 
-letters, targets = simulate.glyphs("letters", 20, seed), np.asarray(task.targets)
+letters, targets = material.glyphs("letters", 20, seed), np.asarray(task.targets)
 seen, shown, titles = (torch.tensor(letters.images), task.train.inputs), [], []
 values = [features(pictures, network, backbone) for pictures in seen]
 for k in (picked := values[1].std(0).argsort(descending=True)[:12:2]):  # of those that differ most
     a, b = (v[:, k].topk(4).indices for v in values)
     shown += [seen[0][a], torch.ones(1, 1, 8, 8), seen[1][b]]
     titles += [*(letters.classes[letters.labels[i]] for i in a), "", *targets[b]]
-figure = plots.gallery(torch.cat(shown), titles, ncols=9, rows=[f"feature {k}" for k in picked])
+figure = drawing.gallery(torch.cat(shown), titles, ncols=9, rows=[f"feature {k}" for k in picked])
 
 # %% [markdown]
 # From the top: a hook, a bend, a foot, two loops, a bar across a downstroke, a slant on a foot. A feature does not know what a
@@ -257,11 +257,11 @@ for by_hand, done in zip(predicted, fits, strict=True):
 # from the same start, with the same labels. Left with one label a class, right with five.
 
 # %%
-rows = claims.shelf().store("16_digits").read()
+rows = ledger.shelf().store("16_digits").read()
 _, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 for ax, n in zip(axes, (1, 5), strict=True):
     sides = [records.values(rows, plan=plan, labels=n) for plan in ("frozen", "full")]
-    ax = plots.paired_dots(*([side[s] for s in range(10)] for side in sides), ("frozen", "full"), ax)
+    ax = paired.paired_dots(*([side[s] for s in range(10)] for side in sides), ("frozen", "full"), ax)
 kept = records.values(rows, plan="frozen", labels=1)
 live = {s: done.test.metrics["accuracy"] for s, done in enumerate(fits)}
 assert all(abs(live[s] - kept[s]) < 0.02 for s in live), "frozen scores otherwise here than in the records"

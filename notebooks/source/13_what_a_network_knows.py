@@ -32,8 +32,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from tlkit import backbones, claims, env, features, plots, records, simulate, widgets
-from tlkit.tasks import catalogue
+from tlkit import backbones, env, features, records, tasks
+from tlkit_lessons import drawing, figures, ledger, material, nb13_stages, widgets
 
 env.setup(seed)
 assert labels in (5, 20), "the records that section 6 draws were made with 5 and with 20 labels a class"
@@ -46,8 +46,8 @@ assert labels in (5, 20), "the records that section 6 draws were made with 5 and
 # is coarse or fine. Which patches are bright is chance.
 
 # %%
-near, far = tasks = catalogue.load("digits"), catalogue.load("textures")
-figure = plots.gallery(torch.cat([task.train.inputs[:10] for task in tasks]), ncols=10)
+near, far = two = tasks.load("digits"), tasks.load("textures")
+figure = drawing.gallery(torch.cat([task.train.inputs[:10] for task in two]), ncols=10)
 
 # %% [markdown] tags=["predict"]
 # **Predict.** The network is a chain of four stages: `stem`, `block1`, `block2`, `block3`. Cut the chain, throw away what is
@@ -85,7 +85,7 @@ pair = torch.stack([near.train.inputs[3], far.train.inputs[7]])
 answers = outputs(backbone.transform(pair), network)["stem"][..., 1:-1, 1:-1]  # the rim sees the padding
 strong = answers.std((2, 3)).amin(0).argsort(descending=True)[:12]
 shown = network.stages["stem"][0].weight[strong]
-figure = plots.filters(shown, responses=answers[:, strong], rows=("filter", "digit", "texture"))
+figure = nb13_stages.filters(shown, responses=answers[:, strong], rows=("filter", "digit", "texture"))
 
 # %% [markdown]
 # Some mark flanks, some edges from below, some whatever slants. They were made for letters, but there is no letter in them, and a
@@ -125,7 +125,7 @@ def averages(maps):
     return maps.mean((2, 3))
 
 
-sides = [both(task, backbone, network) for task in tasks]
+sides = [both(task, backbone, network) for task in two]
 labelled = near.draw(labels, seed).all
 by_stage(averages, sides[0], near, [labelled])
 
@@ -162,11 +162,11 @@ def relatives(rows, task, drawn):
 
 
 found = {}
-for task, (maps, _) in zip(tasks, sides, strict=True):
+for task, (maps, _) in zip(two, sides, strict=True):
     found[task.name] = {s: relatives(tiles(m), task, task.draw(labels, seed).all) for s, m in maps.items()}
 
 # %%
-widgets.neighbours_by_stage(tasks, found, at="block2")
+widgets.neighbours_by_stage(two, found, at="block2")
 
 # %% [markdown]
 # First *the same ink in the same places*: to the pixels this 2 is an 8. In the end *the same kind of shape*. (The two pictures were
@@ -207,15 +207,15 @@ assert np.mean(by_hand == cut.test.predicted) > 0.99, "by hand and in one line m
 import matplotlib.pyplot as plt
 
 sources = [backbones.load(name) for name in ("letters", "letters-s1", "letters-s2")]
-files = [claims.shelf().store(f"13_{task.name}").read() for task in tasks]
+files = [ledger.shelf().store(f"13_{task.name}").read() for task in two]
 _, axes = plt.subplots(1, 2, figsize=(8.6, 3.6), layout="constrained")
-for ax, task, rows, guess in zip(axes, tasks, files, (near_guess, far_guess), strict=True):
+for ax, task, rows, told in zip(axes, two, files, (near_guess, far_guess), strict=True):
     draws = [task.draw(labels, s).all for s in range(n_draws)]
     now = [by_stage(averages, both(task, s, s.pretrained()), task, draws) for s in sources]
-    curves = {"tiles": [plots.by_stage(rows, s.name, network.names, labels) for s in sources]}
-    curves["averages"] = [[one[stage] for stage in network.names] for one in now]
-    bare = np.mean([*records.values(rows, plan="pixels", labels=labels).values()])
-    plots.accuracy_by_stage(network.names, curves, bare, guess.value, ax).set_title(task.name, loc="left")
+    means = {"tiles": [nb13_stages.by_stage(rows, s.name, network.names, labels) for s in sources]}
+    means["averages"] = [[one[stage] for stage in network.names] for one in now]
+    raw = np.mean([*records.values(rows, plan="pixels", labels=labels).values()])
+    nb13_stages.accuracy_by_stage(network.names, means, raw, told.value, ax).set_title(task.name, loc="left")
 
 # %%
 kept = records.values(files[0], plan="frozen", labels=labels, backbone="letters,until=block2")[seed]
@@ -236,7 +236,7 @@ assert abs(kept - cut.test.metrics["accuracy"]) < 0.02, "block2 scores otherwise
 # comparison, chains with random weights, their batch norms *settled*: averages taken from the pictures, as every fit does.
 
 # %%
-glyphs = simulate.glyphs("letters", 20, seed)
+glyphs = material.glyphs("letters", 20, seed)
 letters, ink = np.array(glyphs.classes)[glyphs.labels], glyphs.images.mean((1, 2, 3))
 thick = ink > np.array([np.median(ink[letters == letter]) for letter in letters])
 coarse, grainy = np.char.startswith(far.classes, "coarse")[far.targets], np.array(far.targets) < 8
@@ -266,7 +266,7 @@ right = {
     "coarse or fine?": [asked(grains, coarse, n) for n in trained],
     "which direction?": [asked(grains[grainy], way, n) for n in trained],
 }
-ax = plots.accuracy_by_stage(network.names, right)
+ax = nb13_stages.accuracy_by_stage(network.names, right)
 
 # %% [markdown]
 # What a letter *is* gets clearer with every stage. How thick it is was plain to see at first; at the end the network might as
@@ -283,7 +283,7 @@ ax = plots.accuracy_by_stage(network.names, right)
 
 # %%
 everything = backbones.load("letters,features=all")
-selected = {task.name: fit(task, everything, "select", labels, seed) for task in tasks}
+selected = {task.name: fit(task, everything, "select", labels, seed) for task in two}
 parts = [[*(tiles(side[s]) for s in network.names[:-1]), averages(side["block3"])] for side in sides[0]]
 views, strength = [torch.cat(part, 1) for part in parts], float(selected["digits"].setting)
 known, targets = views[0][labelled].numpy(), np.asarray(near.targets)[labelled]
@@ -303,7 +303,7 @@ counts = {}
 for name, done in selected.items():
     used = features.last_linear(done.model.head).weight.any(0).split([x.shape[1] for x in parts[0]])
     counts[name] = {stage: int(part.sum()) for stage, part in zip(network.names, used, strict=True)}
-ax = plots.bars_by_stage(counts, "features kept")
+ax = figures.bars_by_stage(counts, "features kept")
 
 # %% [markdown]
 # Both find something to keep in front of the last stage, and the far target more, as it should. Was it worth it? The table says.
@@ -377,7 +377,7 @@ assert np.array_equal(is_round, np.isin(letters, list("oOQ"))), "True for o, O a
 z = (amounts - amounts.mean(0)) / amounts.std(0)
 assert np.allclose(gaps, z[is_round].mean(0) - z[~is_round].mean(0), atol=1e-3), "divide by amounts.std(0)"
 excited = averages(sides[0][0]["block3"])[:, gaps.argmax()].topk(20).indices
-figure = plots.gallery(near.train.inputs[excited], ncols=10)
+figure = drawing.gallery(near.train.inputs[excited], ncols=10)
 
 # %% [markdown] tags=["hint"]
 # `amounts[is_round].mean(0)` is the mean of every pattern over the round letters; `~is_round` are the others, `amounts.std(0)`
@@ -414,7 +414,7 @@ for name, each in {"random": untaught, "letters": now}.items():
 # that `fit` puts aside, which it keeps as `done.select`. Only then look at the test: the check shows both.
 
 # %% tags=["solution"]
-greek = catalogue.load("glyphs:greek-b")
+greek = tasks.load("glyphs:greek-b")
 fits = {}
 for stage in network.names:
     fits[stage] = [fit(greek, backbones.load(f"letters,until={stage}"), "frozen", 5, s) for s in range(5)]
@@ -425,7 +425,7 @@ def choose(fits):
 
 
 # stub:
-# greek = catalogue.load("glyphs:greek-b")
+# greek = tasks.load("glyphs:greek-b")
 # fits = {}
 # for stage in network.names:
 #     fits[stage] = [fit(greek, backbones.load(...), ...) for s in range(5)]
@@ -438,7 +438,7 @@ def choose(fits):
 assert all(np.shape(each) == (5,) for each in fits.values()), "five draws behind each stage: seeds 0 to 4"
 ends = [each[0].model.names[-1] for each in fits.values()]
 assert ends == network.names, f"each chain must end at its stage, until=..., not so: {ends}"
-last = fit(catalogue.load("glyphs:greek-b"), backbones.load("letters,until=stem"), "frozen", 5, 4).test
+last = fit(tasks.load("glyphs:greek-b"), backbones.load("letters,until=stem"), "frozen", 5, 4).test
 assert np.array_equal(last.predicted, fits["stem"][4].test.predicted), "Greek, five labels, seeds 0 to 4"
 turned = {s: [replace(d, select=1 - d.select) for d in each] for s, each in fits.items()}
 assert choose(turned) == "stem", "turn the scores put aside, and `choose` must turn: let it see these alone"

@@ -36,11 +36,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from tlkit import backbones, claims, env, plans, plots, recipe, records, widgets
+from tlkit import backbones, env, plans, recipe, records, tasks
 from tlkit.fit import fit
-from tlkit.forecast import price
 from tlkit.plans import Plan
-from tlkit.tasks import catalogue
+from tlkit_lessons import figures, ledger, nb14_depth, paired, plan_strip, widgets
+from tlkit_lessons.nb14_depth import price
 
 env.setup(seed)
 
@@ -57,12 +57,12 @@ env.setup(seed)
 # behind the cut gave, until the way back has used it.
 
 # %%
-task, backbone, settings = catalogue.load("digits"), backbones.load("letters"), recipe.default()
+task, backbone, settings = tasks.load("digits"), backbones.load("letters"), recipe.default()
 stages = backbone.stages
 depths = ["frozen", *(f"last-{k}" for k in range(1, len(stages))), "full"]
 prices = [price(task, backbone, Plan.parse(plan), labels, settings) for plan in depths]
 print(*prices, sep="\n")
-ax = plots.price_by_depth(prices)
+ax = nb14_depth.price_by_depth(prices)
 
 # %% [markdown]
 # Nearly all *parameters* come with the last stage or two, where a stage has many patterns. *Operations* and *memory* go together, and
@@ -152,8 +152,8 @@ deep = widgets.guess("Stages that should move with 20 labels a class", many, low
 display(shallow, deep)
 
 # %% tags=["headline"]
-rows = claims.shelf().store("14_depth").read()
-figure = plots.accuracy_by_depth(rows, depths, (1, 5, 20), {1: shallow.value, 20: deep.value})
+rows = ledger.shelf().store("14_depth").read()
+figure = nb14_depth.accuracy_by_depth(rows, depths, (1, 5, 20), {1: shallow.value, 20: deep.value})
 
 # %% [markdown]
 # The records hold ten draws for each plan and budget. A thin line is one draw: what each depth gains over `frozen` *with the
@@ -188,7 +188,7 @@ def gains(rows, plan, against, labels):
 _, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
 for ax, against in zip(axes, ("frozen", "last-1"), strict=True):
     many_few = [gains(rows, "full", against, n) for n in (20, 1)]
-    plots.paired_dots(*many_few, ("20 labels", "1 label"), ax, f"what full gains over {against}")
+    paired.paired_dots(*many_few, ("20 labels", "1 label"), ax, f"what full gains over {against}")
     line = ax.axhline(0, color="black", linewidth=0.8)
 
 # %% [markdown]
@@ -225,8 +225,8 @@ for plan, one in fits.items():
 
 # %%
 _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-ax = plots.bars_by_stage(rates, "largest learning rate", left)
-ax = plots.bars_by_stage(went, "change, relative to the weights", right)
+ax = figures.bars_by_stage(rates, "largest learning rate", left)
+ax = figures.bars_by_stage(went, "change, relative to the weights", right)
 
 # %% [markdown]
 # One rate for all is not one *distance* for all: even then the stem goes least, for its few weights are large. Falling rates
@@ -251,7 +251,7 @@ learn = Learner(DataLoaders(load, load, device="cpu"), net, nn.CrossEntropyLoss(
 learn.freeze_to(-2)
 with learn.no_bar(), learn.no_logging():
     learn.fit_one_cycle(5, slice(1e-4, 1e-2))
-ax = plots.moved(plans.audit(before, chain.state_dict(), last, strict=False))
+ax = plan_strip.moved(plans.audit(before, chain.state_dict(), last, strict=False))
 
 # %% [markdown]
 # **A wrong turn**, and a quiet one. Every cross is a tensor of a stage that was to stand still: the batch norms, as in notebook 12,

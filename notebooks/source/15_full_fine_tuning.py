@@ -33,9 +33,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from tlkit import backbones, claims, env, features, plans, plots, recipe, records, simulate, widgets
+from tlkit import backbones, env, features, plans, plots, recipe, records, tasks
 from tlkit.fit import fit
-from tlkit.tasks import catalogue
+from tlkit_lessons import drawing, ledger, material, nb15_full, paired, plan_strip, widgets
 
 env.setup(seed)
 
@@ -60,8 +60,8 @@ def ready(task, backbone, chosen):
     return backbone.transform(task.train.inputs[chosen]), torch.as_tensor(task.targets)[chosen]
 
 
-task, backbone = catalogue.load("digits"), backbones.load("letters")
-ax = plots.chain(backbone.stages, "full")
+task, backbone = tasks.load("digits"), backbones.load("letters")
+ax = plan_strip.chain(backbone.stages, "full")
 
 # %% [markdown]
 # Training by hand is the plainest loop there is: a few pictures, the error of the answers, one step downhill for all weights at
@@ -106,7 +106,7 @@ def reader(network, backbone):
 
 # %%
 known, answers = ready(task, backbone, task.draw(labels, seed).all)
-drawn = simulate.glyphs("letters", 6, seed=1)  # new ones, not those that it was brought up on
+drawn = material.glyphs("letters", 6, seed=1)  # new ones, not those that it was brought up on
 letters, names = backbone.transform(torch.tensor(drawn.images)), torch.tensor(drawn.labels)
 network, digits, kept = started(backbone, seed), {}, {0: right(backbone.pretrained(), letters, names)}
 for step, now in enumerate(descend(network, known, answers, rate), start=1):
@@ -149,10 +149,10 @@ assert abs(full.test.metrics["accuracy"] - digits[60]) < 0.05, "by hand it learn
 # are draws.
 
 # %%
-compared = claims.shelf().store("16_digits").read()
+compared = ledger.shelf().store("16_digits").read()
 _, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
 for name, ax in zip(("frozen", "full"), axes, strict=True):
-    plots.train_and_test(compared, name, ax)
+    nb15_full.train_and_test(compared, name, ax)
 
 # %% [markdown]
 # The dotted line runs along the top in both. The frozen network, too, knows its digits by heart, and so do bare pixels. Where
@@ -182,7 +182,7 @@ alphabet = np.array(backbone.card["classes"])
 old, new = (alphabet[net(letters).argmax(1)] for net in (backbone.pretrained(), reader(network, backbone)))
 shown = np.flatnonzero(old == alphabet[names])[1:49:4]  # some that it knew
 titles = [*old[shown], *np.where(new == old, old, np.char.add("→ ", new))[shown]]
-figure = plots.gallery(np.concatenate([drawn.images[shown]] * 2), titles, len(shown), ("before", "after"))
+figure = drawing.gallery(np.concatenate([drawn.images[shown]] * 2), titles, len(shown), ("before", "after"))
 
 # %% [markdown]
 # An arrow marks each letter that now goes by another name. How soon did that happen? Here is what we had put aside, and one
@@ -191,7 +191,7 @@ figure = plots.gallery(np.concatenate([drawn.images[shown]] * 2), titles, len(sh
 # %%
 at_hand = {60: right(reader(network.train(), backbone), letters, names)}
 marks = {"digits (test)": digits, "letters": kept, "letters, train mode": at_hand}
-ax = plots.over_steps(marks, "accuracy", slider.value, 1 / 52)
+ax = nb15_full.over_steps(marks, "accuracy", slider.value, 1 / 52)
 
 # %% [markdown]
 # Most of the loss comes in the first ten steps, while digits are still being learnt. No step was meant to harm the letters;
@@ -206,10 +206,10 @@ ax = plots.over_steps(marks, "accuracy", slider.value, 1 / 52)
 # for, as usual, it has no rate at all.) One of those fits is run again here, and must come out as recorded.
 
 # %%
-rates = claims.shelf().store("15_rates").read()
+rates = ledger.shelf().store("15_rates").read()
 _, axes = plt.subplots(1, 4, figsize=(10, 3), layout="constrained", sharey=True)
 for name, ax in zip(("frozen", "last-1", "full", "lp-ft"), axes, strict=True):
-    plots.accuracy_by_rate(rates, name, ax=ax).label_outer()
+    nb15_full.accuracy_by_rate(rates, name, ax=ax).label_outer()
 filed = records.values([r for r in rates if r.recipe == settings.version], plan="full", labels=5)
 live = fit(task, backbone, plans.Plan.parse("full"), 5, 10, settings).test.metrics["accuracy"]
 assert abs(live - filed[10]) < 0.03, "full does not come out as recorded"
@@ -241,7 +241,7 @@ for ax, size in zip(axes, (rate / 10, rate), strict=True):
             *_, last = descend(started(backbone, draw), *ten, size, 20, train=mode == "train mode")
             marks.append(test(last, task, backbone))
         print(f"rate {size:g}, {mode}: mean feature {last.run(ten[0]).mean():.2f}")
-    plots.paired_dots(*scores.values(), tuple(scores), ax)
+    paired.paired_dots(*scores.values(), tuple(scores), ax)
     ax.axhline(np.mean([frozen[draw] for draw in range(5)]), color=plots.style.BLUE, linestyle="--")
     ax.set_xlabel(f"learning rate {size:g}, one line per draw")
 print(f"before the first step: mean feature {backbone.pretrained().run(ten[0]).mean():.2f}")
@@ -275,7 +275,7 @@ for ax, walk, size in zip(axes, (torch.optim.SGD, torch.optim.Adam), (0.1, rate)
         start = vector(network.stages.parameters()).detach()
         for step, now in enumerate(descend(network, *five, size, 5, walk=walk), start=1):
             path[step] = float((vector(now.stages.parameters()).detach() - start).norm() / start.norm())
-    plots.over_steps(pulled, "change of the stages, relative", ax=ax).set_title(walk.__name__)
+    nb15_full.over_steps(pulled, "change of the stages, relative", ax=ax).set_title(walk.__name__)
 
 # %% [markdown]
 # With plain steps the story is true: a random head pulls the stages much further. (Mind the axes: Adam goes further than
@@ -434,14 +434,14 @@ print(f"step {stop}, first of {ties} equals on draw.select: {final:.2f} on the t
 # from twenty letters of each kind (`mine`), once for the stages before the digits and once after. Mark both on `letters`.
 
 # %% tags=["solution"]
-mine, again = simulate.glyphs("letters", 20, seed=2), {}
+mine, again = material.glyphs("letters", 20, seed=2), {}
 for when, net in {"before": backbone.pretrained(), "after": full.model}.items():
     pairs = (backbone.transform(torch.tensor(mine.images)), letters)
     rows = [backbone.pool(net.run(pictures)).detach().numpy() for pictures in pairs]
     head = features.probe(rows[0], mine.labels, strength=1.0, outputs=52)
     again[when] = np.mean(head(rows[1]).argmax(1) == names.numpy())
 # stub:
-# mine, again = simulate.glyphs("letters", 20, seed=2), {}
+# mine, again = material.glyphs("letters", 20, seed=2), {}
 # for when, net in {"before": backbone.pretrained(), "after": full.model}.items():
 #     pairs = (backbone.transform(torch.tensor(mine.images)), letters)
 #     rows = [backbone.pool(net.run(pictures)).detach().numpy() for pictures in pairs]

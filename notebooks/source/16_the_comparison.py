@@ -33,9 +33,19 @@ guess = 10  # your guess in section 3; the slider starts here
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tlkit import backbones, cache, claims, env, plots, recipe, stats, study, widgets, workbook
+from tlkit import backbones, compare, downloads, env, plots, recipe, stats, study, tasks
 from tlkit.records import values
-from tlkit.tasks import catalogue
+from tlkit_lessons import (
+    drawing,
+    figures,
+    ledger,
+    nb16_comparison,
+    notebooks,
+    paired,
+    plan_strip,
+    savings,
+    widgets,
+)
 
 env.setup(seed)
 
@@ -51,17 +61,17 @@ env.setup(seed)
 # row that you would like to learn from, and for the one that you would not.
 
 # %%
-records = (store := claims.shelf().store(f"16_{match}")).read()
+records = (store := ledger.shelf().store(f"16_{match}")).read()
 network, _, file = records[0].backbone.partition("~")  # behind the wave: a file of weights
-weights = str(cache.get("weights_vision") / f"{file}.pt") if file else None
-task, stages = catalogue.load(records[0].task), backbones.load(network, weights).stages
+weights = str(downloads.get("weights_vision") / f"{file}.pt") if file else None
+task, source = tasks.load(records[0].task), backbones.load(network, weights)
 contestants = ["pixels", "scratch", "frozen", "last-1", "full", "lp-ft"]
 _, axes = plt.subplots(3, 2, figsize=(7.5, 3.6), layout="constrained")
 for name, ax in zip(contestants, axes.T.flat, strict=True):
-    plots.chain(stages, name, ax).set_title(name, loc="left")
+    plan_strip.chain(source.stages, name, ax).set_title(name, loc="left")
 
 drawn = [task.train.inputs[i] for s in range(3) for i in task.draw(1, s).all]
-figure = plots.gallery(drawn, ncols=len(task.classes))
+figure = drawing.gallery(drawn, ncols=len(task.classes))
 
 # %% [markdown]
 # Some draws are kind, some are not. That is why everything is done ten times. The other rules: labels that are used to choose
@@ -82,17 +92,17 @@ print(f"{len(finished)} fits; the last of them says:")
 # its opponent, for a few seeds.
 
 # %%
-here = workbook.live_store(f"16_{match}")
+here = notebooks.live_store(f"16_{match}")
 grid = study.Grid(
     task=task.name,
     backbone=network,
     plans=(plan, against),
     labels=(labels,),
     seeds=tuple(range(seed, seed + seeds)),
-    recipe=recipe.default(photos=bool(file)),
+    recipe=recipe.suited(source),
     weights=weights,
 )
-filed = {name: claims.sample(store, name, labels).rows for name in (plan, against)}
+filed = {name: compare.sample(store, name, labels).rows for name in (plan, against)}
 assert all(set(grid.seeds) <= rows.keys() for rows in filed.values()), "labels or seeds not in the records"
 before = len(task.reads)
 outcome = study.run(grid, here)
@@ -106,7 +116,7 @@ outcome
 # differ. But the means over the same seeds must agree within the doubt that the records themselves admit.
 
 # %%
-fresh = {name: claims.sample(here, name, labels).rows for name in (plan, against)}
+fresh = {name: compare.sample(here, name, labels).rows for name in (plan, against)}
 for name in fresh:
     for s, row in fresh[name].items():
         assert row.fit_key == filed[name][s].fit_key, "another task, data, weights, draw or recipe"
@@ -157,7 +167,7 @@ widgets.label_slider(store, ["pixels", "scratch", "frozen", "full"], against)
 # %%
 def scores(store, plan, labels):
     """Test accuracies by seed, in the order of the seeds."""
-    rows = claims.sample(store, plan, labels).rows
+    rows = compare.sample(store, plan, labels).rows
     return np.array([rows[s].value for s in sorted(rows)])
 
 
@@ -166,7 +176,7 @@ _, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sh
 left.errorbar(rivals[::-1], [b.mean(), a.mean()], [b.std(ddof=1), a.std(ddof=1)], fmt="ks", capsize=8)
 left.set(title="mean and spread", ylabel="test accuracy (axis cut)", xlim=(-0.5, 1.5))
 left.spines[["top", "right"]].set_visible(False)
-ax = plots.paired_dots(a, b, rivals, right, ylabel="")
+ax = paired.paired_dots(a, b, rivals, right, ylabel="")
 
 # %% [markdown]
 # "The bars overlap, so there is no difference." **That was a wrong turn.** The bars show the luck of the draw; but in each seed
@@ -193,7 +203,7 @@ print(f"give or take {reach * error:.3f}; without the pairs {apart:.3f}")
 by_student = stats.interval(d, method="student")
 np.testing.assert_allclose([by_student.low, by_student.high], [low, high])
 guarded = stats.interval(d)
-ax = plots.interval_from_dots(d, guarded)
+ax = paired.interval_from_dots(d, guarded)
 
 # %% [markdown]
 # The picture shows the default of `stats.interval`. It moves an end further out where the dots trail off to one side, because a few
@@ -208,8 +218,8 @@ ax = plots.interval_from_dots(d, guarded)
 
 # %%
 budgets = sorted({r.labels for r in finished})
-family = [tuple(claims.sample(store, name, n) for name in (plan, against)) for n in budgets]
-for n, judged in zip(budgets, claims.compare(family), strict=True):
+family = [tuple(compare.sample(store, name, n) for name in (plan, against)) for n in budgets]
+for n, judged in zip(budgets, compare.compare(family), strict=True):
     alone = stats.verdict(scores(store, plan, n), scores(store, against, n)).word
     print(f"{n:2} labels, alone {alone}; with the others: {judged.sentence(plan, against)}")
 
@@ -226,14 +236,14 @@ goal = curves[plan][budgets.index(labels)].mean()
 needed = np.exp(np.interp(goal, curves[against].mean(1), np.log(budgets)))
 print(f"accuracy {goal:.2f}: {labels} label a class with transfer, {needed:.1f} without")
 
-saving = stats.label_saving(budgets, curves[against], curves[plan], labels)
+saving = savings.label_saving(budgets, curves[against], curves[plan], labels)
 np.testing.assert_allclose(needed / labels, saving.factor)
 
 _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharey=True)
-ax = plots.label_saving(budgets, curves[against], curves[plan], labels, (plan, against), left)
+ax = nb16_comparison.label_saving(budgets, curves[against], curves[plan], labels, (plan, against), left)
 left.axvline(slider.value, color="black", linestyle="--", label=f"your guess: {slider.value}")
 left.legend(frameon=False, loc="lower right")
-ax = plots.label_saving(budgets, curves["pixels"], curves["full"], 5, ("full", "pixels"), right)
+ax = nb16_comparison.label_saving(budgets, curves["pixels"], curves["full"], 5, ("full", "pixels"), right)
 
 # %% [markdown]
 # Left, the arrow that we have just walked, and your guess. The ratio of its ends is the *label-saving factor*, here
@@ -268,14 +278,14 @@ ax = plots.accuracy_against_cost(records)
 # %%
 def cost(store, plan, labels):
     """Mean operations of a fit."""
-    rows = claims.sample(store, plan, labels).rows.values()
-    return np.mean([claims.effort.operations(row) for row in rows])
+    rows = compare.sample(store, plan, labels).rows.values()
+    return np.mean([ledger.effort.operations(row) for row in rows])
 
 
 without = np.interp(np.log(needed), np.log(budgets), [cost(store, against, n) for n in budgets])
-spent, each = claims.card("letters")["flops"], cost(store, plan, labels)  # ImageNet's bill is not known
+spent, each = ledger.card("letters")["flops"], cost(store, plan, labels)  # ImageNet's bill is not known
 print(f"{spent:.1e} once, {without - each:.1e} saved on each task")
-ax = plots.break_even(spent, each, without)
+ax = figures.break_even(spent, each, without)
 
 # %% [markdown]
 # The number depends on what is compared; the claims below count the steps that `full` saves, and find another one. Either way
@@ -306,7 +316,7 @@ for ax, shown in zip(axes, [photos[0], squares[0], photos[1], squares[1]], stric
 
 _, axes = plt.subplots(1, 2, figsize=(10.5, 3.6), layout="constrained", sharey=True)
 for name, ax in zip(("wildlife", "steel"), axes, strict=True):
-    rows = claims.shelf().store(f"16_{name}").read()
+    rows = ledger.shelf().store(f"16_{name}").read()
     plots.accuracy_by_labels(rows, ["pixels", "scratch", "frozen", "last-1", "full"], ax=ax).set_title(name)
 axes[0].get_legend().remove()
 

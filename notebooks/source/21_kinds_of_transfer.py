@@ -30,12 +30,10 @@ guess_harm = 2  # and for section 7: how many of seven sources do harm, frozen
 import numpy as np
 from IPython.display import display
 
-from tlkit import adapt, backbones, claims, env, errors, features, plots, records, stats, widgets
-from tlkit.adapt import clustering, shifts
-from tlkit.backbones.lessons import lesson
+from tlkit import adapt, backbones, env, errors, features, records, stats, tasks
 from tlkit.fit import fit
-from tlkit.plots.kinds import Kind, Strip
-from tlkit.tasks import Task, catalogue
+from tlkit_lessons import drawing, ledger, nb21_kinds, paired, shifts, widgets
+from tlkit_lessons.nb21_kinds import Kind, Strip, pretraining_samples
 
 env.setup(seed)
 labels = 5  # a class, where any are seen
@@ -48,7 +46,7 @@ labels = 5  # a class, where any are seen
 # changes, or the domain, or both. That makes four places (Pan and Yang 2010). Here they are, with small pictures of signs in each.
 
 # %%
-letters, manner, digits = map(catalogue.load, ("dial:manner:1", "dial:manner:0", "digits"))
+letters, manner, digits = map(tasks.load, ("dial:manner:1", "dial:manner:0", "digits"))
 plain, paper = shifts.shifted(shift, seed)
 eight = [np.flatnonzero(manner.targets == c)[0] for c in (0, 2, 4, 5, 7, 9, 1, 6)]
 named = [letters.classes[letters.targets[i]] for i in eight]
@@ -67,7 +65,7 @@ kinds = {
     "inductive": Kind("inductive", False, False, source, Strip("digits,\na few named", some, "01234???")),
     "unsupervised": Kind("unsupervised", False, False, unnamed, Strip("digits", some, hidden)),
 }
-figure = plots.map_of_kinds([*kinds.values()])
+figure = nb21_kinds.map_of_kinds([*kinds.values()])
 
 # %% [markdown]
 # A name below a picture is a label that the learner sees; at **?** it sees the picture alone. Go along the rows and look
@@ -91,7 +89,7 @@ def garbled(task, seed):
     """The same pictures, with labels that were drawn by lot."""
     chance, sides = np.random.default_rng(seed), (task.train, task.test)
     train, test = ((items, chance.integers(len(task.classes), size=len(items))) for items in sides)
-    return Task(task.name, task.objective, *train, *test, task.classes, sealed=task.sealed)
+    return tasks.Task(task.name, task.objective, *train, *test, task.classes, sealed=task.sealed)
 
 
 # %% [markdown] tags=["predict"]
@@ -116,7 +114,7 @@ display(heaps_guess, harm_guess)
 # %%
 def ten(file, plan, backbone="letters", **which):
     """Accuracies of the ten draws in the records."""
-    rows = claims.shelf().store(file).read()
+    rows = ledger.shelf().store(file).read()
     return [v for _, v in sorted(records.values(rows, plan=plan, backbone=backbone, **which).items())]
 
 
@@ -179,7 +177,7 @@ print("changed by garbage at the source, at the target:", sees["transductive"])
 
 # %%
 ssl, closed = backbones.load("letters-ssl"), adapt.sealed(digits)
-print("names that it was told:", "".join(lesson(ssl)[1]) or "none")
+print("names that it was told:", "".join(pretraining_samples(ssl)[1]) or "none")
 
 # %% [markdown]
 # What can be done without one label? Pictures that look alike *to the network* can be put together: ten heaps, by
@@ -211,13 +209,13 @@ both = np.zeros((10, 10), dtype=int)  # heap x digit: how many pictures
 np.add.at(both, (heaps, marked.targets), 1)
 _, names = linear_sum_assignment(both, maximize=True)
 by_hand = np.mean(names[heaps] == marked.targets)
-found = clustering.clustered(digits, ssl, "clusters", seed)
+found = nb21_kinds.clustered(digits, ssl, "clusters", seed)
 assert abs(by_hand - found.metrics["accuracy"]) < 1e-6, "by hand and in one line must agree"
 
 # %%
 heights = [np.flatnonzero(heaps == k)[:5] for k in names.argsort()]
 pictures = [digits.test.inputs[column[row]] for row in range(4) for column in heights]
-figure = plots.gallery(pictures, [*"0123456789", *[""] * 30], ncols=10)
+figure = drawing.gallery(pictures, [*"0123456789", *[""] * 30], ncols=10)
 
 # %% [markdown]
 # Each column is a heap: the first pictures that fell on it, and above it the name that it was given afterwards. Some
@@ -232,9 +230,9 @@ figure = plots.gallery(pictures, [*"0123456789", *[""] * 30], ncols=10)
 # %%
 asked = {"pixels": (ssl, "clusters@pixels"), "random network": (backbones.load("random"), "clusters")}
 asked["letters-ssl"] = ssl, "clusters"
-in_heap = {name: clustering.clustered(digits, *how, seed).metrics["accuracy"] for name, how in asked.items()}
+in_heap = {name: nb21_kinds.clustered(digits, *how, seed).metrics["accuracy"] for name, how in asked.items()}
 kept = [filed("21_clusters", plan, eye.name, seed, in_heap[name], 0) for name, (eye, plan) in asked.items()]
-ax = plots.bars_with_guess(in_heap, heaps_guess.value)
+ax = paired.bars_with_guess(in_heap, heaps_guess.value)
 ylabel = ax.set_ylabel("share of digits in the right heap")
 
 # %% [markdown]
@@ -257,8 +255,9 @@ ylabel = ax.set_ylabel("share of digits in the right heap")
 # %%
 from sklearn.metrics import adjusted_rand_score
 
-by_lot = clustering.clustered(garbled(digits, seed), ssl, "clusters", seed)
-sees["unsupervised"] = [any(lesson(ssl)[1]), adjusted_rand_score(found.predicted, by_lot.predicted) < 1]
+by_lot = nb21_kinds.clustered(garbled(digits, seed), ssl, "clusters", seed)
+told = any(pretraining_samples(ssl)[1])
+sees["unsupervised"] = [told, adjusted_rand_score(found.predicted, by_lot.predicted) < 1]
 assert sees == {"inductive": [True, True], "transductive": [True, False], "unsupervised": [False, False]}
 
 # %% tags=["headline"]
@@ -273,7 +272,7 @@ for name, (file, two, eye, seen, task) in where.items():
     word = {"better": "helps", "worse": "harms"}.get(stats.verdict(a, b).word, "cannot tell, or level")
     first, second = (f"{said} {np.mean(x):.2f}" for said, x in zip(two, (a, b), strict=True))
     kinds[name] = kinds[name]._replace(note=f"{first}, {second}: {word}")
-figure = plots.map_of_kinds([*kinds.values()])
+figure = nb21_kinds.map_of_kinds([*kinds.values()])
 
 # %% [markdown]
 # Means over ten draws; the word at the end is what their intervals show. (The upper left corner is no transfer.) The first number used
@@ -297,13 +296,13 @@ for name in ("greek", "strokes", "memorised"):
 # %%
 strips = {}
 for name in sources:
-    images, told = lesson(backbones.load(name), 20, seed)
+    images, told = pretraining_samples(backbones.load(name), 20, seed)
     short = sorted(range(len(told)), key=lambda i, told=told: len(told[i]))[:6]
     below = [told[i].replace(" + ", "\n").replace(" ", "\n") or "?" for i in short]
     strips[name] = Strip(name, images[short], below)
 
-worth = claims.by_source(claims.shelf().store("23_digits"), sources, ("frozen", "full"), "scratch", labels)
-figure = plots.sources_and_gains(strips, worth, guess=harm_guess.value)
+worth = ledger.by_source(ledger.shelf().store("23_digits"), sources, ("frozen", "full"), "scratch", labels)
+figure = nb21_kinds.sources_and_gains(strips, worth, guess=harm_guess.value)
 
 # %% [markdown]
 # (A filled marker's interval lies off zero; above each panel these are counted. Mind the axes: the left one is about five times as

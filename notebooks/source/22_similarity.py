@@ -31,11 +31,10 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from tlkit import backbones, claims, env, features, plots, scores, stats, widgets
+from tlkit import backbones, env, features, scores, stats, tasks
 from tlkit.fit import fit
 from tlkit.records import values
-from tlkit.simulate.distance import proxy_a_distance
-from tlkit.tasks import catalogue
+from tlkit_lessons import drawing, figures, ledger, nb22_similarity, widgets
 
 env.setup(seed)
 labels = 5  # a class, as in all records of this notebook
@@ -50,11 +49,11 @@ delta = 0.02  # a difference that does not matter, as in notebook 16
 
 # %%
 turns = (1.0, 0.75, 0.5, 0.25, 0.0)
-tasks = [catalogue.load(f"dial:background:{s}") for s in turns]
-ten = [np.flatnonzero(tasks[0].targets == c)[0] for c in range(10)]  # the first picture of each letter
-examples = {s: [t.train.inputs[i] for i in ten] for s, t in zip(turns, tasks, strict=True)}
-shown, above = [picture for row in examples.values() for picture in row], [*tasks[0].classes, *[""] * 40]
-figure = plots.gallery(shown, above, ncols=10, rows=[f"similarity {s:g}" for s in turns])
+dialled = [tasks.load(f"dial:background:{s}") for s in turns]
+ten = [np.flatnonzero(dialled[0].targets == c)[0] for c in range(10)]  # the first picture of each letter
+examples = {s: [t.train.inputs[i] for i in ten] for s, t in zip(turns, dialled, strict=True)}
+shown, above = [picture for row in examples.values() for picture in row], [*dialled[0].classes, *[""] * 40]
+figure = drawing.gallery(shown, above, ncols=10, rows=[f"similarity {s:g}" for s in turns])
 
 # %% [markdown] tags=["predict"]
 # **Predict.** With five labelled pictures a class, how far may we turn before the letters network, `frozen`, gains nothing over
@@ -79,15 +78,15 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-home, far = (items.inputs.flatten(1).numpy() for items in (tasks[0].train, tasks[-1].test))
+home, far = (items.inputs.flatten(1).numpy() for items in (dialled[0].train, dialled[-1].test))
 rows, side = np.concatenate([home, far]), np.repeat([0, 1], [len(home), len(far)])
 judge = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
 told = cross_val_predict(judge, rows, side, cv=5)
 error = np.mean([np.mean(told[side == s] != s) for s in (0, 1)])
 
 # %%
-assert abs(2 * (1 - 2 * error) - proxy_a_distance(home, far)) < 0.15, "other folds, the same distance"
-distances = [proxy_a_distance(home, t.test.inputs.flatten(1).numpy()) for t in tasks]
+assert abs(2 * (1 - 2 * error) - nb22_similarity.proxy_a_distance(home, far)) < 0.15, "other folds"
+distances = [nb22_similarity.proxy_a_distance(home, t.test.inputs.flatten(1).numpy()) for t in dialled]
 {f"similarity {s:g}": round(d, 2) for s, d in zip(turns, distances, strict=True)}
 
 # %% [markdown]
@@ -99,8 +98,8 @@ distances = [proxy_a_distance(home, t.test.inputs.flatten(1).numpy()) for t in t
 # Five positions, ten draws each, are in the records. Do not take their word for it; one fit again, here:
 
 # %%
-store = claims.shelf().store("22_background")
-task = catalogue.load(f"dial:background:{similarity}")
+store = ledger.shelf().store("22_background")
+task = tasks.load(f"dial:background:{similarity}")
 here = fit(task, backbones.load("letters"), "frozen", labels, seed).test.metrics["accuracy"]
 filed = values(store.read(), plan="frozen", labels=labels, task=task.name)[seed]
 print(f"{here:.3f} here, {filed:.3f} in the file")
@@ -110,9 +109,9 @@ assert abs(here - filed) < 0.02, "it does not come out as recorded"
 # Drag from left to right, away from the source. Above, what transfer gains; below, how well every plan reads.
 
 # %%
-plans, every, names = ("frozen", "full"), ("pixels", "scratch", "frozen", "full"), [t.name for t in tasks]
-gains = claims.along(store, names, plans, "scratch", labels)
-widgets.dial(examples, gains, guess=first.value, accuracies=claims.levels(store, names, every, labels))
+plans, every, names = ("frozen", "full"), ("pixels", "scratch", "frozen", "full"), [t.name for t in dialled]
+gains = ledger.along(store, names, plans, "scratch", labels)
+widgets.dial(examples, gains, guess=first.value, accuracies=ledger.levels(store, names, every, labels))
 
 # %% [markdown]
 # Accuracy falls for everybody; what counts is the gap to `scratch`, which has the same labels and the same hard pictures. Half
@@ -129,8 +128,8 @@ widgets.dial(examples, gains, guess=first.value, accuracies=claims.levels(store,
 # thick (for a letter of their kind), and how far they lean (*lean 1 of 3*: the least slanted third).
 
 # %%
-asked = [catalogue.load(f"dial:manner:{s}") for s in turns]
-apart = [proxy_a_distance(home, t.test.inputs.flatten(1).numpy()) for t in asked]
+asked = [tasks.load(f"dial:manner:{s}") for s in turns]
+apart = [nb22_similarity.proxy_a_distance(home, t.test.inputs.flatten(1).numpy()) for t in asked]
 print("distance of the pictures:", ", ".join(f"{d:.2f}" for d in apart))
 print("classes half way:", " · ".join(asked[2].classes))
 
@@ -141,9 +140,9 @@ print("classes half way:", " · ".join(asked[2].classes))
 shapes = {s: [t.train.inputs[i] for i in ten] for s, t in zip(turns, asked, strict=True)}
 short = {name: name.replace(", ", "\n").replace(" of ", "/") for t in asked for name in t.classes}
 wanted = {s: [short[t.classes[t.targets[i]]] for i in ten] for s, t in zip(turns, asked, strict=True)}
-questions, names = claims.shelf().store("22_manner"), [t.name for t in asked]
-lost = claims.along(questions, names, plans, "scratch", labels)
-widgets.dial(shapes, lost, "scratch", second.value, wanted, claims.levels(questions, names, every, labels))
+questions, names = ledger.shelf().store("22_manner"), [t.name for t in asked]
+lost = ledger.along(questions, names, plans, "scratch", labels)
+widgets.dial(shapes, lost, "scratch", second.value, wanted, ledger.levels(questions, names, every, labels))
 
 # %% [markdown]
 # **The rule was a wrong turn.** The pictures are as near as can be, and the letters network has become a hindrance: that frozen it is
@@ -154,7 +153,7 @@ widgets.dial(shapes, lost, "scratch", second.value, wanted, claims.levels(questi
 
 # %% tags=["headline"]
 both = {"the paper changes": (distances, gains["frozen"]), "the question changes": (apart, lost["frozen"])}
-ax = plots.gain_by_distance(both)
+ax = nb22_similarity.gain_by_distance(both)
 
 # %% [markdown]
 # Both lines fall into harm, and only one of them moves across. (The upright one is no error bar: five tasks at one distance.) Similarity
@@ -169,10 +168,10 @@ ax = plots.gain_by_distance(both)
 # pen strokes, textures or fractals; and `memorised` has learnt a few hundred letters by heart, *with wrong names*.
 
 # %%
-zoo = claims.shelf().store("23_digits")
+zoo = ledger.shelf().store("23_digits")
 sources = sorted({r.backbone for r in zoo.read() if r.plan == "frozen"})
-worth = claims.by_source(zoo, sources, plans, "scratch", labels)
-ax = plots.harm(plots.gain_by_source(worth), along="x")
+worth = ledger.by_source(zoo, sources, plans, "scratch", labels)
+ax = nb22_similarity.harm(figures.gain_by_source(worth), along="x")
 
 # %% [markdown]
 # The diamonds first: where every stage may move, whatever was taught well to tell characters apart helps, if by little, since with
@@ -203,7 +202,7 @@ def seen(name, task, drawn):
     return features.activations(features.Cut(source, len(source.stages), pooled=True), task.train, drawn)
 
 
-task = catalogue.load("digits")
+task = tasks.load("digits")
 drawn = task.draw(labels, seed).all
 found = {n: at_home(seen(n, task, drawn), task.targets[drawn]) for n in ("pixels", "letters", "memorised")}
 by_score = scores.nearest_neighbour(seen("letters", task, drawn).numpy(), task.targets[drawn])
@@ -227,9 +226,9 @@ def read(kept, plan, task, source, seeds, labels):
 
 
 draws = range(10, 10 + gate_seeds)
-offers = [(store, t, "letters") for t in tasks] + [(questions, t, "letters") for t in asked[1:]]
+offers = [(store, t, "letters") for t in dialled] + [(questions, t, "letters") for t in asked[1:]]
 offers += [(zoo, task, name) for name in sources]
-groups = np.repeat(["the paper", "the question", "digits"], (len(tasks), len(asked) - 1, len(sources)))
+groups = np.repeat(["the paper", "the question", "digits"], (len(dialled), len(asked) - 1, len(sources)))
 votes = np.array([[vote(name, t, t.draw(labels, s).all) for s in draws] for _, t, name in offers])
 scratch, frozen, full = (np.array([read(k, p, t, n, draws, labels) for k, t, n in offers]) for p in every[1:])
 
@@ -250,7 +249,7 @@ for name, got in policies.items():
     print(f"{got.mean():.3f}, {more.mean:+.3f} [{more.low:+.3f}, {more.high:+.3f}], {harmed:3.0%}: {name}")
 more = stats.interval((full - policies["frozen, knowing the test"]).mean(1))
 print(f"always full, over frozen knowing the test: {more.mean:+.3f} [{more.low:+.3f}, {more.high:+.3f}]")
-figure = plots.votes_and_gains(votes, {"frozen": frozen - scratch, "full": full - scratch}, groups)
+figure = nb22_similarity.votes_and_gains(votes, {"frozen": frozen - scratch, "full": full - scratch}, groups)
 
 # %% [markdown]
 # *Who can only freeze* (left): the gate turns next to nothing good away and keeps most of the harm out, but that it gains anything over
@@ -352,7 +351,7 @@ for dial, curve, guess in (("paper", gains, first), ("question", lost, second)):
 # ### Exercise 22.2 · A distance for questions
 #
 # Write `question_distance(name, task, drawn)`, which reads *labelled* pictures as the source `name` shows them: 1 less the share that is at
-# home. Fill `nine`: its values from the letters, in the draw of `seed`, for all `tasks`, then `asked[1:]`. Hand in the figure, and two
+# home. Fill `nine`: its values from the letters, in the draw of `seed`, for all `dialled`, then `asked[1:]`. Hand in the figure, and two
 # sentences: what does this distance see that the other did not, and what does it cost?
 
 
@@ -361,7 +360,7 @@ def question_distance(name, task, drawn):
     return 1 - at_home(seen(name, task, drawn), task.targets[drawn])
 
 
-nine = [question_distance("letters", t, t.draw(labels, seed).all) for t in [*tasks, *asked[1:]]]
+nine = [question_distance("letters", t, t.draw(labels, seed).all) for t in [*dialled, *asked[1:]]]
 # stub:
 # def question_distance(name, task, drawn):
 #     return ...
@@ -377,7 +376,8 @@ assert np.isclose(told, 1 - found["letters"]), (
 assert len(nine) == 9 and nine[8] > nine[0], "nine tasks in that order, the last one the furthest question"
 both = {"the paper changes": (nine[:5], gains["frozen"])}
 both["the question changes"] = ([nine[0], *nine[5:]], lost["frozen"])
-ax = plots.gain_by_distance(both, measure="question distance: share of labelled pictures not at home")
+asked_of = "question distance: share of labelled pictures not at home"
+ax = nb22_similarity.gain_by_distance(both, measure=asked_of)
 
 # %% [markdown] tags=["hint"]
 # `seen` and `at_home` of section 6 do the work; the targets of the drawn pictures are `task.targets[drawn]`. (What it sees: that other

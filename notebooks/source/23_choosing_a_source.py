@@ -38,10 +38,10 @@ import numpy as np
 import torch
 from IPython.display import Markdown, display
 
-from tlkit import backbones, claims, env, features, plots, scores, simulate, stats, widgets
+from tlkit import backbones, env, features, scores, stats, tasks
 from tlkit.fit import fit
 from tlkit.records import values
-from tlkit.tasks import catalogue
+from tlkit_lessons import drawing, ledger, material, nb23_scores, ranking, widgets
 
 env.setup(seed)
 
@@ -52,18 +52,18 @@ env.setup(seed)
 # row is your target. Which kind would you take for it?
 
 # %%
-stores = {name: claims.shelf().store(f"23_{name}") for name in targets}
+stores = {name: ledger.shelf().store(f"23_{name}") for name in targets}
 records = {name: store.read() for name, store in stores.items() if store}
-tasks = {name: catalogue.load(rows[0].task) for name, rows in records.items()}
-first, task = targets[0], tasks[targets[0]]
+goals = {name: tasks.load(rows[0].task) for name, rows in records.items()}
+first, task = targets[0], goals[targets[0]]
 nets = {name: backbones.load(name) for name in dict.fromkeys(r.backbone for r in records[first])}
 
 # %%
-drawn = [simulate.glyphs(alphabet, 1, 0) for alphabet in ("letters", "greek", "cyrillic", "symbols")]
-drawn += [family(1, 0) for family in (simulate.textures, simulate.strokes, simulate.fractals)]
+drawn = [material.glyphs(alphabet, 1, 0) for alphabet in ("letters", "greek", "cyrillic", "symbols")]
+drawn += [family(1, 0) for family in (material.textures, material.strokes, material.fractals)]
 rows = [pictures[0][:10] for pictures in drawn] + [task.train.inputs[task.draw(1, seed).all]]
 rows_are = ("Latin", "Greek", "Cyrillic", "symbols", "textures", "strokes", "fractals", "target")
-figure = plots.gallery(np.concatenate(rows), ncols=10, rows=rows_are)
+figure = drawing.gallery(np.concatenate(rows), ncols=10, rows=rows_are)
 
 # %% [markdown]
 # Each has a card. On it stands how it was taught, and how well it does *what it was brought up for*: its *source accuracy*.
@@ -156,7 +156,7 @@ def judged(task, nets, seeds, names):
 slow = ("linear probe", "NLEEP")
 quick = [name for name in scores.NAMES if name not in slow]
 seeds = [10 + (seed + k) % 10 for k in range(draws)]  # yours first
-scored = {t: judged(one, nets, seeds, quick) | judged(one, nets, seeds[:3], slow) for t, one in tasks.items()}
+scored = {t: judged(one, nets, seeds, quick) | judged(one, nets, seeds[:3], slow) for t, one in goals.items()}
 for name in judges:
     yours = scored[first][name][0]
     print(f"{name:16}", *(f"{[*nets][k]} {yours[k]:.2f}  " for k in np.argsort(-yours)[:2]))
@@ -177,7 +177,7 @@ three = ("kNN", "H-score", "TransRate")
 asked = [{n: {s: scores.score(n, x, z) for s, x in looks.items()} for n in three} for z in (y, mixed)]
 
 # %%
-figure = plots.scores_with_shuffled_labels(*asked)
+figure = nb23_scores.scores_with_shuffled_labels(*asked)
 for name in ("letters", "memorised"):
     spread = np.linalg.eigvalsh(np.cov(looks[name].T))
     print(f"{name} fills about {spread.sum() ** 2 / (spread**2).sum():.0f} directions")
@@ -216,8 +216,8 @@ kinds |= dict.fromkeys(["textures", "strokes", "fractals"], "no characters")
 # %%
 truth = {t: dict(zip(nets, map(stats.interval, rows.T), strict=True)) for t, rows in came.items()}
 scratch = {t: np.mean(accuracies(rows, "scratch")) for t, rows in records.items()}
-means = {t: {n: dict(zip(nets, scored[t][n].mean(0), strict=True)) for n in judges} for t in tasks}
-figure = plots.scores_against_truth(means, truth, kinds, scratch, f"accuracy, {plan}")
+means = {t: {n: dict(zip(nets, scored[t][n].mean(0), strict=True)) for n in judges} for t in goals}
+figure = nb23_scores.scores_against_truth(means, truth, kinds, scratch, f"accuracy, {plan}")
 
 # %% [markdown]
 # A marker is a source: its mean score to the right, its accuracy upwards, with the doubt of ten draws. (`letters-ssl`, which has no
@@ -247,18 +247,18 @@ figure = plots.scores_against_truth(means, truth, kinds, scratch, f"accuracy, {p
 def agrees(score, truth):
     """Over the sources of which the score says something."""
     told = ~np.isnan(score).any(0)
-    return scores.agreement(score[:, told], truth[:, told], resamples=1000)
+    return ranking.agreement(score[:, told], truth[:, told], resamples=1000)
 
 
 def falls_short(score, truth):
     """What a judge's pick loses against the best source, in the mean over its draws."""
-    return truth.mean(0).max() - (scores.chance_kept(score, 1) @ truth.mean(0)).mean()
+    return truth.mean(0).max() - (ranking.chance_kept(score, 1) @ truth.mean(0)).mean()
 
 
 # %%
-found = {t: {n: agrees(scored[t][n], came[t]) for n in judges} for t in tasks}
-lost = {t: {n: falls_short(scored[t][n], came[t]) for n in judges} for t in tasks}
-figure = plots.agreements(found, lost, ("source accuracy", slider.value))
+found = {t: {n: agrees(scored[t][n], came[t]) for n in judges} for t in goals}
+lost = {t: {n: falls_short(scored[t][n], came[t]) for n in judges} for t in goals}
+figure = nb23_scores.agreements(found, lost, ("source accuracy", slider.value))
 
 # %% [markdown]
 # The diamond was your guess. Most of these intervals are long: thirteen sources are few. And each of the fifteen stands for itself: that
@@ -283,11 +283,11 @@ def kept_and_thrown(chance, gains):
 
 
 # %%
-both = {t: claims.by_source(stores[t], list(nets), ("frozen", "full"), "scratch", 5) for t in tasks}
+both = {t: ledger.by_source(stores[t], list(nets), ("frozen", "full"), "scratch", 5) for t in goals}
 worth = {(t, p): gains for t, plans in both.items() for p, gains in plans.items()}
 table = "| judge | " + " | ".join(map(", ".join, worth)) + " |\n|---|" + "---|" * len(worth)
 for n in dict.fromkeys([*judges, *scores.NAMES, "by lot"]):
-    kept = {t: scores.chance_kept(scored[t].get(n, np.zeros((1, len(nets)))), 3) for t in tasks}
+    kept = {t: ranking.chance_kept(scored[t].get(n, np.zeros((1, len(nets)))), 3) for t in goals}
     cells = " | ".join(kept_and_thrown(kept[t], gains) for (t, _), gains in worth.items())
     table += f"\n| {n} | {cells} |"
 Markdown(table)
@@ -308,12 +308,12 @@ Markdown(table)
 # %%
 path = env.cache_dir() / "published" / "tllib_model_selection.csv"
 if path.is_file():
-    lines = scores.recompute(path)
+    lines = ranking.recompute(path)
     print("off:", *sorted({line.dataset for line in lines if not line.reproduces}))
     pairs = [(a, b) for a in lines for b in lines if a.dataset == b.dataset and a.score < b.score != a.copies]
-    gaps = [scores.ahead(a.scores, b.scores, a.truth, resamples=1000) for a, b in pairs]
+    gaps = [ranking.ahead(a.scores, b.scores, a.truth, resamples=1000) for a, b in pairs]
     print(f"told apart: {sum(not low <= 0 <= high for _, low, high in gaps)} of {len(gaps)} pairs of judges")
-    ax = plots.printed_and_recomputed(lines)
+    ax = nb23_scores.printed_and_recomputed(lines)
 else:
     print(f"{path.name} is not in the cache: TLLib prints it in examples/model_selection/README.md")
 
@@ -333,7 +333,7 @@ else:
 out = "| target | plan | scratch | blindly | yours | by kNN | best | which | better | worse |\n" + 10 * "|---"
 for (t, p), gains in worth.items():
     mean, said = np.array([one.mean for one in gains.values()]), [one.word for one in gains.values()]
-    taken = (scores.chance_kept(scored[t]["kNN"], 1) @ mean).mean()
+    taken = (ranking.chance_kept(scored[t]["kNN"], 1) @ mean).mean()
     away = mean[[source != t for source in gains]].mean()
     five = " | ".join(f"{scratch[t] + gain:.3f}" for gain in (0, away, gains[choice].mean, taken, mean.max()))
     out += f"\n| {t} | {p} | {five} | `{[*gains][mean.argmax()]}` | {said.count('better')} | {said.count('worse')} |"
@@ -448,14 +448,14 @@ print(f"mean {np.mean([*few.values()]):.2f}, with shuffled labels {left:.2f}; pi
 # How large a shelf makes the interval of tau shorter than one half? Make up shelves: `n` true accuracies from a bell curve, and a judge
 # that follows them with correlation `r`. Write `width(n, r, seed)`, the length of the interval of one such shelf. To get the same shelf
 # as the check, draw with `np.random.default_rng(seed)`, by `normal`, first the `n` accuracies and then `n` numbers of noise; the interval
-# is that of `scores.agreement(judge, real, resamples=200)`.
+# is that of `ranking.agreement(judge, real, resamples=200)`.
 
 
 # %% tags=["solution"]
 def width(n, r, seed):
     rng = np.random.default_rng(seed)
     real, noise = rng.normal(size=(2, n))
-    found = scores.agreement(r * real + np.sqrt(1 - r**2) * noise, real, resamples=200)
+    found = ranking.agreement(r * real + np.sqrt(1 - r**2) * noise, real, resamples=200)
     return found.high - found.low
 
 
@@ -463,13 +463,13 @@ def width(n, r, seed):
 # def width(n, r, seed):
 #     rng = np.random.default_rng(seed)
 #     real, noise = rng.normal(size=(2, n))
-#     found = scores.agreement(..., real, resamples=200)
+#     found = ranking.agreement(..., real, resamples=200)
 #     return ...
 
 # %% tags=["check"]
 for n, r, s in ((50, 0.9, 1), (20, 0.6, 2)):
     real, noise = np.random.default_rng(s).normal(size=(2, n))
-    right = scores.agreement(r * real + (1 - r**2) ** 0.5 * noise, real, resamples=200)
+    right = ranking.agreement(r * real + (1 - r**2) ** 0.5 * noise, real, resamples=200)
     assert np.isclose(width(n, r, s), right.high - right.low), "real first; r real + root of 1 - r**2 noise"
 for n in (8, 13, 25, 50, 100):
     length = np.mean([width(n, 0.7, s) for s in range(15)])

@@ -36,9 +36,9 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from tlkit import backbones, claims, env, features, plots, recipe, scores, simulate, stats, widgets
+from tlkit import backbones, compare, env, features, recipe, scores, stats, tasks
 from tlkit.fit import fit
-from tlkit.tasks import catalogue
+from tlkit_lessons import figures, ledger, material, nb24_quality, savings, widgets
 
 env.setup(seed)
 
@@ -61,14 +61,14 @@ def reads(network, pictures):
 
 steps = (10, 30, 100, 300, 1000, 2000)
 copies = {n: backbones.load("letters" if n == 2000 else f"letters-at-{n}") for n in steps}
-drawn = simulate.glyphs("letters", 4, seed)  # new ones, not those that they were brought up on
+drawn = material.glyphs("letters", 4, seed)  # new ones, not those that they were brought up on
 names = np.array(drawn.classes)[drawn.labels]
 said = {n: reads(network, drawn.images) for n, network in copies.items()}
 
 # %%
 twelve = [np.flatnonzero(names == letter)[0] for letter in "abdeghkqABGR"]
 rows = {f"{n} steps": row[twelve] for n, row in said.items()}
-figure = plots.answers(drawn.images[twelve], names[twelve], rows)
+figure = figures.answers(drawn.images[twelve], names[twelve], rows)
 
 # %% [markdown]
 # (Twelve are few: a copy may well miss a letter that an earlier one has named.) Each copy has a card that tells what it cost and which
@@ -100,7 +100,7 @@ display(slider_steps, slider_labels)
 # %%
 from sklearn.linear_model import LogisticRegression
 
-task = catalogue.load("digits")
+task = tasks.load("digits")
 done = fit(task, copies[rung], "frozen", labels, seed)
 end = features.Cut(copies[rung], len(copies[rung].stages), pooled=True)
 chosen = task.draw(labels, seed).all
@@ -118,12 +118,12 @@ assert np.mean(by_hand == done.test.predicted) > 0.99, "by hand and in one line 
 # Six copies, two plans, two budgets, ten draws each: that is in the records. Two of these fits again, here, for the copy that you chose:
 
 # %%
-quality, budgets, long = (claims.shelf().store(f"24_{name}") for name in ("quality", "budgets", "long"))
+quality, budgets, long = (ledger.shelf().store(f"24_{name}") for name in ("quality", "budgets", "long"))
 
 
 def on_file(store, plan, labels, source="letters"):
     """The finished fits of a plan from one source."""
-    return claims.samples.side(store, plan, labels, (source,)).samples[0]
+    return ledger.side(store, plan, labels, (source,)).samples[0]
 
 
 tuned = fit(task, copies[rung], "full", labels, seed)
@@ -143,8 +143,8 @@ for plan, ax in zip(("frozen", "full"), axes, strict=True):
     gains = {}
     for n in (5, 20):
         pairs = [(on_file(quality, plan, n, c.name), on_file(budgets, "scratch", n)) for c in copies.values()]
-        gains[f"{plan}, {n} labels"] = dict(zip(copies, claims.compare(pairs), strict=True))
-    plots.gain_by_count(gains, "steps of schooling", guess=slider_steps.value, ax=ax)
+        gains[f"{plan}, {n} labels"] = dict(zip(copies, compare.compare(pairs), strict=True))
+    nb24_quality.gain_by_count(gains, "steps of schooling", guess=slider_steps.value, ax=ax)
 
 # %% [markdown]
 # Left, whoever freezes a bad copy pays for it in full: below zero the source does harm. (With five labels the copy of step 30 looks even
@@ -164,7 +164,7 @@ for plan, ax in zip(("frozen", "full"), axes, strict=True):
 # its doubt; `memorised` is left out, for it sat the letters' examination; and the axes differ again.)
 
 # %%
-zoo = claims.shelf().store("23_digits")
+zoo = ledger.shelf().store("23_digits")
 schools = ("greek", "cyrillic", "symbols", "textures", "strokes", "fractals")
 marks = {name: scores.source_accuracy(backbones.load(name).card) for name in schools}
 marks |= {n: scores.source_accuracy(network.card) for n, network in copies.items()}
@@ -176,7 +176,7 @@ for plan, ax in zip(("frozen", "full"), axes, strict=True):
     others = {name: (marks[name], on_file(zoo, plan, 5, name).mean) for name in schools}
     points[plan] = [*pupil.values()], [pupil["2000"], *others.values()]
     scratch = on_file(budgets, "scratch", 5).mean
-    plots.target_by_source_accuracy(pupil, others, plan, scratch, ("textures", "strokes"), ax)
+    nb24_quality.target_by_source_accuracy(pupil, others, plan, scratch, ("textures", "strokes"), ax)
 
 
 # %% [markdown]
@@ -208,12 +208,12 @@ for plan, (pupil, school) in points.items():
 
 # %% tags=["headline"]
 where = dict.fromkeys((1, 2, 5, 10, 20, 50, 100), budgets)
-where |= dict.fromkeys((1, 2, 10), claims.shelf().store("16_digits"))
+where |= dict.fromkeys((1, 2, 10), ledger.shelf().store("16_digits"))
 gains = {}
 for plan in ("frozen", "full"):
     pairs = [(on_file(s, plan, n), on_file(s, "scratch", n)) for n, s in where.items()]
-    gains[plan] = dict(zip(where, claims.compare(pairs), strict=True))
-ax = plots.gain_by_count(gains, guess=slider_labels.value)
+    gains[plan] = dict(zip(where, compare.compare(pairs), strict=True))
+ax = nb24_quality.gain_by_count(gains, guess=slider_labels.value)
 
 # %% [markdown]
 # The gain of `full` shrinks with labels, from five to fifty: **{{claim 3-shrinks}}** ({{claim 3-shrinks effect}}). That it is gone, and the
@@ -235,7 +235,7 @@ ax = plots.gain_by_count(gains, guess=slider_labels.value)
 hasty, draw = replace(recipe.default(), steps=few_steps, epochs=1), seed - 10  # notebook 11 counts from 0
 got = {p: fit(task, copies[2000], p, 5, draw, hasty).test.metrics["accuracy"] for p in ("full", "scratch")}
 print(f"after {few_steps} steps: full {got['full']:.2f}, scratch {got['scratch']:.2f}")
-filed = {p: claims.effort.course(claims.shelf().store("11_steps"), p, 5) for p in got}
+filed = {p: ledger.effort.course(ledger.shelf().store("11_steps"), p, 5) for p in got}
 now = list(filed["full"].steps).index(few_steps)
 for p, course in filed.items():
     assert abs(course.accuracy[now][draw] - got[p]) < 0.03, f"{p} does not come out as recorded"
@@ -263,8 +263,8 @@ duel = {"full over scratch": (budgets, "full", budgets), "full over patient scra
 duel["patient over scratch"] = (long, "scratch", budgets)
 for name, (one, plan, other) in duel.items():
     pairs = [(on_file(one, plan, n), on_file(other, "scratch", n)) for n in (5, 20, 50, 100)]
-    duel[name] = dict(zip((5, 20, 50, 100), claims.compare(pairs, but=("recipe",)), strict=True))
-ax = plots.gain_by_count(duel, ylabel="difference in accuracy")
+    duel[name] = dict(zip((5, 20, 50, 100), compare.compare(pairs, but=("recipe",)), strict=True))
+ax = nb24_quality.gain_by_count(duel, ylabel="difference in accuracy")
 
 # %% [markdown]
 # With *five* labels a class patience brings nothing: our recipe names {{accuracy 24_budgets letters scratch 5}} of the test digits, the
@@ -294,12 +294,12 @@ needed = {}
 for n, network in copies.items():
     goal = [r.value for _, r in sorted(on_file(quality, "full", labels, network.name).rows.items())]
     needed[n] = float(np.exp(np.interp(np.mean(goal), curve.mean(1), np.log(at))))  # at most 50, at least 5
-    saving = stats.label_saving(at, curve, np.tile(goal, (len(at), 1)), labels)
+    saving = savings.label_saving(at, curve, np.tile(goal, (len(at), 1)), labels)
     np.testing.assert_allclose(saving.factor * labels, needed[n])
     saved = [10 * labels * (f - 1) for f in (saving.factor, saving.high, saving.low)]  # ten classes
-    tasks, few, many = (f"{np.ceil(128 * n / s):,.0f}" if s > 0 else "never" for s in saved)
-    print(f"{n:4} steps: scratch needs {needed[n]:4.1f} labels; repaid by tasks: {tasks} [{few}, {many}]")
-ax = plots.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pictures")
+    repaid, few, many = (f"{np.ceil(128 * n / s):,.0f}" if s > 0 else "never" for s in saved)
+    print(f"{n:4} steps: scratch needs {needed[n]:4.1f} labels; repaid by tasks: {repaid} [{few}, {many}]")
+ax = figures.break_even(128 * rung, 10 * labels, 10 * needed[rung], "labelled pictures")
 
 # %% [markdown]
 # No one person has so many tasks. Is transfer a bad bargain, then? No: *nobody labelled those letters*. A program drew them, and knew the
@@ -420,7 +420,7 @@ def tasks_to_repay(spent, without, each):
 #     return ...
 
 # %% tags=["check"]
-from tlkit.claims.effort import operations
+from tlkit_lessons.ledger.effort import operations
 
 assert tasks_to_repay(100, 5, 3) == 50, "two are saved on each task, so fifty tasks repay a hundred"
 assert tasks_to_repay(100, 5, 2) == 34, "three are saved on each: after 33 tasks one is left to repay"

@@ -37,10 +37,10 @@ import torch
 from IPython.display import Markdown
 from scipy.special import softmax
 
-from tlkit import adapt, backbones, claims, env, plots, recipe, records, widgets
-from tlkit.adapt import recording, shifts
+from tlkit import adapt, backbones, env, recipe, records
 from tlkit.errors import UserError
 from tlkit.features import probe
+from tlkit_lessons import adaptations, drawing, figures, ledger, nb25_adapting, paired, shifts, widgets
 
 env.setup(seed)
 
@@ -61,7 +61,7 @@ ten = [np.flatnonzero(truth == letter)[0] for letter in range(10)]
 papers = [name for name in worlds if name != "shares"]
 shown = [worlds[name][1].test.inputs[i] for name in papers for i in ten]
 above = [*worlds[shift][1].classes, *[""] * (len(shown) - 10)]
-figure = plots.gallery(shown, above, ncols=10, rows=[f"{n} {bare[n].accuracy:.2f}" for n in papers])
+figure = drawing.gallery(shown, above, ncols=10, rows=[f"{n} {bare[n].accuracy:.2f}" for n in papers])
 
 # %% [markdown]
 # Once you know which letter stands above, you see it in most of them. The network has learnt letters *on that paper*, and nobody
@@ -102,14 +102,14 @@ def power(covariance, exponent):
 
 # %%
 network = backbone.fresh().eval()
-learn, held = adapt.pair.split(source.targets, seed)  # some are held back, for section 6
+learn, held = adapt.domains.hold_back(source.targets, seed)  # some are held back, for section 6
 x, there = (features(i, network, backbone) for i in (source.train.inputs[learn], target.train.inputs))
 y, new = source.targets[learn], features(target.test.inputs, network, backbone)
 ours, theirs = np.cov(x.T), np.cov(there.T)
 added = np.trace(ours) / len(ours) * np.eye(len(ours))
 white = (x - x.mean(0)) @ power(ours + added, -0.5)
 moved = white @ power(theirs + added, 0.5) + there.mean(0)
-strength = adapt.descending.strength(recipe.default())
+strength = adapt.training.strength(recipe.default())
 by_hand = probe(moved, y, strength, 10)(new).argmax(1)
 
 # %%
@@ -121,7 +121,7 @@ mean = np.mean(probe(x - x.mean(0) + there.mean(0), y, strength, 10)(new).argmax
 print(f"accuracy {bare[shift].accuracy:.3f}, with CORAL {coral.accuracy:.3f}, by its mean alone {mean:.3f}")
 print("most often mistaken:", " for ".join(target.classes[k] for k in two), times, "times")
 nearer = {target.classes[k]: (moved[y == k], new[truth == k]) for k in two}
-figure = plots.clouds(x, moved, there, nearer)
+figure = nb25_adapting.clouds(x, moved, there, nearer)
 
 # %% [markdown]
 # The clouds lie on each other, roughly and without a label. That helps, and the mean alone does as well: in this draw whitening and
@@ -153,7 +153,7 @@ once = adapt.adapt(source, target, backbone, "adabn", seed, batch=None)  # None:
 assert np.mean(by_hand == once.evaluation.predicted) > 0.99, "by hand and in one line must agree"
 assert all("running" in name or "batches" in name for name in once.audit.moved), "a weight has moved"
 bars = {"source only": bare[shift].accuracy, "CORAL": coral.accuracy, "AdaBN once": once.accuracy}
-ax = plots.bars_with_guess(bars, slider.value)
+ax = paired.bars_with_guess(bars, slider.value)
 
 # %% [markdown]
 # No gradient, no loss, no label; the audit, number by number, says that not one weight has moved.
@@ -168,7 +168,7 @@ ax = plots.bars_with_guess(bars, slider.value)
 alone = adapt.adapt(source, target, backbone, "adabn", seed, batch=1)
 runs = {"source only": bare[shift], "AdaBN once": once, "AdaBN by batches of one": alone}
 said = {name: [target.classes[run.evaluation.predicted[i]] for i in ten] for name, run in runs.items()}
-figure = plots.answers(target.test.inputs[ten], [target.classes[truth[i]] for i in ten], said)
+figure = figures.answers(target.test.inputs[ten], [target.classes[truth[i]] for i in ten], said)
 
 # %% [markdown]
 # One answer for nearly all. Why? The first norm, two of the pictures, and the pattern that tells the two apart best:
@@ -189,9 +189,9 @@ for how, amount in {"by the source's averages": usual, "each by its own": lone}.
 # dealt to the domains): lines are means, small marks the draws.
 
 # %%
-store = claims.shelf().store("25_shifts")
+store = ledger.shelf().store("25_shifts")
 rows = store.read()
-ax = plots.accuracy_by_batch(rows, ["same", "background"])
+ax = nb25_adapting.accuracy_by_batch(rows, ["same", "background"])
 
 # %% [markdown]
 # Where a curve lies below its dotted line, the remedy is worse than the illness. The way out: **if you have a pile of unlabelled
@@ -213,11 +213,11 @@ ax = plots.accuracy_by_batch(rows, ["same", "background"])
 # %%
 plain, tuned = "source only", "source only@plan=full"
 tried = {plain: list(shifts.SHIFTS), tuned: ["noise", "background"]}
-methods = {plain: (*recording.CANDIDATES[1:], recording.ONCE), tuned: ("mmd", "dann")}
-verdicts = {base: claims.along(store, tried[base], methods[base], base, 0) for base in tried}
-called = {"adabn": "AdaBN by batches", "tent": "TENT by batches", recording.ONCE: "AdaBN once"}
+methods = {plain: (*adaptations.CANDIDATES[1:], adaptations.ONCE), tuned: ("mmd", "dann")}
+verdicts = {base: ledger.along(store, tried[base], methods[base], base, 0) for base in tried}
+called = {"adabn": "AdaBN by batches", "tent": "TENT by batches", adaptations.ONCE: "AdaBN once"}
 called |= {tuned: "source only, tuned", "mmd": "MMD, tuned", "dann": "DANN, tuned"}
-ax = plots.methods_by_shift(rows, verdicts, tried, called)
+ax = nb25_adapting.methods_by_shift(rows, verdicts, tried, called)
 
 # %% [markdown]
 # Read a column, then a row. Where paper or ink has moved, AdaBN and TENT win most in the upper part. Where the *shares* have
@@ -244,7 +244,7 @@ for _ in range(rounds + 1):
     head = probe(np.r_[x, there[sure]], np.r_[y, odds[sure].argmax(1)], strength, 10)
 
 print("sure of first:", names[0], "and in the end:", names[-1])
-ax = plots.sure_and_right(sure_of, right, chance=0.1)
+ax = nb25_adapting.sure_and_right(sure_of, right, chance=0.1)
 
 # %% [markdown]
 # Ever surer, and ever more wrong. What it is sure of first is not ten letters in equal numbers: the most frequent gets more
@@ -261,7 +261,7 @@ ax = plots.sure_and_right(sure_of, right, chance=0.1)
 # %%
 more = [adapt.adapt(source, target, backbone, m, seed) for m in ("ot", "pseudo-labels", "adabn")]
 candidates = [bare[shift], coral, *more]
-runs = {run.method: run for run in candidates} | {recording.ONCE: once}
+runs = {run.method: run for run in candidates} | {adaptations.ONCE: once}
 for plan, run in runs.items():
     kept = records.values(rows, plan=plan, labels=0, task=shift)
     assert seed not in kept or abs(run.accuracy - kept[seed]) < 0.02, "the records say otherwise"
@@ -275,9 +275,9 @@ for criterion, choice in adapt.select(candidates).items():
 # and TENT see the test pictures, which the others do not.
 
 # %%
-ax = plots.selection_gap(rows, tried[plain])
-choices = {"not adapting": "source only"} | {name: f"{recording.CHOSEN}{name}" for name in adapt.CRITERIA}
-lost_to = claims.along(store, tried[plain], [*choices.values()], f"{recording.CHOSEN}oracle", 0)
+ax = nb25_adapting.selection_gap(rows, tried[plain])
+choices = {"not adapting": "source only"} | {name: f"{adaptations.CHOSEN}{name}" for name in adapt.CRITERIA}
+lost_to = ledger.along(store, tried[plain], [*choices.values()], f"{adaptations.CHOSEN}oracle", 0)
 lines = ["| lost to the oracle |" + "|".join(tried[plain]) + "|", "|:--|" + "--:|" * 6]
 lines += [f"| {n} |" + "|".join(f"{-v.mean:.2f}" for v in lost_to[p]) + "|" for n, p in choices.items()]
 Markdown("\n".join(lines))
@@ -297,14 +297,13 @@ Markdown("\n".join(lines))
 # pictures a domain, and the sketches were drawn after photographs of the collection that the network was brought up on.
 #
 # ```python
-# from tlkit import cache
-# from tlkit.tasks import catalogue
+# from tlkit import downloads, tasks
 #
-# weights = str(cache.get("weights_vision") / "mobilenetv1_025_128.pt")
+# weights = str(downloads.get("weights_vision") / "mobilenetv1_025_128.pt")
 # eye = backbones.load("timm:mobilenetv1_100,size=96", weights)
-# photos = catalogue.load("pacs:photo")
+# photos = tasks.load("pacs:photo")
 # for domain in ("art_painting", "sketch"):
-#     away = adapt.sealed(catalogue.load(f"pacs:{domain}"))
+#     away = adapt.sealed(tasks.load(f"pacs:{domain}"))
 #     for method in ("source only", "coral", "pseudo-labels", "adabn"):
 #         run = adapt.adapt(photos, away, eye, method, seed)
 #         name = called.get(method, method)

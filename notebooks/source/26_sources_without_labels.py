@@ -32,15 +32,15 @@ import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
 
-from tlkit import backbones, claims, env, plots, scores, simulate, widgets
+from tlkit import backbones, env, scores, tasks
 from tlkit.fit import fit
-from tlkit.simulate.twins import likeness, view
-from tlkit.tasks import catalogue
+from tlkit_lessons import drawing, figures, ledger, material, widgets
+from tlkit_lessons.material.simclr import distorted, likeness
 
 env.setup(seed)
 names = ("letters", "letters-ssl", "fractals", "random")
 nets = {name: backbones.load(name) for name in names}
-tasks = {name: catalogue.load(name) for name in ("digits", "textures")}
+goals = {name: tasks.load(name) for name in ("digits", "textures")}
 
 # %% [markdown]
 # ## 1 · Four upbringings
@@ -78,10 +78,10 @@ slider
 
 # %%
 home = nets["letters-ssl"]
-inputs = home.transform(simulate.glyphs("letters", 1, seed).images[:10])
+inputs = home.transform(material.glyphs("letters", 1, seed).images[:10])
 chance = torch.Generator().manual_seed(seed)
-one, other = view(inputs, chance), view(inputs, chance)
-figure = plots.gallery(torch.cat([inputs, one, other]), ncols=10, rows=("picture", "a view", "another"))
+one, other = distorted(inputs, chance), distorted(inputs, chance)
+figure = drawing.gallery(torch.cat([inputs, one, other]), ncols=10, rows=("picture", "a view", "another"))
 
 # %% [markdown]
 # And the loss? The network turns each view into a row of numbers of length one, so the product of two rows says how much they
@@ -90,7 +90,7 @@ figure = plots.gallery(torch.cat([inputs, one, other]), ncols=10, rows=("picture
 
 # %%
 views, twin = torch.cat([one, other]), [*range(10, 20), *range(10)]
-temperature = home.card["recipe"]["contrast"]  # small: what is very much alike counts most
+temperature = home.card["pretraining"]["contrast"]  # small: what is very much alike counts most
 z = F.normalize(home.pretrained()(views)).detach()
 by_hand = 0.0
 for i in range(20):
@@ -115,9 +115,9 @@ def seen(net, inputs):
     return net.pool(net.pretrained().run(inputs))
 
 
-heaps = {"letters": simulate.glyphs("letters", 3, seed).images, "digits": tasks["digits"].train.inputs}
+heaps = {"letters": material.glyphs("letters", 3, seed).images, "digits": goals["digits"].train.inputs}
 for heap, some in heaps.items():
-    views = torch.cat([view(home.transform(some[:128]), chance) for _ in range(2)])
+    views = torch.cat([distorted(home.transform(some[:128]), chance) for _ in range(2)])
     for name, net in nets.items():
         cosines, wanted = likeness(lambda v, net=net: seen(net, v), views)
         print(f"{heap}, {name:12} {(cosines.argmax(1) == wanted).float().mean():.2f} of the twins found")
@@ -150,11 +150,11 @@ small = bitmap.reshape(8, 4, 8, 4).mean((1, 3))  # as coarse as all our pictures
 
 # %%
 halves = np.concatenate([np.tile(np.eye(2) / 2, (3, 1, 1)), corners[..., None] / 2], -1)  # matrix, shift
-drawn = simulate.chaos_game(halves[None], np.random.default_rng(0))[0]
+drawn = material.chaos_game(halves[None], np.random.default_rng(0))[0]
 assert np.abs(drawn - small).mean() < 0.05, "the same triangle, up to some dots"
-images, systems = simulate.fractals(8, seed)
+images, systems = material.fractals(8, seed)
 rows = [*growing, small, drawn, *images[systems == 0], *images[systems == 7]]
-figure = plots.gallery(rows, ncols=8, rows=("dot by dot", "one class", "another"))
+figure = drawing.gallery(rows, ncols=8, rows=("dot by dot", "one class", "another"))
 
 # %% [markdown]
 # The first row grows dot by dot; its last two are our triangle and the library's, made as coarse as everything here. Telling a
@@ -167,15 +167,15 @@ figure = plots.gallery(rows, ncols=8, rows=("dot by dot", "one class", "another"
 # it, by the cosine of its 128 features. No label is read in this cell but to draw ten of each digit.
 
 # %%
-everything = {name: net.transform(task.train.inputs) for name, task in tasks.items()}
+everything = {name: net.transform(task.train.inputs) for name, task in goals.items()}
 knows = {(net, task): seen(nets[net], x) for net in names for task, x in everything.items()}
 knows |= {("pixels", task): x.flatten(1) for task, x in everything.items()}
 
 # %%
-heap = tasks["digits"].draw(10, seed).all
+heap = goals["digits"].draw(10, seed).all
 z = {n: F.normalize(knows[n, "digits"][heap]) for n in (*names, "pixels")}
 ten = {n: (each @ each[query]).topk(10).indices.numpy() for n, each in z.items()}  # itself comes first
-figure = plots.gallery(everything["digits"][heap[np.concatenate([*ten.values()])]], ncols=10, rows=[*ten])
+figure = drawing.gallery(everything["digits"][heap[np.concatenate([*ten.values()])]], ncols=10, rows=[*ten])
 
 # %% [markdown]
 # Each row begins with the digit itself. So coarse, who can say who is right? To *count* we open our labels, for the count alone.
@@ -191,11 +191,11 @@ def kin(rows, task):
     return [np.mean([scores.nearest_neighbour(z[h], task.targets[h]) for h in heaps]) for z in rulers]
 
 
-digit = tasks["digits"].targets[heap]
+digit = goals["digits"].targets[heap]
 print("of the nine:", {n: int((digit[places[1:]] == digit[query]).sum()) for n, places in ten.items()})
 knows |= {("projections", task): home.pretrained()(x).detach() for task, x in everything.items()}
 for name in (*names, "pixels", "projections"):
-    print(f"{name:12}", *(f"{t} {np.round(kin(knows[name, t], task), 2)}" for t, task in tasks.items()))
+    print(f"{name:12}", *(f"{t} {np.round(kin(knows[name, t], task), 2)}" for t, task in goals.items()))
 
 # %% [markdown]
 # **Section 2 was a wrong turn.** On digits, by either ruler, `letters` has the most kin, and the champion at finding twins has
@@ -208,7 +208,7 @@ for name in (*names, "pixels", "projections"):
 
 # %%
 for name in ("letters", "letters-ssl"):
-    told = scores.score_source(tasks["digits"], nets[name], 5, seed, ("source accuracy", "LEEP", "kNN"))
+    told = scores.score_source(goals["digits"], nets[name], 5, seed, ("source accuracy", "LEEP", "kNN"))
     print(f"{name:12}", ", ".join(f"{score} {value:.2f}" for score, value in told.items()))
 
 # %% [markdown]
@@ -224,10 +224,10 @@ for name in ("letters", "letters-ssl"):
 # `scratch`, and a head on bare `pixels`. Four sources, two targets, ten draws each, are in the records. Three of these fits again:
 
 # %%
-store = claims.shelf().store("26_sources")
+store = ledger.shelf().store("26_sources")
 for source, plan in (("letters-ssl", "full"), ("fractals", "frozen"), ("random", "frozen")):
-    here = fit(tasks["digits"], nets[source], plan, labels, seed).test.metrics["accuracy"]
-    filed = claims.samples.side(store, plan, labels, (source,), "digits").samples[0].rows[seed].value
+    here = fit(goals["digits"], nets[source], plan, labels, seed).test.metrics["accuracy"]
+    filed = ledger.side(store, plan, labels, (source,), "digits").samples[0].rows[seed].value
     print(f"{source}, {plan}: {here:.3f} here, {filed:.3f} in the file")
     assert abs(here - filed) < 0.03, f"{source} does not come out as recorded"
 
@@ -235,8 +235,8 @@ for source, plan in (("letters-ssl", "full"), ("fractals", "frozen"), ("random",
 brought_up, both = {name: (name,) for name in names[:3]}, ("frozen", "full")
 brought_up["random"] = ("random", "random,seed=1", "random,seed=2")  # the mean of three
 brought_up["settled"] = tuple(f"{name},settled=fractals" for name in brought_up["random"])
-gains = {t: claims.by_source(store, brought_up, both, "scratch", labels, task=t) for t in tasks}
-figure = plots.gain_near_and_far(gains)
+gains = {t: ledger.by_source(store, brought_up, both, "scratch", labels, task=t) for t in goals}
+figure = figures.gain_near_and_far(gains)
 yours = figure.axes[0].plot(slider.value, len(brought_up) - 2.11, "D", color="dimgray", mfc="none")  # row two
 
 # %% [markdown]
@@ -275,7 +275,7 @@ lines = [(name, plan) for name in names for plan in both][:-1]  # random, tuned,
 lines += [("settled", "frozen"), ("letters", "scratch"), ("letters", "pixels")]  # the last two have no source
 head = "| source | plan | digits | textures |\n|---|---|--:|--:|"
 for name, plan in lines:
-    sides = [claims.samples.side(store, plan, labels, brought_up[name], task) for task in tasks]
+    sides = [ledger.side(store, plan, labels, brought_up[name], task) for task in goals]
     means = [f"{side.values(sorted(side.seeds)).mean():.2f}" for side in sides]
     head += f"\n| {name if plan in both else 'none'} | {plan} | {' | '.join(means)} |"
 Markdown(head)
@@ -454,11 +454,11 @@ moved = [k for k in now if k.endswith(("weight", "bias")) and not torch.equal(no
 assert not moved, f"{moved[0]} moved: nothing is to be learnt"
 assert not chain.training, "it was left in train mode"
 right = source.fresh()
-backbones.own.settle(right, x)
+material.glyphnet.recalibrate_batchnorm(right, x)
 off = {k: (now[k] - v).abs().max().item() for k, v in right.state_dict().items() if "running" in k}
 assert max(off.values()) < 1e-3, f"{max(off, key=off.get)}: every norm reset, momentum None, one pass?"
 looked = source.pool(chain.run(x)).detach()
-was, became = (np.round(kin(rows, tasks["digits"]), 2) for rows in (knows["random", "digits"], looked))
+was, became = (np.round(kin(rows, goals["digits"]), 2) for rows in (knows["random", "digits"], looked))
 print(f"nearest is kin, by distance and by cosine: {was} before, {became} after looking")
 
 # %% [markdown] tags=["hint"]

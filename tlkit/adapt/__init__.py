@@ -15,11 +15,11 @@ import torch
 from tlkit import plans
 from tlkit import recipe as recipes
 from tlkit.adapt import testtime
-from tlkit.adapt.closed import coral, solve
-from tlkit.adapt.descending import learn, outputs, start, strength
-from tlkit.adapt.pair import Pair, sealed
-from tlkit.adapt.selecting import CRITERIA, ORACLE, Evidence, density_ratio, judge, select
-from tlkit.adapt.vocabulary import METHODS, Method, known
+from tlkit.adapt.domains import Domains, sealed
+from tlkit.adapt.feature_based import coral, solve
+from tlkit.adapt.methods import METHODS, Method, known
+from tlkit.adapt.selection import CRITERIA, ORACLE, Evidence, density_ratio, judge, select
+from tlkit.adapt.training import learn, outputs, start, strength
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
@@ -28,20 +28,9 @@ from tlkit.recipe import Recipe
 from tlkit.tasks import Evaluation, Items, Task
 
 __all__ = [
-    "CRITERIA",
-    "METHODS",
-    "ORACLE",
-    "Adapted",
-    "Evidence",
-    "Method",
-    "adapt",
-    "coral",
-    "density_ratio",
-    "judge",
-    "sealed",
-    "select",
-    "solve",
-]
+    "CRITERIA", "METHODS", "ORACLE", "Adapted", "Evidence", "Method", "adapt", "coral", "density_ratio",
+    "judge", "sealed", "select", "solve",
+]  # fmt: skip
 
 Answer = Callable[[Items, np.ndarray], np.ndarray]
 
@@ -104,12 +93,12 @@ def adapt(
     method: a name in METHODS, which says what it reads and moves, its plan and its settings. plan: which
     stages learn; closed forms take `frozen` alone, a test-time method begins with the source model that the
     plan gives. recipe: by default the committed one for the backbone. A fifth of the source's training items
-    is held back for `select`. Raises UserError for what `Pair` refuses, an unknown method or setting, and a
-    plan that does not go with the method; Diverged, NotFrozen as `fit.fit` does.
+    is held back for `select`. Raises UserError for what `Domains` refuses, an unknown method or setting, and
+    a plan that does not go with the method; Diverged, NotFrozen as `fit.fit` does.
     """
     how = known(method)
-    used, pair = how.settled(settings), Pair(source, target, backbone, seed)
-    recipe = recipe or recipes.suited(backbone.name)
+    used, pair = how.settled(settings), Domains(source, target, backbone, seed)
+    recipe = recipe or recipes.suited(backbone)
     plan = Plan.parse(plan or how.plan) if not isinstance(plan, Plan) else plan
     plans.refuse_unfit(plan, source.objective, backbone)
     run = _FAMILIES[how.family](pair, how, plan, recipe, used)
@@ -129,7 +118,7 @@ def adapt(
     return Adapted(method, evaluation, run.chain, audit, read, named, detail, run.losses, gather)
 
 
-def _evidence(pair: Pair, outputs: Answer) -> Evidence:
+def _evidence(pair: Domains, outputs: Answer) -> Evidence:
     train, target = pair.source.train, pair.target.train
     sides = pair.pooled(train, pair.learn), pair.pooled(target)
     weights = density_ratio(*sides, pair.pooled(train, pair.held))
@@ -137,8 +126,8 @@ def _evidence(pair: Pair, outputs: Answer) -> Evidence:
     return Evidence(*(scores.astype(np.float64) for scores in seen), pair.labels[pair.held], weights)
 
 
-def _closed(pair: Pair, how: Method, plan: Plan, recipe: Recipe, used: dict) -> _Run:
-    if plan.where != "head":
+def _closed(pair: Domains, how: Method, plan: Plan, recipe: Recipe, used: dict) -> _Run:
+    if not plan.head_only:
         raise UserError(f"{how.name} moves nothing but the head: leave plan {plan} out, or give frozen.")
     x, y = pair.pooled(pair.source.train, pair.learn), pair.labels[pair.learn]
     kept = {"strength": strength(recipe), "seed": pair.seed}
@@ -151,7 +140,7 @@ def _closed(pair: Pair, how: Method, plan: Plan, recipe: Recipe, used: dict) -> 
     return _Run(answer, plan, answer, made.chain, made.before, made.free, detail=solved.detail)
 
 
-def _descended(pair: Pair, how: Method, plan: Plan, recipe: Recipe, used: dict) -> _Run:
+def _descended(pair: Domains, how: Method, plan: Plan, recipe: Recipe, used: dict) -> _Run:
     name = how.name if how.family == "loss" else ""
     made = learn(pair, plan, recipe, name, **used)
     cut = plan.cut(pair.backbone.stages)
@@ -160,7 +149,7 @@ def _descended(pair: Pair, how: Method, plan: Plan, recipe: Recipe, used: dict) 
     return _Run(answer, plan, answer, *moved, losses=made.losses, detail=made.detail)
 
 
-def _at_test(pair: Pair, how: Method, plan: Plan, recipe: Recipe, used: dict) -> _Run:
+def _at_test(pair: Domains, how: Method, plan: Plan, recipe: Recipe, used: dict) -> _Run:
     method = {"adabn": testtime.adabn, "tent": testtime.tent}[how.name]
     stream = method(pair, learn(pair, plan, recipe), **used)
     reads = (*how.reads[:-1], stream.reads)

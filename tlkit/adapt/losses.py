@@ -10,13 +10,13 @@ from torch.nn import functional as F
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the mean squared distance: the kernels that DAN adds up
 
 
-def coral(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def coral_loss(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Squared distance of the covariances of N x D and M x D, over 4 D^2 (Sun & Saenko 2016, eq. 1)."""
     gap = torch.cov(source.T) - torch.cov(target.T)
     return gap.square().sum() / (4 * source.shape[1] ** 2)
 
 
-def mmd(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def mmd_loss(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Squared maximum mean discrepancy, unbiased (Gretton et al. 2012, lemma 6), by a mean of RBF kernels.
 
     N x D and M x D, two rows at least a side. k(a, b) = mean over s in SCALES of exp(-|a - b|^2 / (s m)), m

@@ -11,14 +11,13 @@ import torch
 
 from tlkit import features, plans
 from tlkit.adapt import losses
-from tlkit.adapt.descending import Trained, outputs
-from tlkit.adapt.pair import Pair
-from tlkit.backbones.chain import Chain
-from tlkit.backbones.norms import batch_norms, measuring
+from tlkit.adapt.domains import Domains
+from tlkit.adapt.training import Trained, outputs
+from tlkit.backbones.chain import Chain, batch_norms, measuring
 from tlkit.errors import UserError
-from tlkit.features import Rows
+from tlkit.features import Batches
 from tlkit.fit import descend
-from tlkit.fit.settle import settle
+from tlkit.fit.loop import recalibrate_batchnorm
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Items
@@ -46,7 +45,7 @@ class Stream:
     losses: list[float] = field(default_factory=list)
 
 
-def adabn(pair: Pair, made: Trained, batch: int | None) -> Stream:
+def adabn(pair: Domains, made: Trained, batch: int | None) -> Stream:
     """Batch-norm statistics of the target in place of the source's (Li et al. 2017, section 3).
 
     batch: test items come in a random order, so many at a time, and each batch is answered with its own
@@ -61,14 +60,14 @@ def adabn(pair: Pair, made: Trained, batch: int | None) -> Stream:
     before, free = plans.state(chain), {name for name in made.before if name.endswith(_STATISTICS)}
     if batch is None:
         rows = _raw(pair, pair.target.train, np.arange(len(pair.target.train)))
-        settle(whole(chain), NORMS, rows, min(len(rows), AT_ONCE), pair.seed)
+        recalibrate_batchnorm(as_one_chain(chain), NORMS, rows, min(len(rows), AT_ONCE), pair.seed)
         answer = partial(outputs, pair, chain)
         return Stream(chain, before, free, answer, answer, "target training inputs")
     answer, aside = (partial(_by_batches, pair, model, batch) for model in (chain, copy.deepcopy(chain)))
     return Stream(chain, before, free, answer, aside, "target test inputs")
 
 
-def _by_batches(pair: Pair, chain: Chain, batch: int, items: Items, chosen: np.ndarray) -> np.ndarray:
+def _by_batches(pair: Domains, chain: Chain, batch: int, items: Items, chosen: np.ndarray) -> np.ndarray:
     rows, found = _raw(pair, items, chosen), np.empty((len(chosen), pair.classes), dtype=np.float32)
     order = np.random.default_rng(pair.seed).permutation(len(chosen))  # items may come sorted by class
     for part in np.array_split(order, -(-len(order) // batch)):
@@ -85,7 +84,7 @@ def _by_own_statistics(chain: Chain, seen: Any) -> np.ndarray:
         raise UserError(f"adabn: a batch of {len(seen)} gives no statistics ({error}): take more.") from error
 
 
-def tent(pair: Pair, made: Trained, batch: int, rate: float, passes: int = 1) -> Stream:
+def tent(pair: Domains, made: Trained, batch: int, rate: float, passes: int = 1) -> Stream:
     """Answer test items batch by batch; after each, one step down the entropy of its answers (Wang 2021).
 
     Only scale and shift of the norm layers learn; batch norms take the statistics of the batch at hand. Adam
@@ -97,7 +96,7 @@ def tent(pair: Pair, made: Trained, batch: int, rate: float, passes: int = 1) ->
     if not 0 < rate < float("inf") or passes < 1:
         raise UserError(f"tent: rate={rate}, passes={passes}; give a rate above 0 and at least one pass.")
     chain = made.chain
-    body = whole(chain)
+    body = as_one_chain(chain)
     free = plans.movable(body, NORMS)  # the names of the stages are those of the chain
     recipe = Recipe(steps=1, epochs=passes, batch=batch, weight_decay=0.0)
     entropies: list[float] = []
@@ -106,25 +105,26 @@ def tent(pair: Pair, made: Trained, batch: int, rate: float, passes: int = 1) ->
         found = torch.empty(len(chosen), pair.classes)
 
         def loss(output: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
-            found[which] = output.detach()
+            found[features.moved(which, "cpu")] = features.moved(output.detach(), "cpu")
             return losses.entropy(output).mean()
 
         everyone = torch.arange(len(chosen))
         rows = _raw(pair, items, chosen)
-        entropies.extend(descend(body, NORMS, rows, everyone, loss, rate, recipe, pair.seed))
+        entropies.extend(descend(body, NORMS, rows, everyone, loss, rate, recipe, pair.seed,
+                                 device=pair.backbone.device))  # fmt: skip
         return found.numpy()
 
     aside = partial(outputs, pair, chain)
     return Stream(chain, plans.state(chain), free, answer, aside, "target test inputs", entropies)
 
 
-def whole(chain: Chain) -> Chain:
+def as_one_chain(chain: Chain) -> Chain:
     """The same modules with the head as one more stage, so that a plan can hold it still."""
     return Chain({**chain.stages, "answer": chain.head})
 
 
-def _raw(pair: Pair, items: Items, chosen: np.ndarray) -> Rows:
-    return features.reading(features.Cut(pair.backbone, 0), [items], chosen, pair.seed)
+def _raw(pair: Domains, items: Items, chosen: np.ndarray) -> Batches:
+    return features.reading(features.Cut.start(pair.backbone), [items], chosen, pair.seed)
 
 
 def _at_least(least: int, batch: int | None) -> None:

@@ -2,16 +2,13 @@
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-from tlkit.backbones.chain import Chain
+from tlkit.backbones.chain import Backbone, Chain
 from tlkit.errors import UserError, unknown
-
-if TYPE_CHECKING:
-    from tlkit.backbones import Backbone
 
 KEYS = ("until", "features")
 WIDTH = 512  # at most so many features a stage, as in Head2Toe (Evci et al. 2022, section 3.2)
@@ -20,10 +17,17 @@ WIDTH = 512  # at most so many features a stage, as in Head2Toe (Evci et al. 202
 class GridPool(nn.Module):
     """A map of C patterns to C x g x g means, with the finest grid that gives at most WIDTH features.
 
-    A batch of channels-first maps (N x C x H x W), token rows (N x T x C: their mean) or vectors.
+    A batch of channels-first maps (N x C x H x W), token rows (N x T x C: their mean) or vectors; of a
+    dictionary what the backbone's `own` pooling makes of it.
     """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def __init__(self, own: nn.Module | None = None):
+        super().__init__()
+        self.own = own
+
+    def forward(self, x: Any) -> torch.Tensor:
+        if isinstance(x, dict):
+            return self.own(x)
         if x.ndim == 4:
             side = min(max(1, math.isqrt(WIDTH // x.shape[1])), *x.shape[2:])
             return nn.functional.adaptive_avg_pool2d(x, side).flatten(1)
@@ -50,7 +54,7 @@ class Collected(nn.Module):
         return torch.cat(carried[1], 1)
 
 
-def reaching(backbone: "Backbone", reach: dict[str, Any]) -> "Backbone":
+def reaching(backbone: Backbone, reach: dict[str, Any]) -> Backbone:
     """`backbone` read until a stage (its grid of means), or at all stages; itself when `reach` is empty.
 
     Raises UserError for anything but features=all, and, when it is built, for an unknown stage.
@@ -65,10 +69,10 @@ def reaching(backbone: "Backbone", reach: dict[str, Any]) -> "Backbone":
         chain, pool = backbone.build(pretrained)
         names = _until(chain.names, reach.get("until"), backbone.name)
         stages = {name: chain.stages[name] for name in names}
-        last = GridPool() if "until" in reach else pool
+        last = GridPool(pool) if "until" in reach else pool
         if "features" not in reach:
             return Chain(stages), last
-        pools = [*(GridPool() for _ in names[1:]), last]
+        pools = [*(GridPool(pool) for _ in names[1:]), last]
         parts = zip(stages.items(), pools, strict=True)
         return Chain({name: Collecting(stage, at) for (name, stage), at in parts}), Collected()
 

@@ -1,8 +1,9 @@
-"""Networks of timm and torchvision: made, filled with weights, and cut into a chain."""
+"""Networks of other packages: a row of a table for each package, and how its networks become chains."""
 
 import errno
+from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,69 +11,154 @@ import torch
 from torch import nn
 
 from tlkit.backbones.chain import Chain
+from tlkit.backbones.pictures import View
 from tlkit.backbones.split import split
-from tlkit.backbones.weights import OutOfReach, from_hub, load_weights
+from tlkit.backbones.weights import OutOfReach, Source, from_hub, hub_source
 from tlkit.errors import UserError, unknown
 
 UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.ENOSPC)
+_HUB_FILES = "model.safetensors", "pytorch_model.bin"  # as timm names them there
+
+
+@dataclass(frozen=True)
+class Library:
+    """A package that makes networks of pictures, under the prefix `name:`.
+
+    names(): the networks it makes. make(network, pretrained, options): one of them; what it raises for
+    options it does not take is a TypeError, ValueError or AssertionError. source(network): where its weights
+    come from. view(network): how it sees a picture. cut(module, batch): its chain and pooling.
+    """
+
+    name: str
+    names: Callable[[], list[str]]
+    make: Callable[[str, bool, dict], nn.Module]
+    source: Callable[[str], Source]
+    view: Callable[[str], View] = lambda network: View()
+    cut: Callable[[nn.Module, torch.Tensor], tuple[Chain, nn.Module]] = split
 
 
 def build(
-    library: str, name: str, options: dict, weights: str | None, fetch: bool, size: int, pretrained: bool
+    row: Library,
+    network: str,
+    options: dict,
+    size: int,
+    fetch: bool,
+    fill: Callable[[nn.Module], None] | None,
+    pretrained: bool,
 ) -> tuple[Chain, nn.Module]:
-    """The chain and the pooling of a library's model, for pictures of `size` pixels a side.
+    """The chain and the pooling of a library's network, for pictures of `size` pixels a side.
 
-    pretrained: with the weights of the file `weights` or, where `fetch` says so, from the hub; else with new
-    ones from torch's global generator. Raises UserError for an unknown name, options that the model does not
-    take, and weights out of reach.
+    pretrained: with the weights that `fill` puts in or, where `fetch` says so, from the hub; else with new
+    ones from torch's global generator. Raises UserError for an unknown name, options that the network does
+    not take, and weights out of reach.
     """
-    model = _create(library, name, options, fetch and pretrained)
-    if weights and pretrained:
-        load_weights(model, Path(weights), name)
-    chain, pool = split(model, torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)))
+    model = _create(row, network, options, fetch and pretrained)
+    if fill and pretrained:
+        fill(model)
+    chain, pool = row.cut(model, torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)))
     # colour beside colour in memory: convolutions of photographs are a tenth to a quarter quicker, and answer
     # the same within 1e-5 of the largest answer (tested)
     return chain.to(memory_format=torch.channels_last), pool
 
 
-def _create(library: str, name: str, options: dict, pretrained: bool) -> nn.Module:
-    """The library's model; the hub is asked only for pretrained weights."""
-    if library == "timm":
-        import timm
-
-        known, make = timm.list_models(), partial(timm.create_model, name, pretrained=pretrained, **options)
-        if "width" in options:  # timm names no MobileNetV1 but the full one
-            make = partial(_narrow, name, pretrained, **options)
-    else:
-        from torchvision import models
-
-        known = models.list_models(module=models)  # classifiers of pictures
-        make = partial(models.get_model, name, weights="DEFAULT" if pretrained else None, **options)
-    if (name.split(".")[0] if library == "timm" else name) not in known:
-        raise unknown(f"{library} model", name, known)
+def _create(row: Library, network: str, options: dict, pretrained: bool) -> nn.Module:
+    """The library's network; the hub is asked only for pretrained weights."""
+    known = row.names()
+    if network.split(".")[0] not in known:
+        raise unknown(f"{row.name} model", network, known)
     try:
-        with from_hub(library, name) if pretrained else nullcontext():
-            return make()
+        with from_hub(row.source(network)) if pretrained else nullcontext():
+            return row.make(network, pretrained, options)
     except (TypeError, ValueError, AssertionError) as error:
-        raise UserError(f"{library}:{name} does not take the options {options}: {error}.") from error
+        raise UserError(f"{row.name}:{network} does not take the options {options}: {error}.") from error
     except (OSError, RuntimeError) as error:
         if not pretrained:
             raise
         if getattr(error, "errno", None) in UNWRITABLE:
             raise UserError(
-                f"the weights of {library}:{name} cannot be kept ({error}): set HF_HOME and TORCH_HOME to "
-                "folders that can be written, or give a file with --weights."
+                f"the weights of {row.name}:{network} cannot be kept ({error}): set HF_HOME and TORCH_HOME "
+                "to folders that can be written, or give a file with --weights."
             ) from error
         why = error if isinstance(error, OutOfReach) else type(error).__name__
         raise UserError(
-            f"no pretrained weights for {library}:{name} could be fetched ({why}): "
+            f"no pretrained weights for {row.name}:{network} could be fetched ({why}): "
             "go online, unset HF_HUB_OFFLINE, or give a file with --weights."
         ) from error
 
 
-def _narrow(name: str, pretrained: bool, width: float, **options: Any) -> nn.Module:
+def _timm_names() -> list[str]:
+    import timm
+
+    return timm.list_models()
+
+
+def _timm_make(network: str, pretrained: bool, options: dict) -> nn.Module:
+    import timm
     from timm.models import efficientnet
 
-    if name != "mobilenetv1_100" or pretrained:
+    if "width" not in options:
+        return timm.create_model(network, pretrained=pretrained, **options)
+    if network != "mobilenetv1_100" or pretrained:
         raise ValueError("width goes with mobilenetv1_100 and weights from a file alone")
-    return efficientnet._gen_mobilenet_v1(name, width, **options)
+    # timm names no MobileNetV1 but the full one
+    rest = {key: value for key, value in options.items() if key != "width"}
+    return efficientnet._gen_mobilenet_v1(network, options["width"], **rest)
+
+
+def _timm_settings(network: str) -> Any:
+    """timm's settings of the weights of that name, or None. Raises UserError for an unknown name.TAG."""
+    from timm.models import get_pretrained_cfg, list_pretrained
+
+    try:
+        return get_pretrained_cfg(network, allow_unregistered=True)
+    except RuntimeError as error:
+        known = list_pretrained(f"{network.split('.')[0]}.*")
+        raise unknown("tag of timm weights", network, known) from error
+
+
+def _timm_view(network: str) -> View:
+    known = _timm_settings(network)
+    return View(known.input_size[-1], tuple(known.mean), tuple(known.std)) if known else View()
+
+
+def _timm_source(network: str) -> Source:
+    known = _timm_settings(network)
+    if not known:
+        return Source(network)
+    told = f"{known.hf_hub_id} {known.tag} {known.url}"
+    if not known.hf_hub_id:
+        return Source(told, known.url, _kept(known.url))
+    repository, _, revision = known.hf_hub_id.partition("@")
+    return hub_source(repository, *_HUB_FILES, revision=revision or None, told=told)
+
+
+def _kept(address: str | None) -> bool:
+    """Whether torch has fetched the file of that address before."""
+    return bool(address) and Path(torch.hub.get_dir(), "checkpoints", Path(address).name).is_file()
+
+
+def _torchvision_names() -> list[str]:
+    from torchvision import models
+
+    return models.list_models(module=models)  # classifiers of pictures
+
+
+def torchvision_make(network: str, pretrained: bool, options: dict) -> nn.Module:
+    """One of torchvision's networks, of any kind."""
+    from torchvision import models
+
+    return models.get_model(network, weights="DEFAULT" if pretrained else None, **options)
+
+
+def torchvision_source(network: str) -> Source:
+    """Where torchvision has the weights of a network from, whatever its kind."""
+    from torchvision import models
+
+    if network not in models.list_models():
+        return Source(network)
+    address = models.get_model_weights(network).DEFAULT.url
+    return Source(address, address, _kept(address))
+
+
+TIMM = Library("timm", _timm_names, _timm_make, _timm_source, _timm_view)
+TORCHVISION = Library("torchvision", _torchvision_names, torchvision_make, torchvision_source)

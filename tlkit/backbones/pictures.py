@@ -1,6 +1,6 @@
 """From a picture to what a network trained on photographs expects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from tlkit.backbones.weights import timm_settings
 from tlkit.errors import UserError
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and sd of RGB in [0, 1], torchvision's
@@ -16,26 +15,33 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and sd of RGB 
 
 @dataclass(frozen=True)
 class View:
-    """Shorter side to `size` pixels, centre square, RGB in [0, 1], (x - mean) / std. Its `str` is its key."""
+    """The centre square at `size` pixels a side, RGB in [0, 1], (x - mean) / std. Its `str` is its key.
 
-    size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    crop: of the shorter side. resample: how Pillow comes to that size, "bilinear" or "bicubic". whole: the
+    whole picture, stretched to a square, so that shares of its sides mean the same before and after.
+    """
 
-    @classmethod
-    def from_card(cls, card: dict, size: int | None, library: str, name: str) -> "View":
-        """The view of a card, else the library's; an explicit `size` wins. Raises UserError if it is bad."""
-        mean, std, native = *IMAGENET, 224
-        if card:
-            mean, std, native = card.get("mean", mean), card.get("std", std), card.get("input", native)
-        elif library == "timm":
-            known = timm_settings(name)
-            if known:
-                mean, std, native = known.mean, known.std, known.input_size[-1]
-        size = native if size is None else size
+    size: int = 224
+    mean: tuple[float, ...] = IMAGENET[0]
+    std: tuple[float, ...] = IMAGENET[1]
+    crop: float = 1.0
+    resample: str = "bilinear"
+    whole: bool = False
+
+    def __str__(self) -> str:
+        """What differs from the defaults, and always what keys of records were made of."""
+        always = ("size", "mean", "std")
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        text = (f"{k}={v!r}" for k, v in told.items() if k in always or v != getattr(View, k))
+        return f"View({', '.join(text)})"
+
+    def told(self, card: dict, size: int | None) -> "View":
+        """As a card says, where it does; an explicit `size` wins. Raises UserError if it is bad."""
+        size = card.get("input", self.size) if size is None else size
         if not isinstance(size, int) or size < 8:
             raise UserError(f"size={size} is no picture size: give a whole number of pixels, 8 or more.")
-        return cls(size, tuple(mean), tuple(std))
+        mean, std = (tuple(card.get(key, getattr(self, key))) for key in ("mean", "std"))
+        return replace(self, size=size, mean=mean, std=std)
 
     def __call__(self, raw: Any) -> torch.Tensor:
         """One item (a PIL image, or a C x H x W tensor in [0, 1]) to 3 x size x size."""
@@ -49,7 +55,10 @@ class View:
         return (tensor - torch.tensor(self.mean).view(shape)) / torch.tensor(self.std).view(shape)
 
     def _square(self, picture: Image.Image) -> Image.Image:
-        side = min(picture.size)
+        how = Image.Resampling[self.resample.upper()]
+        if self.whole:
+            return picture.resize((self.size, self.size), how, reducing_gap=3.0)
+        side = min(picture.size) * self.crop
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
         box = (left, top, left + side, top + side)
-        return picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+        return picture.resize((self.size, self.size), how, box=box, reducing_gap=3.0)

@@ -7,20 +7,19 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 from urllib.parse import urlsplit
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from tlkit.errors import UserError, unknown
+from tlkit.errors import UserError
 
 PATIENCE = 5.0  # seconds to wait for the answer of a host that holds weights
-_HUB_FILES = "model.safetensors", "pytorch_model.bin"  # as timm names them there
 # what the readers raise for damaged files; UnpicklingError also for a pickle that would run code
 _READ_ERRORS = (
     OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError, AssertionError,
@@ -28,13 +27,16 @@ _READ_ERRORS = (
 )  # fmt: skip
 
 
-def load_weights(model: nn.Module, path: Path, name: str) -> None:
+def load_weights(model: nn.Module, path: Path, name: str, in_order: bool = False) -> None:
     """Copy tensors from `path` into `model`; a pickle that would run code is refused, never opened.
 
-    Raises UserError when the file is absent, is no tensor file, or is of another architecture.
+    in_order: the file calls them otherwise, and has them in the model's order. Raises UserError when the file
+    is absent, is no tensor file, or is of another architecture.
     """
-    state = read_tensors(path)
     have = model.state_dict()
+    state = read_tensors(path)
+    alike = in_order and len(have) == len(state)
+    state = dict(zip(have, state.values(), strict=True)) if alike else counted(model, state)
     both = have.keys() & state.keys()
     odd = sorted(k for k in both if state[k].shape != have[k].shape) + sorted(have.keys() ^ state.keys())
     if odd:
@@ -46,6 +48,14 @@ def load_weights(model: nn.Module, path: Path, name: str) -> None:
             f"first is {odd[0]} ({shapes}){read}; name the architecture that the file was saved from."
         )
     model.load_state_dict(state)
+
+
+def counted(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """With the counts of batches that a network is published without where its norms were frozen."""
+    have = model.state_dict()
+    if any(key.endswith("_tracked") for key in state.keys() & have.keys()):
+        return state
+    return {key: tensor for key, tensor in have.items() if key.endswith("_tracked")} | state
 
 
 def _shape(state: dict[str, torch.Tensor], name: str) -> str:
@@ -111,24 +121,29 @@ def _digest(path: str, stamp: tuple[int, int]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def hub_digest(library: str, name: str) -> str:
-    """Names the weights a library would fetch: a digest of their address, since nothing is fetched yet."""
-    if library == "timm":
-        known = timm_settings(name)
-        address = f"{known.hf_hub_id} {known.tag} {known.url}" if known else name
-    else:
-        address = _torchvision_address(name) or name
-    return f"hub-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+@dataclass(frozen=True)
+class Source:
+    """Where a library has its weights from: `told` tells them from others, `address` is asked for them.
+
+    here: they are on this machine already.
+    """
+
+    told: str
+    address: str | None = None
+    here: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Names the weights, of which nothing is fetched for that."""
+        return f"hub-{hashlib.sha256(self.told.encode()).hexdigest()[:8]}"
 
 
-def timm_settings(name: str) -> Any:
-    """timm's settings of the weights called `name`, or None. Raises UserError for an unknown name.TAG."""
-    from timm.models import get_pretrained_cfg, list_pretrained
+def hub_source(repository: str, *files: str, revision: str | None = None, told: str = "") -> Source:
+    """A repository of the hub, of which any of `files` being here will do."""
+    from huggingface_hub import constants, try_to_load_from_cache
 
-    try:
-        return get_pretrained_cfg(name, allow_unregistered=True)
-    except RuntimeError as error:
-        raise unknown("tag of timm weights", name, list_pretrained(f"{name.split('.')[0]}.*")) from error
+    found = [try_to_load_from_cache(repository, file, revision=revision) for file in files]
+    return Source(told or repository, constants.ENDPOINT, any(isinstance(path, str) for path in found))
 
 
 class OutOfReach(ConnectionError):
@@ -136,37 +151,23 @@ class OutOfReach(ConnectionError):
 
 
 @contextmanager
-def from_hub(library: str, name: str) -> Iterator[None]:
+def from_hub(source: Source) -> Iterator[None]:
     """Fetch weights in this context; what is here already is used without asking the network.
 
     Raises OutOfReach, after `PATIENCE` seconds at most, where they are not here and their host does not
-    answer: the hub's own client would try again for a minute. HF_HUB_OFFLINE is heeded for torchvision too.
+    answer: the hub's own client would try again for a minute. HF_HUB_OFFLINE is heeded for all libraries.
     """
     from huggingface_hub import constants
 
-    address, here = _source(library, name)
-    if address and not here and (_wanted_offline() or not _answers(address)):
-        why = "HF_HUB_OFFLINE is set" if _wanted_offline() else f"{urlsplit(address).netloc} does not answer"
-        raise OutOfReach(why)
+    if source.address and not source.here and (_wanted_offline() or not _answers(source.address)):
+        host = urlsplit(source.address).netloc
+        raise OutOfReach("HF_HUB_OFFLINE is set" if _wanted_offline() else f"{host} does not answer")
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or here
+    constants.HF_HUB_OFFLINE = before or source.here
     try:
         yield
     finally:
         constants.HF_HUB_OFFLINE = before
-
-
-def _source(library: str, name: str) -> tuple[str | None, bool]:
-    """(the address to fetch from, whether the file is here already)."""
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    known = timm_settings(name) if library == "timm" else None
-    if known and known.hf_hub_id:
-        repository, _, revision = known.hf_hub_id.partition("@")
-        files = [try_to_load_from_cache(repository, f, revision=revision or None) for f in _HUB_FILES]
-        return constants.ENDPOINT, any(isinstance(file, str) for file in files)
-    address = known.url if known else _torchvision_address(name) if library == "torchvision" else None
-    return address, bool(address) and Path(torch.hub.get_dir(), "checkpoints", Path(address).name).is_file()
 
 
 def _wanted_offline() -> bool:
@@ -184,11 +185,3 @@ def _answers(address: str) -> bool:
     except requests.RequestException:
         return False
     return True
-
-
-def _torchvision_address(name: str) -> str | None:
-    from torchvision import models
-
-    if name not in models.list_models(module=models):
-        return None
-    return models.get_model_weights(name).DEFAULT.url

@@ -1,7 +1,8 @@
-"""The command line: run the workbook, compare plans on data of one's own, use the result."""
+"""The command line: compare plans on data of one's own, use the result, and what other packages add."""
 
 import signal
 import sys
+from importlib.metadata import entry_points
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -14,7 +15,8 @@ from rich.table import Table
 from typer import Context
 from typer.core import TyperGroup
 
-from tlkit.cli import comparing, datasets, predicting
+from tlkit.cli import compare, data
+from tlkit.cli.output import console
 from tlkit.errors import UserError
 
 
@@ -37,10 +39,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-cli.add_typer(datasets.cli, name="data")
-cli.command()(comparing.compare)
-cli.command()(predicting.predict)
-console = Console()
+cli.add_typer(data.cli, name="data")
+cli.command()(compare.compare)
 
 
 def app() -> None:
@@ -67,66 +67,32 @@ def _plain(error: UserError) -> str:
 
 
 @cli.command()
-def run(
-    numbers: Annotated[str, typer.Argument(help="Notebooks: 11, 11-12,16, core or all.")] = "core",
-    full: Annotated[
-        bool, typer.Option("--full", help="The sizes of notebooks/full.toml: the committed results.")
-    ] = False,
-    parameter: Annotated[
-        list[str] | None, typer.Option("-p", "--parameter", help="name=value; repeatable.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for executed copies and the report; default build, or TLKIT_RESULTS."),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="The report; default report.html in that folder.")
-    ] = None,
+def predict(
+    model: Annotated[Path, typer.Argument(help="The folder that compare named, such as build/photos.model.")],
+    asked: Annotated[
+        list[str], typer.Argument(help="Files or words of the kind that the model learnt from.")
+    ],
 ) -> None:
-    """Execute notebooks in fresh kernels and write a report."""
-    from tlkit import env, workbook
+    """Ask a saved model about pictures, texts, recordings or rows of a table."""
+    from tlkit import env, saved_model
 
-    out = out or env.results_dir()
-
-    def told(event: workbook.NotebookInfo | workbook.RunResult) -> None:
-        if isinstance(event, workbook.NotebookInfo):
-            console.print(f"{event.number}  {event.title} ...", highlight=False)
-        else:
-            console.print(f"    {'done' if event.ok else 'FAILED'} in {event.seconds:.0f} s", highlight=False)
-
-    results = workbook.run(numbers, workbook.parse(parameter or []), full, out, told)
-    from tlkit.report import workbook_html
-
-    console.print(f"report: {workbook_html(results, report or out / 'report.html')}", soft_wrap=True)
-    failed = [result for result in results if not result.ok]
-    for result in failed:
-        console.print(
-            f"[bold red]failed:[/] {result.number}: {result.error}", soft_wrap=True, highlight=False
-        )
-    raise typer.Exit(1 if failed else 0)
-
-
-@cli.command()
-def claims(
-    write: Annotated[bool, typer.Option(help="Write data/verdicts.json, which CI compares with.")] = False,
-) -> None:
-    """The verdict of every claim, computed from the committed records."""
-    from tlkit import claims as ledger
-
-    table = Table("", "claim", "effect", "verdict", "power", "in", title="Claims and their verdicts")
-    for row in ledger.table():
-        table.add_row(str(row.number), row.text, row.effect, row.verdict, row.power, row.where)
+    env.set_threads(1)
+    kept = saved_model.load(model)
+    table = Table(kept.reader.shown, "answer", "probability", caption_justify="left")
+    table.caption = f"{kept.about['task']}: {saved_model.told(kept.about)}"
+    reasons = []
+    for guess in kept.predict(asked):
+        if guess.error:
+            reasons.append(guess.error)
+        odds = "" if guess.probability is None else f"{guess.probability:.2f}"
+        table.add_row(escape(guess.file), escape(guess.label or "not read"), odds)
     console.print(table)
-    console.print(
-        "In brackets: 95 % intervals. On the left: the number of a claim in the workbook's list; "
-        "claims that are not in this table have not been tested yet. Power: so large a true difference would "
-        "have been told from none by 8 in 10 measurements like these, each judged by itself.",
-        highlight=False,
-    )
-    if note := ledger.outdated(ledger.on_shelf()):
-        console.print(f"[yellow]note:[/] {note}", highlight=False)
-    if write:
-        console.print(f"wrote {ledger.write_verdicts()}")
+    if doubts := saved_model.doubts(kept.about):
+        console.print(f"[yellow]warning:[/] this model is {doubts}", soft_wrap=True, highlight=False)
+    for reason in reasons:
+        console.print(reason, highlight=False, markup=False, soft_wrap=True)
+    if reasons:
+        raise UserError(f"{len(reasons)} of {len(asked)} were not read: mend them, see the reasons above.")
 
 
 @cli.command()
@@ -142,9 +108,10 @@ def doctor() -> None:
     console.print(table)
 
 
-@cli.command()
-def selftest(reps: Annotated[int, typer.Option(min=100, help="Simulated experiments a row.")] = 2000) -> None:
-    """Do the intervals cover what they promise? Simulated coverage, false verdicts and power."""
-    from tlkit import stats
+def _commands() -> None:
+    """Add those that other packages bring, each as an entry point of the group `tlkit.commands`."""
+    for point in entry_points(group="tlkit.commands"):
+        cli.command(point.name)(point.load())
 
-    print(stats.selftest_table(stats.selftest(reps)))
+
+_commands()

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tlkit.cli.output import console
 from tlkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tlkit.records import Store
     from tlkit.study import Grid, Outcome
 
-console = Console()
 PATIENCE = 60.0  # seconds between plain lines, where there is no terminal to draw a bar on
 Told = Callable[[int, int], None]
 

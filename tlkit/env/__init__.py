@@ -4,6 +4,7 @@ from tlkit.env.checks import PARTS, Check, Part, doctor, missing
 from tlkit.env.hosted import host, results_dir, where_results_go
 from tlkit.env.process import (
     cache_dir,
+    cache_dirs,
     cores,
     data_dir,
     device,
@@ -22,6 +23,7 @@ __all__ = [
     "Check",
     "Part",
     "cache_dir",
+    "cache_dirs",
     "cores",
     "data_dir",
     "device",

@@ -9,7 +9,7 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from tlkit.env.process import cache_dir, cores, data_dir, device, threads, version
+from tlkit.env.process import cache_dirs, cores, data_dir, device, threads, version
 from tlkit.errors import UserError, unknown
 
 MEMORY_GB = 2.0  # what one process may need
@@ -40,6 +40,8 @@ PARTS = {
     "lab": Part("opening and running notebooks", packages=("jupyterlab", "ipykernel", "papermill", "nbval")),
     "1": Part("foundations"),
     "photos": Part("photographs", sets=("hymenoptera", "caltech_wildlife")),
+    "text": Part("networks of language", packages=("transformers", "gguf", "accelerate")),
+    "weights": Part("networks from the package index", sets=("efficientnet_lite0", "minilm", "smollm2")),
 }
 
 
@@ -72,8 +74,8 @@ def _pinned() -> dict[str, str]:
 
 
 def _present(name: str) -> bool:
-    folder = cache_dir() / name
-    return folder.is_dir() and any(folder.iterdir())
+    folders = (place / name for place in cache_dirs())
+    return any(folder.is_dir() and any(folder.iterdir()) for folder in folders)
 
 
 def _python() -> Check:
@@ -102,7 +104,9 @@ def _device() -> Check:
         found = device()
     except UserError as error:
         return Check("device", False, os.environ["TLKIT_DEVICE"], str(error))
-    return Check("device", True, f"{found}, {cores()} cores")
+    untested = "networks of other libraries run on it, which is untested: TLKIT_DEVICE=cpu keeps them off it"
+    note = "no GPU in use, on which nothing was tested" if found.type == "cpu" else untested
+    return Check("device", True, f"{found}, {cores()} cores; {note}")
 
 
 def _threads() -> Check:
@@ -123,19 +127,20 @@ def _memory() -> Check:
 
 
 def _cache() -> Check:
-    folder = cache_dir().absolute()
+    *searched, folder = cache_dirs()
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(nearest).free / 1e9
     writable = nearest.is_dir() and os.access(nearest, os.W_OK)
     notes = ["exists" if nearest == folder else "not made yet", *["not writable"] * (not writable)]
     remedy = f"set TLKIT_CACHE to a folder that can be written, with {DISK_GB:.0f} GB free"
-    text = f"{folder} ({', '.join(notes)}, {free:.1f} GB free)"
+    text = "".join(f"{place} (read-only), then " for place in searched)
+    text += f"{folder} ({', '.join(notes)}, {free:.1f} GB free)"
     return Check("cache", writable and free >= DISK_GB, text, remedy)
 
 
 def _sets() -> Check:
-    folder = cache_dir()
-    names = sorted(path.name for path in folder.iterdir() if _present(path.name)) if folder.is_dir() else []
+    here = (path.name for place in cache_dirs() if place.is_dir() for path in place.iterdir())
+    names = sorted({name for name in here if _present(name)})
     return Check("sets", True, ", ".join(names) or "none yet: `tlkit data list` shows what there is")
 
 

@@ -1,6 +1,7 @@
 """Threads, seed, device, folders: settings of a process, read from the environment.
 
-TLKIT_THREADS (default 1), TLKIT_DEVICE (default: the CPU), TLKIT_CACHE (default: the user's own).
+TLKIT_THREADS (default 1), TLKIT_DEVICE (default: a GPU, but for small networks), TLKIT_CACHE (default: the
+user's own).
 """
 
 import os
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from tlkit import files
 from tlkit.env.hosted import host, results_dir
 from tlkit.errors import UserError, unknown
 
@@ -90,18 +92,16 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def device() -> "torch.device":
-    """Where networks run: TLKIT_DEVICE, or the CPU, so that a number does not depend on what a machine has.
+def device(small: bool = False) -> "torch.device":
+    """Where a network runs: TLKIT_DEVICE; else a GPU where there is one, and the CPU where it is small.
 
     Raises UserError for a device that is absent.
     """
     import torch
 
-    if not os.environ.get("TLKIT_DEVICE"):
-        return torch.device("cpu")
     counts = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
     present = [kind for kind, count in counts.items() if count]
-    wanted = os.environ["TLKIT_DEVICE"]
+    wanted = os.environ.get("TLKIT_DEVICE") or ("cpu" if small else present[0])
     kind, _, index = wanted.partition(":")
     if kind not in counts:
         raise unknown("device in TLKIT_DEVICE", wanted, counts)
@@ -112,23 +112,21 @@ def device() -> "torch.device":
     return torch.device(wanted)
 
 
-def device_name() -> str:
-    """What `device()` is called by its maker, or its kind: "cpu", "NVIDIA H200"."""
+def device_name(where: "torch.device") -> str:
+    """What a device is called by its maker, or its kind: "cpu", "NVIDIA H200"."""
     import torch
 
-    where = device()
     return torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
 
 
 @contextmanager
-def on_device(*modules: "torch.nn.Module") -> "Iterator[torch.device]":
-    """The modules on `device()` within the block, and back on the CPU behind it, whatever happens.
+def on_device(where: "torch.device", *modules: "torch.nn.Module") -> "Iterator[torch.device]":
+    """The modules on a device within the block, and back on the CPU behind it, whatever happens.
 
     On a GPU convolutions keep all of float32's digits, which CUDA would else cut to ten bits.
     """
     import torch
 
-    where = device()
     if where.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
     try:
@@ -164,8 +162,20 @@ def data_dir() -> Path:
 def cache_dir() -> Path:
     """The folder of sets and weights on request: TLKIT_CACHE, or the user's own. It may not exist.
 
-    On Colab and Kaggle it lies with the results, so that it is found again where they are.
+    On Colab and Kaggle the user's own lies with the results, so that it is found again where they are.
     """
-    if named := os.environ.get("TLKIT_CACHE"):
-        return Path(named).expanduser()
+    named = os.environ.get("TLKIT_CACHE")
+    return Path(named).expanduser() if named else _own_cache()
+
+
+def cache_dirs() -> tuple[Path, ...]:
+    """Where sets and weights are looked for, in this order; what is in none of them is fetched into the last.
+
+    `cache_dir()`, and behind it the user's own where TLKIT_CACHE names a folder that cannot be written.
+    """
+    first = Path(os.path.abspath(cache_dir()))
+    return (first,) if files.writable(first) or first == _own_cache() else (first, _own_cache())
+
+
+def _own_cache() -> Path:
     return results_dir() / "cache" if host() else platformdirs.user_cache_path("tlkit", appauthor=False)

@@ -9,13 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tlkit.env.process import data_dir, device_name, versions
+from tlkit.env.process import data_dir, device, device_name, versions
 
 
-def origin() -> dict[str, Any]:
+def origin(where: Any = None) -> dict[str, Any]:
     """Of what this process computes now: date (UTC), commit, versions, hardware; as JSON can keep it.
 
-    Names no machine, person or folder. `commit` is None where the package is no checkout, as in a wheel.
+    where: the device that networks ran on, by default that of small ones. Names no machine, person or folder.
+    `commit` is None where the package is no checkout, as in a wheel.
     """
     import torch
 
@@ -25,7 +26,7 @@ def origin() -> dict[str, Any]:
         "versions": dict(_versions()),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
-        "device": device_name(),
+        "device": device_name(where or device(small=True)),
         "threads": torch.get_num_threads(),
     }
 

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch.utils._pytree import tree_leaves
 
 from tlkit import env, features, plans
 from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
-from tlkit.fit import whole
 from tlkit.fit.cost import peak_mb
 from tlkit.fit.job import Job
 from tlkit.fit.loop import Diverged, descend
-from tlkit.plans import Plan
+from tlkit.plans import NotFrozen, Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Evaluation, Task
 
@@ -57,41 +58,69 @@ def fit(
     """One fit of `plan` at `labels` a class: choose on the selection split, fit on all, read the test once.
 
     plan: a Plan or its string, such as "last-1". recipe: by default the committed one for a network of this
-    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. Networks run
-    on `env.device()`, the CPU unless TLKIT_DEVICE says otherwise. Raises UserError for too few items or an
+    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. The
+    network runs on `backbone.device`, and comes back from it. Raises UserError for too few items or an
     unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
     """
-    began, tally = time.perf_counter(), replace(features.TALLY)
+    began, tally = time.perf_counter(), replace(features.CACHE_STATS)
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
-    recipe = recipe or recipes.suited(backbone.name)
+    recipe = recipe or recipes.suited(backbone)
     job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed), show)
     solved = job.solver is not None
     settings = recipe.tries(plan, labels, solved)
     tried = {setting: job.trial(setting) for setting in settings} if len(settings) > 1 else {}
-    best = _best(tried, task.objective.higher_is_better, recipe.usual(plan, solved)) if tried else settings[0]
+    best = _best(tried, task.objective.first.sign, recipe.usual(plan, solved)) if tried else settings[0]
     model, predict, losses = job.train(best, job.draw.all)
     audit = None
     if model is not None:
         audit = plans.audit(job.before, plans.state(model), plan, free=plans.movable(model, plan))
-        whole.check(job, model)
-    metric = task.objective.metrics[task.objective.metric]
-    train = metric(predict(task.train, job.draw.all), np.asarray(task.targets)[job.draw.all])
+        verify_recomposed(job, model)
+    train = job.score(predict, job.draw.all)
     evaluation = None
     if test:
         who = f"{backbone.name} {plan}, {labels} labels, seed {seed}"
         evaluation = task.evaluate(lambda items: predict(items, np.arange(len(items))), who)
-    measured = _measured(began, tally)
+    measured = _measured(began, tally, backbone.device)
     detail = job.detail(model, best, len(settings), audit)
     return Fit(model, audit, best, tried, train, tried.get(best), evaluation, measured, detail, losses)
 
 
-def _measured(began: float, tally: features.Tally) -> dict[str, Any]:
+def _measured(began: float, tally: features.CacheStats, where: torch.device) -> dict[str, Any]:
     """What need not repeat; the device where it is not the CPU."""
     found = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb(), **tally.since()}
-    return found if env.device().type == "cpu" else found | {"device": env.device_name()}
+    return found if where.type == "cpu" else found | {"device": env.device_name(where)}
 
 
-def _best(tried: dict[str, float], higher_is_better: bool, usual: str) -> str:
+def _best(tried: dict[str, float], sign: int, usual: str) -> str:
     """The setting with the best score; of equals the usual one, and one that diverged only if all did."""
-    sign = 1 if higher_is_better else -1
     return max(tried, key=lambda s: (sign * tried[s] if math.isfinite(tried[s]) else -math.inf, s == usual))
+
+
+ITEMS = 2
+_TOLERANCE = 1e-3  # of the largest output; another company in the batch gives other last digits
+_ASKED: set[tuple[str, ...]] = set()
+
+
+def verify_recomposed(job: Job, chain: Chain) -> None:
+    """Raise NotFrozen where the whole network does not give its head what its kept stages and the rest give.
+
+    Tensors standing still does not prove that a stage does: it may count its calls, or drop at random in eval
+    mode too. That is so, or is not, by how it is made: asked once for each task, weights and plan.
+    """
+    asked = job.task.digest, job.backbone.name, job.backbone.digest, str(job.plan)
+    if asked in _ASKED or not job.cut.cut:
+        return
+    rows = job.draw.all[:ITEMS]
+    at, _ = job.behind(chain.eval())
+    raw = features.Cut.start(job.backbone).run(job.task.train.inputs[int(i)] for i in rows)
+    with torch.inference_mode():
+        kept, whole = features.activations(at, job.task.train, rows), chain.run(raw)
+        kept, whole = (kept, job.backbone.pool(whole)) if at.pooled else (chain.run(kept, at.cut), whole)
+    for a, b in zip(*(map(torch.Tensor.double, tree_leaves(one)) for one in (kept, whole)), strict=True):
+        bound = _TOLERANCE * max(1.0, float(b.abs().max()))
+        if not torch.allclose(a, b, rtol=0, atol=bound, equal_nan=True):
+            raise NotFrozen(
+                f"{job.plan} of {job.backbone.name}: run as a whole the network does not repeat what its "
+                "kept stages gave; a frozen stage changes by what is no tensor, or draws at random."
+            )
+    _ASKED.add(asked)

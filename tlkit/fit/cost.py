@@ -1,4 +1,4 @@
-"""What a fit costs: floating-point operations, counted, not guessed, and memory."""
+"""What a fit costs: floating-point operations, counted, not guessed, and the memory of the process."""
 
 import sys
 from pathlib import Path
@@ -10,21 +10,24 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from tlkit import features
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain, Suffix
 from tlkit.plans import Plan
+from tlkit.tasks import Task
 
 _COUNTED: dict[tuple, tuple[int, int]] = {}
 
 
-def flops(backbone: Backbone, model: Chain, plan: Plan, at_cut: Any, raw: Any) -> tuple[int, int]:
+def flops(task: Task, backbone: Backbone, model: Chain, plan: Plan) -> tuple[int, int]:
     """(prefix, suffix) operations for one item: what runs once without gradient, and forward and backward.
 
-    The prefix is the frozen stages; for LP-FT all stages, which its probe reads once. at_cut, raw: batches
-    of one item at the plan's cut and before the first stage.
+    The prefix is the frozen stages; for LP-FT all stages, which its probe reads once.
     """
     cut = plan.cut(model.names)
-    once = model.names if plan.start == "probe" else model.names[:cut]
+    places = features.Cut.of(backbone, plan), features.Cut.start(backbone)
+    at_cut, raw = (features.example(at, task.train) for at in places)
+    once = model.names if plan.from_probe else model.names[:cut]
     head = tuple(tuple(p.shape) for p in model.head.parameters())
     key = (backbone.name, str(plan), head, *(tuple(leaf.shape) for leaf in tree_leaves(at_cut)))
     if key not in _COUNTED:
@@ -48,26 +51,6 @@ def count(model: nn.Module, example: Any, train: bool) -> int:
     weighty = any(isinstance(m, nn.Conv2d | nn.Linear) for m in model.modules())
     assert counter.get_total_flops() > 0 or not weighty, "the FLOP counter saw none of this model's layers"
     return counter.get_total_flops()
-
-
-def held(model: nn.Module, batch: Any) -> int:
-    """Bytes of activations that one forward pass of `batch` leaves for the backward pass, the batch included.
-
-    Counted as autograd packs them, each storage once; weights and buffers are not activations. The modules'
-    modes and `requires_grad` matter, and are left as they are.
-    """
-    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), torch.enable_grad():
-        _output = model(batch)  # as long as it lives no storage is freed and its address used again
-    return sum(kept.values())
 
 
 def peak_mb() -> float:

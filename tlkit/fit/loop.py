@@ -3,6 +3,7 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,12 +14,12 @@ from torch.utils._pytree import tree_map
 from torch.utils.data import default_collate
 
 from tlkit import env, plans
-from tlkit.backbones.chain import Chain, Suffix
+from tlkit.backbones.chain import Chain, Suffix, batch_norms, measuring
 from tlkit.errors import UserError
-from tlkit.features import Rows
-from tlkit.fit.settle import settle
+from tlkit.features import Batches, moved
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
+from tlkit.tasks import picked
 
 # fastai's own import; nothing a reader can do
 warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated")
@@ -35,6 +36,7 @@ from fastai.torch_core import norm_bias_params
 # torch's own Adam, one call for all tensors, with fastai's numbers: fastai's does the same sums in Python,
 # tensor by tensor, which took a seventh of a fit of ResNet-18's last stage
 _ADAM = partial(OptimWrapper, opt=torch.optim.AdamW, betas=(0.9, 0.99), eps=1e-5, fused=True)
+CPU = torch.device("cpu")
 _FOR_SHOW = [CastToTensor, ProgressCallback, Recorder]  # a sixth of the time of a small step
 
 
@@ -75,11 +77,13 @@ class _Guard(Callback):
         self.losses.append(self.learn.loss.item())
 
 
-def _batches(rows: Rows, targets: torch.Tensor, size: int, collate: Callable[[list], Any]) -> DataLoader:
+def _batches(
+    rows: Batches, targets: torch.Tensor, size: int, collate: Callable[[list], Any], where: torch.device
+) -> DataLoader:
     """Shuffled batches, each taken in one piece: fastai's own way takes item by item."""
 
     def batch(positions: list[int]) -> Any:
-        inputs, wanted = rows.take(positions), targets[positions]
+        inputs, wanted = rows.take(positions), picked(targets, positions)
         if collate is default_collate:
             return inputs, wanted
         pairs = [(tree_map(lambda leaf, k=k: leaf[k], inputs), one) for k, one in enumerate(wanted)]
@@ -87,47 +91,55 @@ def _batches(rows: Rows, targets: torch.Tensor, size: int, collate: Callable[[li
 
     # functions, not methods: those fastcore would bind to the loader
     ours = {"create_batch": batch, "retain": lambda made, _: made, "before_iter": lambda: rows.turn()}
-    return DataLoader(range(len(rows)), bs=size, shuffle=True, num_workers=0, **ours)
+    return DataLoader(range(len(rows)), bs=size, shuffle=True, num_workers=0, device=where, **ours)
 
 
 def descend(
     chain: Chain,
     plan: Plan,
     inputs: Any,
-    targets: torch.Tensor,
+    targets: torch.Tensor | list,
     loss: Callable,
     rate: float,
     recipe: Recipe,
     seed: int,
     show: bool = False,
     collate: Callable[[list], Any] = default_collate,
+    device: torch.device = CPU,
 ) -> list[float]:
     """Train `chain` in place by one one-cycle descent of Adam (Smith 2018); returns the loss of every step.
 
     inputs: activations at `plan.cut`, Rows or a pytree of N x ...; only the suffix behind the cut is run.
     Frozen tensors are in no optimiser group and their stages stay in eval mode; batch-norm averages that
-    moved are settled at the end. collate: a list of (input, target) to a batch. Raises Diverged when the
-    loss is no longer finite, NotFrozen when the optimiser holds a frozen tensor.
+    moved are taken afresh at the end. collate: a list of (input, target) to a batch. device: where the chain
+    goes meanwhile. Raises Diverged when the loss is no longer finite, NotFrozen when the optimiser holds a
+    frozen tensor.
     """
     env.seed_everything(seed)
     plans.freeze(chain, plan)
     epochs, size = recipe.schedule(len(targets))
-    rows = inputs if isinstance(inputs, Rows) else Rows.of(inputs)
-    load = _batches(rows, targets, size, collate)
-    groups, rates, decays = _groups(chain, plan, rate, recipe.weight_decay)
+    rows = inputs if isinstance(inputs, Batches) else Batches.of(inputs)
+    load = _batches(rows, targets, size, collate, device)
     _refuse_single(chain, plan, size)
     guard = _Guard(f"plan {plan}, rate {rate:g}")
     half = recipe.precision == "bfloat16"  # as wide as float32, so that no loss needs to be scaled
-    with env.on_device(chain) as where, torch.autocast(where.type, torch.bfloat16, enabled=half):
-        learn = _learner(chain, plan, load, groups, [_Modes(chain, plan), guard], loss)
+    with env.on_device(device, chain), torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
+        groups, rates, decays = _groups(chain, plan, rate, recipe.weight_decay)
+        learn = _learner(chain, plan, load, groups, [guard], _penalised(chain, plan, loss))
         if not show:
             learn.remove_cbs(_FOR_SHOW)
         try:
             learn.fit_one_cycle(epochs, lr_max=np.array(rates), wd=decays)
         finally:
             chain.eval()
-        settle(chain, plan, rows, size, seed)
+        recalibrate_batchnorm(chain, plan, rows, size, seed)
     return guard.losses
+
+
+def _penalised(chain: Chain, plan: Plan, loss: Callable) -> Callable:
+    """The loss with what the plan adds to it, which is asked where the chain is now."""
+    extra = plans.penalty(chain, plan)
+    return loss if extra is None else lambda output, target: loss(output, target) + extra()
 
 
 def _refuse_single(chain: Chain, plan: Plan, size: int) -> None:
@@ -154,11 +166,33 @@ def _learner(
 ) -> Learner:
     """fastai's Learner on the suffix; its validation, which `_Modes` cancels, is given the same batches."""
     return Learner(
-        DataLoaders(load, load, device=env.device()),
+        DataLoaders(load, load, device=load.device),
         Suffix(chain, plan.cut(chain.names)),
         loss_func=loss,
         opt_func=_ADAM,
         splitter=lambda _: groups,
         train_bn=False,
-        cbs=callbacks,
+        cbs=[_Modes(chain, plan), *callbacks],
     )
+
+
+@torch.no_grad()
+def recalibrate_batchnorm(chain: Chain, plan: Plan, inputs: Batches, size: int, seed: int) -> None:
+    """Take the running averages of the batch norms that moved afresh from the items learnt on.
+
+    Running averages trail the weights by some ten steps. After a short descent from random weights they are
+    those of another network, and eval mode answers by chance; every plan whose stages move gets the same
+    remedy (precise batch norm; Wu & Johnson 2021, arXiv:2105.07576, section 3). Frozen stages keep theirs.
+    inputs: activations at the plan's cut; size: items in a batch, as in training. The
+    chain is in eval mode afterwards.
+    """
+    norms = [norm for part in plans.learners(chain, plan) for norm in batch_norms(part)]
+    chain.eval()
+    if not norms:
+        return
+    shuffled = torch.Generator().manual_seed(seed)  # items come sorted by class
+    order = torch.randperm(len(inputs), generator=shuffled)
+    suffix, device = Suffix(chain, plan.cut(chain.names)), next(chain.parameters()).device
+    with measuring(norms):
+        for rows in order.split(size):
+            suffix(moved(inputs.take(rows), device))

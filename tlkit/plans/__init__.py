@@ -6,25 +6,36 @@ from tlkit.plans.freezing import (
     groups,
     learners,
     movable,
+    penalty,
+    prepare,
     refuse_frozen,
     refuse_unfit,
     set_modes,
     state,
 )
-from tlkit.plans.vocabulary import NAMES, Plan
+from tlkit.plans.plan import FROZEN, Plan
+from tlkit.plans.table import TABLE, Row, register
+
+BASELINES = ("scratch", *(name for name, row in TABLE.items() if row.where == "nothing"))
 
 __all__ = [
-    "NAMES",
+    "BASELINES",
+    "FROZEN",
+    "TABLE",
     "Audit",
     "NotFrozen",
     "Plan",
+    "Row",
     "audit",
     "freeze",
     "groups",
     "learners",
     "movable",
+    "penalty",
+    "prepare",
     "refuse_frozen",
     "refuse_unfit",
+    "register",
     "set_modes",
     "state",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from tlkit.errors import UserError
-from tlkit.plans.vocabulary import Plan
+from tlkit.plans.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def audit(
 
 
 def _of_stages(state: dict, plan: Plan) -> set[str]:
-    if plan.where in ("norm", "bias"):
+    if plan.parts_of_stages:
         raise UserError(f"audit of plan {plan}: give free=plans.movable(model, plan); names do not tell.")
     known = dict.fromkeys(_stage(key) for key in state if _stage(key) != "head")
     free = {"head", *plan.tuned(list(known))}

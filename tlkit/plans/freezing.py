@@ -5,24 +5,33 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
 from tlkit.plans.auditing import NotFrozen
-from tlkit.plans.vocabulary import Plan
-
-NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)  # the first: batch and instance norms
+from tlkit.plans.plan import Plan
+from tlkit.plans.table import Penalty
 
 
 def learners(model: Chain, plan: Plan) -> list[nn.Module]:
-    """The modules a plan puts into train mode: whole stages, or their norm layers alone, and the head."""
-    tuned = [model.stages[name] for name in plan.tuned(model.names)]
-    if plan.where == "bias":
-        tuned = []  # a bias may move while its layer stays in eval mode
-    elif plan.where == "norm":
-        tuned = [m for stage in tuned for m in stage.modules() if isinstance(m, NORMS)]
-    return tuned if plan.where == "nothing" else [*tuned, model.head]
+    """The modules a plan puts into train mode: whole stages, or what its row names, and the head."""
+    if plan.raw:
+        return []
+    if plan.row.learners:
+        return [*plan.row.learners(model, plan), model.head]
+    return [*(model.stages[name] for name in plan.tuned(model.names)), model.head]
+
+
+def prepare(model: Chain, plan: Plan) -> Chain:
+    """Change the chain as the plan asks before training, such as by adapters; returns `model` itself."""
+    if plan.row.prepare:
+        plan.row.prepare(model, plan)
+    return model
+
+
+def penalty(model: Chain, plan: Plan) -> Penalty | None:
+    """What the plan adds to every loss of a training that begins now; None for nothing."""
+    return plan.row.penalty(model, plan) if plan.row.penalty else None
 
 
 def state(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -41,15 +50,15 @@ def movable(model: Chain, plan: Plan) -> set[str]:
     inside = {id(t) for m in learners(model, plan) for t in (*m.parameters(), *m.buffers())}
     tensors = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers()])
     free = {name for name, tensor in tensors.items() if id(tensor) in inside}
-    if plan.where == "bias":
-        free |= {name for name, _ in model.named_parameters() if name.endswith(("bias", "_bias"))}
-    if plan.where in ("bias", "norm") and all(name.startswith("head.") for name in free):
+    if plan.row.movable:
+        free |= plan.row.movable(model, plan)
+    if plan.parts_of_stages and all(name.startswith("head.") for name in free):
         raise UserError(f"plan {plan}: this backbone has no {plan.where} to move; choose another plan.")
     return free
 
 
 def _refuse_shared(model: Chain, plan: Plan) -> None:
-    moving = set() if plan.where == "nothing" else {*plan.tuned(model.names), "head"}
+    moving = set() if plan.raw else {*plan.tuned(model.names), "head"}
     parts = {**model.stages, "head": model.head}
     owners: dict[int, list[str]] = {}
     for name, part in parts.items():
@@ -65,9 +74,10 @@ def _refuse_shared(model: Chain, plan: Plan) -> None:
 
 def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
     """Raise UserError where a plan cannot be run: no such stage, or no solver for what is to be solved."""
-    if plan.where == "nothing" and objective.solver is None:
-        raise UserError(f"plan {plan} has no baseline for a {objective.name} task: leave it out.")
-    if plan.start == "selected":
+    if plan.raw and objective.raw_plan != str(plan):
+        instead = f"take {objective.raw_plan} instead" if objective.raw_plan else "leave it out"
+        raise UserError(f"plan {plan} has no baseline for a {objective.name} task: {instead}.")
+    if plan.selects:
         if objective.solver is None:
             raise UserError(f"plan {plan} has no probe to solve for a {objective.name} task: leave it out.")
         if not backbone.reads_all:
@@ -75,7 +85,7 @@ def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
             raise UserError(
                 f"plan {plan} chooses among the features of all stages: name the backbone {text}."
             )
-    if plan.where != "nothing":
+    if not plan.raw:
         plan.tuned(backbone.stages)
 
 

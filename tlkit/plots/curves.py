@@ -1,4 +1,4 @@
-"""Accuracy and gain against labels: where transfer pays, and where it stops."""
+"""A metric, and the gain in it, against labels: where transfer pays, and where it stops."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from numpy.typing import ArrayLike
 
 from tlkit.errors import UserError
+from tlkit.plans import BASELINES
 from tlkit.plots.style import GREY, INK, budgets_axis, canvas, legend, look
-from tlkit.records import Record, values
-from tlkit.stats import Saving, Verdict, interval, verdicts
-from tlkit.stats import label_saving as saving_of
+from tlkit.records import PLAIN, Record, Scale, scale, values
+from tlkit.stats import Verdict, interval, verdicts
 
 
 def accuracy_by_labels(
@@ -22,26 +21,27 @@ def accuracy_by_labels(
     pairs: Iterable[Any] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Mean test accuracy of each plan at each budget, its 95 % interval over seeds as a band.
+    """The test metric's mean of each plan at each budget, its 95 % interval over seeds as a band.
 
     highlight: a budget; a line stands there, every plan's mean in the legend. A mark says from where on no
-    plan is better than scratch (`stops_paying`), and what the highest is instead. pairs: those of
-    `claims.pairs`, whose verdicts also weigh new test items; without them the verdicts come from the seeds
+    plan is better than scratch (`stops_paying`), and what the best is instead. pairs: those of
+    `compare.pairs`, whose verdicts also weigh new test items; without them the verdicts come from the seeds
     alone. Raises UserError where a plan has no records.
     """
     records, ax = list(records), canvas(ax, 7.0, 4.0)
     curves = {plan: by_labels(records, plan) for plan in plans}
+    how = scale(r for r in records if r.plan in plans)
     budgets, banded = sorted({n for curve in curves.values() for n in curve}), False
     for plan, curve in curves.items():
         found = [interval(list(seeds.values())) for seeds in curve.values()]
         x, style = list(curve), look(plan)
         ax.plot(x, [f.mean for f in found], **style, linewidth=1.8, markersize=6, zorder=3)
-        ends = np.clip([(f.low, f.high) for f in found], 0, 1)
+        ends = how.within([(f.low, f.high) for f in found])
         if min(f.n for f in found) > 1:
             banded = True
             ax.fill_between(x, *ends.T, color=style["color"], alpha=0.13, linewidth=0)
-    budgets_axis(ax, budgets)
-    ax.set_ylabel("test accuracy")
+    budgets_axis(ax, budgets, how.by_class)
+    ax.set_ylabel(f"test {how.axis}")
     _mark(ax, records, plans, pairs)
     if highlight is not None:
         _highlight(ax, curves, highlight)
@@ -92,13 +92,13 @@ def _verdicts(
         return {(p.plan, p.labels): p.verdict for p in pairs if p.against == against and p.plan in plans}
     records = list(records)
     base = by_labels(records, against)
-    jobs = {}
-    for plan in (plan for plan in plans if plan not in (against, "pixels")):
+    jobs, how = {}, scale(r for r in records if r.plan == against)
+    for plan in (plan for plan in plans if plan not in (against, *BASELINES)):
         for n, seeds in by_labels(records, plan).items():
             both = sorted(seeds.keys() & base.get(n, {}).keys())
             if both:
-                jobs[plan, n] = ([seeds[s] for s in both], [base[n][s] for s in both])
-    return dict(zip(jobs, verdicts(list(jobs.values())), strict=True)) if jobs else {}
+                jobs[plan, n] = tuple([how.sign * side[s] for s in both] for side in (seeds, base[n]))
+    return dict(zip(jobs, verdicts(list(jobs.values()), how.delta), strict=True)) if jobs else {}
 
 
 def _mark(ax: Axes, records: list[Record], plans: Sequence[str], pairs: Iterable[Any] | None) -> None:
@@ -110,16 +110,17 @@ def _mark(ax: Axes, records: list[Record], plans: Sequence[str], pairs: Iterable
     ax.axvline(stop, color=GREY, linestyle=(0, (1, 2)), linewidth=1.5, zorder=1)
     place = {"xycoords": ax.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
     text = "from here on no plan\nis better than scratch"
-    rest = _instead(_verdicts(records, plans, pairs, "scratch"), stop)
+    rest = _instead(_verdicts(records, plans, pairs, "scratch"), stop, scale(records))
     offset = {"xytext": (-4, 0), "textcoords": "offset points"}
     ax.annotate(f"{text}\n({rest})", (stop, 0.03), **place, **offset, fontsize=8.5, color=INK)
 
 
-def _instead(found: dict[tuple[str, int], Verdict], stop: int) -> str:
-    """What the plan that is highest from `stop` on is there, such as "full: equal, within 2 points"."""
+def _instead(found: dict[tuple[str, int], Verdict], stop: int, how: Scale) -> str:
+    """What the plan that is best from `stop` on is there, such as "full: equal, within 2 points"."""
     later = {plan: [v for (p, n), v in found.items() if p == plan and n >= stop] for plan, _ in found}
     best = max((p for p in later if later[p]), key=lambda p: np.mean([v.mean for v in later[p]]))
-    within = f", within {100 * later[best][0].delta:g} points"
+    delta = later[best][0].delta
+    within = f", within {100 * delta:g} points" if how.metric == PLAIN else f", within {delta:g} {how.unit}"
     words = dict.fromkeys(v.word + within * (v.word == "equal") for v in later[best])
     return f"{best}: {' or '.join(words)}"
 
@@ -132,8 +133,9 @@ def gain_by_labels(
     ax: Axes | None = None,
 ) -> Axes:
     """Gain of each plan over `against` with its 95 % interval; a filled marker where it is `better`."""
-    ax = canvas(ax, 6.4, 3.8)
+    records, ax = list(records), canvas(ax, 6.4, 3.8)
     found = _verdicts(records, plans, pairs, against)
+    how = scale(r for r in records if r.plan in (*plans, against))
     budgets = sorted({n for _, n in found})
     shown = list(dict.fromkeys(plan for plan, _ in found))
     for k, plan in enumerate(shown):
@@ -157,44 +159,8 @@ def gain_by_labels(
             )
         ax.plot([], [], **style)
     ax.axhline(0, color=INK, linewidth=1)
-    budgets_axis(ax, budgets)
-    ax.set_ylabel(f"gain in accuracy over {against}")
+    budgets_axis(ax, budgets, how.by_class)
+    ax.set_ylabel(how.gain(against))
     ax.set_title("filled: better; open: not shown to be better", loc="left", fontsize=9)
     legend(ax)
-    return ax
-
-
-def label_saving(
-    labels: ArrayLike,
-    scratch: ArrayLike,
-    transfer: ArrayLike,
-    n: int,
-    names: tuple[str, str] = ("frozen", "scratch"),
-    ax: Axes | None = None,
-) -> Axes:
-    """Both mean curves, and an arrow from n labels to as many as scratch needs for the same accuracy.
-
-    labels (k,); scratch, transfer (k, n_seeds); names: those of transfer and of what stands for scratch. The
-    arrow is dashed and leaves the picture where scratch never gets there. Raises UserError as
-    `stats.label_saving` does.
-    """
-    x, s, t = (np.asarray(v, float) for v in (labels, scratch, transfer))
-    found: Saving = saving_of(x, s, t, n)
-    ax = canvas(ax, 6.0, 3.6)
-    for name, y in zip(names, (t, s), strict=True):
-        ax.plot(x, y.mean(axis=1), **look(name), linewidth=1.8)
-    budgets_axis(ax, [int(v) for v in x])
-    reached, there = float(t[x == n].mean()), n * found.factor
-    arrow = {"arrowstyle": "->", "color": INK, "linewidth": 1.6}
-    if found.censored == "right":
-        there *= 1.6
-        ax.set_xlim(right=there)
-        arrow["linestyle"] = "--"
-    else:
-        ax.plot([there, there], [ax.get_ylim()[0], reached], color=GREY, linestyle=":", linewidth=1.2)
-    ax.annotate("", (there, reached), (n, reached), arrowprops=arrow)
-    beside = (n if found.censored else there, reached)
-    ax.annotate(f"{found}", beside, (8, -5), textcoords="offset points", va="top", fontsize=9)
-    ax.set_ylabel("test accuracy")
-    legend(ax, loc="lower right")
     return ax

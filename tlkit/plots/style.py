@@ -3,13 +3,11 @@
 Colours are those of Okabe and Ito (2008, Color Universal Design); markers and lines tell plans apart in grey.
 """
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -49,30 +47,14 @@ def canvas(ax: Axes | None, width: float = 6.0, height: float = 3.6) -> Axes:
     return ax
 
 
-def grid_of(n: int, ncols: int, cell: float, titled: bool) -> tuple[Figure, list[Axes]]:
-    """A figure of `n` small frameless pictures, `cell` inches a side."""
-    ncols = max(1, min(n, ncols))
-    nrows = -(-n // ncols)
-    size = (ncols * cell, nrows * (cell + (0.28 if titled else 0)))
-    figure, axes = plt.subplots(nrows, ncols, figsize=size, layout="constrained", squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    return figure, list(axes.flat)[:n]
-
-
-def budgets_axis(ax: Axes, labels: list[int]) -> None:
+def budgets_axis(ax: Axes, labels: list[int], by_class: bool = True) -> None:
     """A log axis of label budgets, with a tick at each and none between."""
     ax.set_xscale("log")
     ax.set_xticks(labels, [str(n) for n in labels])
     ax.minorticks_off()
-    ax.set_xlabel("labels per class")
+    ax.set_xlabel("labels" + " per class" * by_class)
 
 
 def legend(ax: Axes, **options: Any) -> None:
     """A legend whose handles are long enough to show the line style, on paper that dims what lies below."""
     ax.legend(facecolor="white", edgecolor="none", framealpha=0.85, handlelength=3, **options)
-
-
-def named(values: Mapping[str, Any] | Any, names: tuple[str, ...]) -> dict[str, Any]:
-    """`values` by name: a mapping as it is, a sequence under `names`."""
-    return dict(values) if isinstance(values, Mapping) else dict(zip(names, values, strict=True))

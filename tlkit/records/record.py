@@ -5,15 +5,27 @@ import math
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tlkit.errors import UserError, unknown
 
 STATUSES = ("ok", "diverged", "failed", "skipped")
-FitKey = tuple[str, str, str, str, str, int, int, str]
 _TEXT = ("task", "data", "backbone", "weights", "plan", "recipe", "split", "metric")
+
+
+class FitKey(NamedTuple):
+    """What names a fit, or whatever else gave a number; `data` and `weights` are content hashes."""
+
+    task: str
+    data: str
+    backbone: str
+    weights: str
+    plan: str
+    labels: int
+    seed: int
+    recipe: str
 
 
 @dataclass(frozen=True)
@@ -65,10 +77,8 @@ class Record:
 
     @property
     def fit_key(self) -> FitKey:
-        """What names the fit: task, data, backbone, weights, plan, labels, seed, recipe."""
-        return (
-            self.task, self.data, self.backbone, self.weights, self.plan, self.labels, self.seed, self.recipe,
-        )  # fmt: skip
+        """What names the fit."""
+        return FitKey(*(getattr(self, name) for name in FitKey._fields))
 
     @property
     def key(self) -> tuple:

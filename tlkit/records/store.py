@@ -30,16 +30,22 @@ class Store:
         self._origins = Lines(self.path.with_name(f"{self.path.stem}.origins.jsonl"), _parse_origin)
 
     def append(
-        self, records: Iterable[Record], items: Any = None, targets: Any = None, origin: dict | None = None
+        self,
+        records: Iterable[Record],
+        items: Any = None,
+        targets: Any = None,
+        scores: Any = None,
+        origin: dict | None = None,
     ) -> int:
         """Add the records whose key is not in the file yet, as one block; how many were added.
 
         `items` (n, ...) are the predictions of the one fit for its n test items, `targets` (n, ...) the
-        truth, kept once per task and data; `origin` (`env.origin`) is where the numbers were computed, kept
-        once and referred to by the rows that end a fit. Both are written before their records and test rows
-        last, so a kill at any moment leaves either a finished fit or one that will be run again.
-        Raises UserError if the file or its lock cannot be written (it is then left as it was), or if the
-        targets are not those kept under the same data hash.
+        truth, kept once per task and data, both where they are arrays; `scores` (n) a number an item whose
+        mean is the metric, kept where accuracy's comparison of the two would not give it; `origin`
+        (`env.origin`) is where the numbers were computed, kept once and referred to by the rows that end a
+        fit. All are written before their records and test rows last, so a kill at any moment leaves either a
+        finished fit or one that will be run again. Raises UserError if the file or its lock cannot be written
+        (it is then left as it was), or if the targets are not those kept under the same data hash.
         """
         records = sorted(records, key=lambda record: record.split == "test")
         fits = {record.fit_key for record in records}
@@ -49,7 +55,7 @@ class Store:
             self._records.refresh()
             fresh = {record.key: record for record in records if record.key not in self._records.rows}
             if fresh:
-                self._keep_beside(records[0], items, targets)
+                self._keep_beside(records[0], items, targets, scores)
                 rows = self._signed(fresh.values(), origin) if origin else fresh.values()
                 self._records.append([record.to_json() for record in rows])
         return len(fresh)
@@ -62,13 +68,15 @@ class Store:
             self._origins.append([json.dumps({"origin": name, **origin})])
         return [replace(r, measured=r.measured | {"origin": name}) if r.ends_fit else r for r in records]
 
-    def _keep_beside(self, record: Record, items: Any, targets: Any) -> None:
+    def _keep_beside(self, record: Record, items: Any, targets: Any, scores: Any) -> None:
         self._items.refresh()
         rows = []
         if targets is not None and not self._knows(record, targets):
             rows.append({"task": record.task, "data": record.data, "targets": _pack(targets)})
-        if items is not None:
-            rows.append({"fit": _digest(record.fit_key), "predicted": _pack(items)})
+        kept = {"predicted": items, "scores": scores}
+        packed = {name: _pack(array) for name, array in kept.items() if array is not None}
+        if packed:
+            rows.append({"fit": _digest(record.fit_key), **packed})
         # predictions that a kill left without their record are not written twice
         rows = [row for row in rows if self._items.rows.get(_items_key(row)) != row]
         if rows:
@@ -104,6 +112,17 @@ class Store:
     def items(self, fit_key: FitKey) -> np.ndarray:
         """What that fit predicted for each test item, in the shape it was given. UserError if not kept."""
         return self._array(_digest(fit_key), "predicted", f"predictions of fit {fit_key}")
+
+    def predicted(self, fit_key: FitKey) -> bool:
+        """Whether what that fit predicted was kept."""
+        self._items.refresh()
+        return "predicted" in self._items.rows.get(_digest(fit_key), {})
+
+    def scores(self, fit_key: FitKey) -> np.ndarray | None:
+        """A number for each test item whose mean is the metric; None where none was kept."""
+        self._items.refresh()
+        key = _digest(fit_key)
+        return self._array(key, "scores", "") if "scores" in self._items.rows.get(key, {}) else None
 
     def targets(self, task: str, data: str) -> np.ndarray:
         """The true targets of the test items of `task` with data hash `data`. UserError if not kept."""

@@ -1,15 +1,19 @@
-"""The report of a comparison: accuracies, verdicts, figures, and what was run."""
+"""The report of a comparison: means, verdicts, figures, and what was run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from tlkit import claims, plots, recipe
+import numpy as np
+from matplotlib.axes import Axes
+
+from tlkit import compare, plots, recipe, stats
+from tlkit.compare import chance, conclude, constant, standings
 from tlkit.errors import UserError
-from tlkit.records import Record, Store
-from tlkit.report.conclusion import chance, conclude, standings
-from tlkit.report.dots import dots_by_plan, intervals_by_plan
+from tlkit.plots.style import GREY, canvas, look
+from tlkit.records import Record, Scale, Store, scale
 from tlkit.report.page import Figure, Group, figure, licence, machine, write
+from tlkit.stats import interval
 
 
 def compare_html(
@@ -19,7 +23,7 @@ def compare_html(
     records: Iterable[Record] | None = None,
     facts: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
-    """Write the report of a comparison: accuracies, verdicts, figures, and what was run. Returns `out`.
+    """Write the report of a comparison: means, verdicts, figures, and what was run. Returns `out`.
 
     records: those of the store to report (default: all); facts: more to say of what was run, such as the
     saved model. Raises UserError where there is no record, or `out` cannot be written; it is then left as it
@@ -30,7 +34,7 @@ def compare_html(
     tests = [r for r in records if r.split == "test"]
     if not tests:
         raise UserError(f"{store.path} holds no finished fit: run the comparison first.")
-    pairs = claims.pairs(store, tests)
+    pairs = compare.pairs(store, tests)
     keys = dict.fromkeys((r.task, r.data, r.metric, r.recipe, r.backbone) for r in tests if r.status == "ok")
     groups = [_compared(store, tests, pairs, key) for key in keys]
     lost = [f"{r.plan}, {r.labels} labels, seed {r.seed}: {r.status}. {r.detail.get('why', '')}"
@@ -39,7 +43,7 @@ def compare_html(
     return write(out, title=f"Did transfer pay? {title}", groups=groups, failures=lost, facts=told)
 
 
-def _compared(store: Store, tests: list[Record], pairs: list[claims.Pair], key: tuple) -> Group:
+def _compared(store: Store, tests: list[Record], pairs: list[compare.Pair], key: tuple) -> Group:
     task, _, metric, version, backbone = key
     rows = [r for r in tests if (r.task, r.data, r.metric, r.recipe, r.backbone) == key and r.status == "ok"]
     plans = list(dict.fromkeys(r.plan for r in rows))
@@ -49,41 +53,45 @@ def _compared(store: Store, tests: list[Record], pairs: list[claims.Pair], key: 
     drawn_from = (
         "new seeds and new test items" if all(p.items for p in mine) else "new seeds on this test set"
     )
+    how = scale(rows)
     caption = f"{len(mine)} comparisons, one family; intervals speak of {drawn_from}."
+    caption += " Lower is better; differences are turned, so that + is better." * (how.sign < 0)
     text = " ".join(conclude(store, rows, mine))
-    return Group(f"{task}, from {backbone}", _drawn(rows, plans, mine), mine, caption, metric, text, means)
+    return Group(f"{task}, from {backbone}", _drawn(rows, plans, mine), mine, caption, how, text, means)
 
 
 def _table(store: Store, rows: list[Record]) -> list[list[str]]:
     """Mean test values as rows of text: plans down, budgets across, chance last."""
-    budgets = sorted({r.labels for r in rows})
+    budgets, how = sorted({r.labels for r in rows}), scale(rows)
     found: dict[str, dict[int, str]] = {}
     for s in standings(rows):
         found.setdefault(s.plan, {})[s.labels] = f"{s.mean:.3f}"
     if (floor := chance(store, rows)) is not None:
-        found["(the commonest class)"] = dict.fromkeys(budgets, f"{floor:.3f}")
+        found[f"({constant(how)})"] = dict.fromkeys(budgets, f"{floor:.3f}")
     head = ["plan", *(f"{n} label{'s' * (n != 1)}" for n in budgets)]
     return [head, *([plan, *(by.get(n, "") for n in budgets)] for plan, by in found.items())]
 
 
-def _drawn(rows: list[Record], plans: list[str], pairs: list[claims.Pair]) -> list[Figure]:
-    gains = [p for p in pairs if p.against == "scratch"]
-    said = "; ".join(f"{p.plan} at {p.labels}: {claims.signed(p.verdict)}, {p.verdict.word}" for p in gains)
+def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> list[Figure]:
+    gains, how = [p for p in pairs if p.against == "scratch"], scale(rows)
+    said = "; ".join(f"{p.plan} at {p.labels}: {stats.signed(p.verdict)}, {p.verdict.word}" for p in gains)
     if len({r.labels for r in rows}) == 1:
         values = {plan: [r.value for r in rows if r.plan == plan] for plan in plans}
-        accuracy = dots_by_plan(values, f"test {rows[0].metric}")
-        drawn = [figure(accuracy, "Every seed, and the mean with its 95 % interval over seeds", _means(rows))]
+        means = dots_by_plan(values, how)
+        drawn = [figure(means, "Every seed, and the mean with its 95 % interval over seeds", _means(rows))]
         if gains:
             ends = {p.plan: (p.verdict.mean, p.verdict.low, p.verdict.high) for p in gains}
-            drawn.append(figure(intervals_by_plan(ends), "Gain over scratch", said))
+            drawn.append(figure(intervals_by_plan(ends, how), "Gain over scratch", said))
     else:
-        accuracy = plots.accuracy_by_labels(rows, plans, pairs=pairs)
-        drawn = [figure(accuracy, "Accuracy by labels a class", _means(rows))]
+        means = plots.accuracy_by_labels(rows, plans, pairs=pairs)
+        drawn = [
+            figure(means, f"{how.metric.capitalize()} by labels{' a class' * how.by_class}", _means(rows))
+        ]
         if gains:
-            tuned = [plan for plan in plans if plan not in claims.BASELINES]
+            tuned = [plan for plan in plans if plan not in compare.BASELINES]
             drawn.append(figure(plots.gain_by_labels(rows, tuned, pairs=pairs), "Gain over scratch", said))
     if all({"flops_prefix", "flops_suffix"} <= r.detail.keys() for r in rows):
-        caption = "Accuracy against operations (the solver of a probe is not counted)"
+        caption = f"{how.metric.capitalize()} against operations (the solver of a probe is not counted)"
         drawn.append(figure(plots.accuracy_against_cost(rows), caption, f"{caption}. {_means(rows)}"))
     return drawn
 
@@ -105,10 +113,11 @@ def _facts(tests: list[Record]) -> dict[str, str]:
         return ", ".join(str(v) for v in sorted({getattr(r, name) for r in tests}))
 
     seconds = sum(r.measured.get("seconds", 0) for r in tests)
+    by_class = {r.detail.get("scale", {}).get("by_class", True) for r in tests} == {True}
     found = {
         "fits": f"{len(tests)}, in {seconds:.0f} s of computing",
         "plans": ", ".join(dict.fromkeys(r.plan for r in tests)),
-        "labels a class": listed("labels"),
+        "labels a class" if by_class else "labels": listed("labels"),
         "seeds": listed("seed"),
         "data": ", ".join(sorted({f"{r.task} ({r.data})" for r in tests})),
         "recipe": "; ".join(_recipe(v) for v in sorted({r.recipe for r in tests})),
@@ -119,14 +128,13 @@ def _facts(tests: list[Record]) -> dict[str, str]:
 
 def _origins(store: Store, tests: list[Record]) -> dict[str, str]:
     """Where the numbers come from, and a note where that is not what is installed here."""
-    found = claims.origins(store, tests)
-    note = claims.outdated(found)
-    return {"where the numbers come from": claims.whence(found)} | ({"note": note} if note else {})
+    found = compare.origins(store, tests)
+    note = compare.outdated(found)
+    return {"where the numbers come from": compare.whence(found)} | ({"note": note} if note else {})
 
 
 def _recipe(version: str) -> str:
-    for photos in (False, True):
-        known = recipe.default(photos)
+    for known in recipe.committed().values():
         if known.version == version:
             return (
                 f"{version}: at least {known.steps} steps and {known.epochs} epochs, batch {known.batch}; "
@@ -137,3 +145,44 @@ def _recipe(version: str) -> str:
 
 def _numbers(values: Iterable[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
+
+
+def dots_by_plan(values: Mapping[str, Sequence[float]], how: Scale) -> Axes:
+    """Each plan's seeds as small dots, and below them their mean with its 95 % interval over seeds."""
+    ax = _rows(list(values), f"test {how.axis}")
+    for y, (plan, seeds) in enumerate(values.items()):
+        style = look(plan)
+        ax.plot(seeds, np.full(len(seeds), y - 0.16), ".", color=style["color"], alpha=0.6, markersize=6)
+        found = interval(seeds)
+        low, high = (found.low, found.high) if len(set(seeds)) > 1 else (found.mean, found.mean)
+        _interval(ax, y + 0.14, (found.mean, *how.within((low, high))), plan)
+        ax.annotate(f"{found.mean:.3f}", (found.mean, y + 0.14), (0, -13), **_SMALL)
+    return ax
+
+
+def intervals_by_plan(ends: Mapping[str, tuple[float, float, float]], how: Scale) -> Axes:
+    """(mean, low, high) of each plan's gain over scratch, and a line at zero."""
+    ax = _rows(list(ends), how.gain("scratch"))
+    ax.axvline(0, color=GREY, linewidth=1, zorder=1)
+    for y, (plan, found) in enumerate(ends.items()):
+        _interval(ax, y, found, plan)
+        ax.annotate(f"{found[0]:+.3f}", (found[0], y), (0, -14), **_SMALL)
+    return ax
+
+
+_SMALL = {"textcoords": "offset points", "ha": "center", "fontsize": 8}
+
+
+def _rows(plans: list[str], xlabel: str) -> Axes:
+    ax = canvas(None, 7.0, 1.0 + 0.55 * len(plans))
+    ax.set_yticks(range(len(plans)), plans)
+    ax.set(ylim=(len(plans) - 0.4, -0.6), xlabel=xlabel)
+    return ax
+
+
+def _interval(ax: Axes, y: float, found: tuple[float, float, float], plan: str) -> None:
+    mean, low, high = found
+    style = look(plan)
+    ax.plot([low, high], [y, y], color=style["color"], linewidth=2, solid_capstyle="butt", zorder=2)
+    kind = {key: style[key] for key in ("color", "marker", "markerfacecolor")}
+    ax.plot(mean, y, **kind, markersize=8, zorder=3)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -12,13 +13,15 @@ import jinja2
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from tlkit import backbones, claims, env
+from tlkit import compare, downloads, env, stats
 from tlkit.files import write_whole
+from tlkit.records import Scale
 
 READING = (
     "Each verdict compares a plan with not transferring (scratch: the same network from a random start; "
-    "pixels: no network at all) on the same labels and seeds, and says better or worse only when the 95 % "
-    "interval of the difference excludes zero and still does after correction for the number of comparisons. "
+    "pixels, or what else is learnt from raw inputs: no network at all) on the same labels and seeds, and "
+    "says better or worse only when the 95 % interval of the difference excludes zero and still does after "
+    "correction for the number of comparisons. "
     "Equal means that the whole interval lies within the difference that does not matter; cannot tell means "
     "that more seeds, or more test items, are needed."
 )
@@ -41,9 +44,9 @@ class Group:
 
     title: str
     figures: Sequence[Figure] = ()
-    pairs: Sequence[claims.Pair] = ()
+    pairs: Sequence[compare.Pair] = ()
     caption: str = ""
-    metric: str = "accuracy"
+    scale: Scale | None = None
     text: str = ""
     means: Sequence[Sequence[str]] = ()  # a table of text, its first row the head
 
@@ -64,9 +67,13 @@ def machine() -> dict[str, str]:
 
 def licence(name: str) -> str:
     """What may be done with the weights of a backbone, and what they cost."""
-    if name not in backbones.names():
+    path, plain = env.data_dir() / "backbones" / f"{name}.json", name.partition(",")[0]
+    if plain in {info.name for info in downloads.listing()}:
+        info = downloads.describe(plain)
+        return f"{info.title}; licence {info.licence}; {info.source}"
+    if not path.is_file():
         return "not one of ours: its publisher states the licence of the weights"
-    card = claims.card(name)
+    card = json.loads(path.read_text("utf-8"))
     return f"made here in {card['seconds']:.0f} s, {card['flops']:.1e} operations; licence {card['licence']}"
 
 
@@ -76,7 +83,7 @@ def write(out: str | Path, **content: Any) -> Path:
     template = settings.from_string(
         resources.files("tlkit").joinpath("templates/report.html").read_text("utf-8")
     )
-    defaults = {"ledger": (), "reading": READING, "mark": mark, "mood": mood, "signed": claims.signed}
+    defaults = {"ledger": (), "reading": READING, "mark": mark, "mood": mood, "signed": stats.signed}
     return write_whole(Path(out), template.render(**defaults | content))
 
 

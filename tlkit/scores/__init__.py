@@ -1,6 +1,6 @@
 """Transferability: numbers that guess, before any training, how well a source will serve a target.
 
-Higher is better for every score. What they are worth is another question: see `ranking`.
+Higher is better for every score. What they are worth is another question.
 """
 
 import math
@@ -14,35 +14,15 @@ from numpy.typing import ArrayLike
 from tlkit import features as kept
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError, unknown
+from tlkit.scores.class_separation import gbc, nearest_neighbour, transrate
 from tlkit.scores.heads import has_classes, leep, nce, nleep, source_accuracy
 from tlkit.scores.linear import h_score, linear_probe, logme, shrinkage_h_score
-from tlkit.scores.published import Recomputed, recompute
-from tlkit.scores.ranking import Agreement, agreement, ahead, chance_kept
-from tlkit.scores.spread import gbc, nearest_neighbour, transrate
 from tlkit.tasks import Task
 
 __all__ = [
-    "NAMES",
-    "Agreement",
-    "Recomputed",
-    "agreement",
-    "ahead",
-    "chance_kept",
-    "gbc",
-    "h_score",
-    "leep",
-    "linear_probe",
-    "logme",
-    "nce",
-    "nearest_neighbour",
-    "nleep",
-    "recompute",
-    "score",
-    "score_source",
-    "shrinkage_h_score",
-    "source_accuracy",
-    "transrate",
-]
+    "NAMES", "gbc", "h_score", "leep", "linear_probe", "logme", "nce", "nearest_neighbour", "nleep",
+    "score", "score_source", "shrinkage_h_score", "source_accuracy", "transrate",
+]  # fmt: skip
 
 BY_FEATURES = {
     "LogME": logme,
@@ -96,7 +76,7 @@ def score_source(
         raise UserError(f"--labels {labels}: scores need at least 2 labelled items a class; give more.")
     drawn = task.draw(labels, seed).all
     y = np.asarray(task.targets)[drawn]
-    pooled = kept.activations(kept.Cut(backbone, len(backbone.stages), pooled=True), task.train, drawn)
+    pooled = kept.activations(kept.Cut.end(backbone, pooled=True), task.train, drawn)
     odds = _source_classes(task, backbone, drawn, pooled) if set(names) & BY_HEAD.keys() else None
     found = {}
     for name in names:
@@ -116,5 +96,5 @@ def _source_classes(task: Task, backbone: Backbone, items: np.ndarray, pooled: A
         return None
     if "own" in backbone.blueprint and not backbone.blueprint.get("reach"):
         return kept.last_linear(head)(pooled).double().softmax(-1).numpy()  # pooling, and this, is that head
-    ends: Any = kept.activations(kept.Cut(backbone, len(backbone.stages)), task.train, items)
+    ends: Any = kept.activations(kept.Cut.end(backbone), task.train, items)
     return head(ends).double().softmax(-1).numpy()

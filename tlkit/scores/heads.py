@@ -59,7 +59,7 @@ def nleep(features: ArrayLike, labels: ArrayLike) -> float:
 
 def has_classes(card: Mapping[str, Any]) -> bool:
     """Whether the outputs of the source's head are classes: not where it learnt by a contrast of views."""
-    return not card.get("recipe", {}).get("contrast")
+    return not card.get("pretraining", {}).get("contrast")
 
 
 def source_accuracy(card: Mapping[str, Any]) -> float:

@@ -1,22 +1,9 @@
-"""Intervals, verdicts, Holm, the label-saving factor, and the self-test that says what they are worth."""
+"""Intervals, and verdicts corrected for how many there are."""
 
 from .intervals import FEWEST_SEEDS, Interval, interval
-from .saving import Saving, label_saving
-from .selftest import selftest, selftest_table, write_selftest
-from .verdicts import Verdict, detectable, holm, verdict, verdicts
+from .verdicts import Verdict, holm, signed, verdict, verdicts
 
 __all__ = [
-    "FEWEST_SEEDS",
-    "Interval",
-    "Saving",
-    "Verdict",
-    "detectable",
-    "holm",
-    "interval",
-    "label_saving",
-    "selftest",
-    "selftest_table",
-    "verdict",
+    "FEWEST_SEEDS", "Interval", "Verdict", "holm", "interval", "signed", "verdict",
     "verdicts",
-    "write_selftest",
-]
+]  # fmt: skip

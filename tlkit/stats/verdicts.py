@@ -6,7 +6,6 @@ from math import ceil, log10
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import nctdtrinc, stdtrit
 
 from ..errors import UserError
 from .intervals import FEWEST_SEEDS, as_finite, interval
@@ -105,23 +104,6 @@ def verdicts(pairs: Sequence[Sequence[ArrayLike]], delta: float = 0.02) -> list[
     ]
 
 
-def detectable(v: Verdict, power: float = 0.8) -> float:
-    """The true difference that a share `power` of measurements like v would tell from none, by itself.
-
-    The power of the two-sided t test at 5 % (Cohen 1988, Statistical Power Analysis, ch. 2: noncentral t with
-    n - 1 degrees of freedom; the far side, which hardly counts, left out), with the standard error that half
-    the interval stands for. An interval over test items has more degrees of freedom, so that this is rather
-    too large than too small. Infinite below 5 seeds, where nothing is ever told.
-    Raises UserError for a power outside (0.05, 1).
-    """
-    if not 1 - LEVEL < power < 1:
-        raise UserError(f"power must lie between 0.05 and 1, not {power}: 0.8 is usual.")
-    if v.n < FEWEST_SEEDS:
-        return float("inf")
-    t = stdtrit(v.n - 1, (1 + LEVEL) / 2)
-    return float(nctdtrinc(v.n - 1, 1 - power, t) * (v.high - v.low) / 2 / t)
-
-
 def holm(pvalues: ArrayLike) -> np.ndarray:
     """Adjusted p-values of Holm's step-down (1979, Scand. J. Statist. 6:65-70), along the last axis."""
     p = np.asarray(pvalues, dtype=float)
@@ -157,3 +139,18 @@ def _item_differences(items_a: ArrayLike | None, items_b: ArrayLike | None) -> n
             f"items of a have shape {a.shape} and of b {b.shape}: use the same seeds and test items."
         )
     return a - b
+
+
+def signed(v: Verdict) -> str:
+    """A difference and its interval, as +0.31 [0.25, 0.36]; more digits where it is small."""
+    bounds = (v.mean, v.low, v.high)
+    digits = next(
+        (
+            d
+            for d in range(2, 6)
+            if all(not x or round(x, d) for x in bounds[1:]) and 10**-d < (v.high - v.low)
+        ),
+        6,
+    )
+    mean, low, high = (round(x, digits) + 0.0 for x in bounds)
+    return f"{mean:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

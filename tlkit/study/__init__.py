@@ -2,11 +2,13 @@
 
 `Grid` says what to fit, `todo` what of it is missing in a store, and `run` fits that: in processes of this
 machine, or through Ray or Dask on a cluster. A worker that is killed costs its own fit a second try.
+`measure` writes down what is no fit.
 """
 
 from tlkit.study.clusters import BACKENDS, check
 from tlkit.study.grid import Cell, Grid, todo
+from tlkit.study.measuring import measure
 from tlkit.study.running import Outcome, run
 from tlkit.study.worker import Finished, rows
 
-__all__ = ["BACKENDS", "Cell", "Finished", "Grid", "Outcome", "check", "rows", "run", "todo"]
+__all__ = ["BACKENDS", "Cell", "Finished", "Grid", "Outcome", "check", "measure", "rows", "run", "todo"]

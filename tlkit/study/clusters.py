@@ -9,16 +9,18 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tlkit import env
 from tlkit.env.process import THREAD_VARIABLES
 from tlkit.errors import UserError, unknown
-from tlkit.study.worker import RETRIES
+from tlkit.study.worker import RETRIES, Finished, on_cluster
 
 if TYPE_CHECKING:
-    from tlkit.study.backends import Dask, Ended, Ray
+    from tlkit.study.executors import Cluster, Ended
     from tlkit.study.grid import Cell
 
 BACKENDS = ("loky", "ray", "dask")
@@ -55,28 +57,28 @@ def opened(backend: str, cluster: str | None, jobs: int | None) -> "Iterator[Cal
     Without `cluster` there are `jobs` workers, or 1; with the address of one that runs, `jobs` says how many
     fits it may run at once, by default as many as it has processors. Raises UserError where none answers.
     """
-    from tlkit.study import backends
+    from tlkit.study import executors
 
     check(backend, cluster)
     with warnings.catch_warnings():
         for expected in EXPECTED:
             warnings.filterwarnings("ignore", message=expected)
         if backend == "loky":
-            yield partial(backends.at_home, jobs=jobs or 1)
+            yield partial(executors.at_home, jobs=jobs or 1)
             return
-        with (_ray if backend == "ray" else _dask)(cluster, jobs or 1) as (engine, processors):
-            if not processors:
+        with (_ray if backend == "ray" else _dask)(cluster, jobs or 1) as found:
+            if not found.room:
                 raise UserError(f"the {backend} cluster at {cluster} has no worker: {JOIN[backend]}.")
-            yield partial(backends.abroad, engine=engine, jobs=jobs or processors)
+            yield partial(executors.abroad, cluster=replace(found, room=jobs or found.room))
 
 
 @contextmanager
-def _dask(address: str | None, jobs: int) -> "Iterator[tuple[Dask, int]]":
+def _dask(address: str | None, jobs: int) -> "Iterator[Cluster]":
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client, KilledWorker, LocalCluster
     from distributed.utils import silence_logging_cmgr
 
-    from tlkit.study.backends import Dask
+    from tlkit.study.executors import Cluster
 
     with ExitStack() as stack:
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # what matters is raised
@@ -95,17 +97,20 @@ def _dask(address: str | None, jobs: int) -> "Iterator[tuple[Dask, int]]":
             raise _silent("dask", address, error) from error
         with suppress(TimeoutError):
             client.wait_for_workers(1, timeout=PATIENCE)
-        yield Dask(client=client), sum(client.nthreads().values())
+        pool = client.get_executor(pure=False)
+        yield Cluster(partial(pool.submit, on_cluster), sum(client.nthreads().values()), (KilledWorker,))
 
 
 @contextmanager
-def _ray(address: str | None, jobs: int) -> "Iterator[tuple[Ray, int]]":
+def _ray(address: str | None, jobs: int) -> "Iterator[Cluster]":
+    """A fit has a CPU to itself and, where that is wanted, an equal share of the GPUs."""
     # no reports to Ray's makers, and no say in which GPUs a fit sees
     for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
         os.environ.setdefault(name, "0")
     import ray
+    from ray import exceptions as of_ray
 
-    from tlkit.study.backends import Ray
+    from tlkit.study.executors import Cluster
 
     ours = not ray.is_initialized()  # else it is the caller's, who goes on with it
     if ours:
@@ -115,10 +120,23 @@ def _ray(address: str | None, jobs: int) -> "Iterator[tuple[Ray, int]]":
             "this process is in a Ray cluster already: leave --cluster out, or call ray.shutdown()."
         )
     try:
-        yield Ray(), int(ray.cluster_resources().get("CPU", 0))
+        resources = ray.cluster_resources()
+        processors = int(resources.get("CPU", 0))
+        gpus = resources.get("GPU", 0) if env.device().type == "cuda" else 0
+        share = {"num_cpus": 1, "num_gpus": min(1, gpus / max(1, processors))}
+        task = ray.remote(max_retries=RETRIES, **share)(tlkit_fit)
+        killed = of_ray.OutOfMemoryError, of_ray.WorkerCrashedError
+        gone = of_ray.LocalRayletDiedError, of_ray.ObjectLostError, of_ray.RaySystemError
+        raised = killed, gone, (of_ray.RayTaskError,)
+        yield Cluster(lambda cell: task.remote(cell).future(), processors, *raised)
     finally:
         if ours:
             ray.shutdown()
+
+
+def tlkit_fit(cell: "Cell") -> "tuple[Cell, Finished | UserError]":
+    """What Ray runs; its tools show the name."""
+    return on_cluster(cell)
 
 
 def _connect(address: str | None, jobs: int) -> None:

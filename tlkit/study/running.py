@@ -51,6 +51,8 @@ def run(
     if not cells:
         return Outcome(0, total, ())
     grid.check()
+    if backend != "loky" or (jobs or 1) > 1:
+        cells = grid.packed(cells)
     failed = []
     with clusters.opened(backend, cluster, jobs) as fits, closing(fits(cells)) as ended:
         for done, (cell, finished) in enumerate(ended, 1):
@@ -64,15 +66,15 @@ def _keep(store: Store, grid: Grid, key: FitKey, finished: Finished | None) -> l
     """Write a fit down; what is to be told of it, if it failed."""
     finished = finished or _killed(grid, key)
     _refuse_other(key, finished)
-    rows = [Record(*key, **row) for row in finished.rows]
-    store.append(rows, finished.predicted, finished.targets, finished.origin)
+    beside = finished.predicted, finished.targets, finished.scores, finished.origin
+    store.append([Record(*key, **row) for row in finished.rows], *beside)
     return [finished.failure] if finished.failure else []
 
 
 def _killed(grid: Grid, key: FitKey) -> Finished:
     why = (
-        f"the process of {key[4]}, {key[5]} labels, seed {key[6]}, was killed {RETRIES + 1} times, often for "
-        "want of memory: to have it tried again, delete its line among the records."
+        f"the process of {key.plan}, {key.labels} labels, seed {key.seed}, was killed {RETRIES + 1} times, "
+        "often for want of memory: to have it tried again, delete its line among the records."
     )
     row = without_value(grid.parts[0].objective.metric, "failed", why)
     return Finished(key, [row], failure=f"failed: {why}", origin=env.origin())
@@ -80,8 +82,9 @@ def _killed(grid: Grid, key: FitKey) -> Finished:
 
 def _refuse_other(key: FitKey, finished: Finished) -> None:
     """A fit of other files, weights or settings than those asked for is none of these records."""
-    names = {1: f"files of task {key[0]!r}", 3: f"weights of {key[2]}", 7: "settings of tlkit"}
-    other = next((name for at, name in names.items() if finished.key[at] != key[at]), None)
+    names = {"data": f"files of task {key.task!r}", "weights": f"weights of {key.backbone}"}
+    names["recipe"] = "settings of tlkit"
+    other = next((name for at, name in names.items() if getattr(finished.key, at) != getattr(key, at)), None)
     if other and finished.machine == here():
         raise UserError(f"the {other} changed while it ran: run it again.")
     if other:

@@ -1,12 +1,13 @@
 """One fit, wherever it is run: in this process, in one of this machine, or on a machine of a cluster."""
 
 import os
+import pickle
 import platform
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,7 @@ class Finished:
     rows: list[dict]
     predicted: np.ndarray | None = None
     targets: np.ndarray | None = None
+    scores: np.ndarray | None = None
     failure: str | None = None
     machine: str = ""
     origin: dict | None = None
@@ -47,21 +49,34 @@ def here() -> str:
 
 def work(cell: Cell) -> tuple[Cell, Finished]:
     """One fit, in a worker or here: one torch thread, everything loaded by name."""
-    from tlkit import backbones, env
+    from tlkit import backbones, env, tasks
     from tlkit.fit import Diverged, fit
     from tlkit.plans import Plan
-    from tlkit.tasks import catalogue
 
     env.set_threads(1)
-    task, backbone = catalogue.load(cell.task), backbones.load(cell.backbone, cell.weights)
+    _register(cell.added)
+    task, backbone = cell.given
+    task, backbone = task or tasks.load(cell.task), backbone or backbones.load(cell.backbone, cell.weights)
+    origin = env.origin(backbone.device)
     key, metric, machine = identify(cell, task, backbone), task.objective.metric, here()
     try:
         done = fit(task, backbone, Plan.parse(cell.plan), cell.labels, cell.seed, cell.recipe)
     except Diverged as error:
         row, told = without_value(metric, "diverged", error), f"diverged: {error}"
-        return cell, Finished(key, [row], failure=told, machine=machine, origin=env.origin())
+        return cell, Finished(key, [row], failure=told, machine=machine, origin=origin)
     predicted, targets = small(done.test.predicted), small(done.test.targets)
-    return cell, Finished(key, rows(done, metric), predicted, targets, None, machine, env.origin())
+    scores = done.test.scores if done.test.scale else None  # of accuracy the other two give them
+    return cell, Finished(key, rows(done, metric), predicted, targets, scores, None, machine, origin)
+
+
+@lru_cache(maxsize=1)
+def _register(added: bytes) -> None:
+    """The factories that were registered by hand where the study was begun."""
+    from tlkit import backbones, tasks
+
+    for module, factories in zip((tasks, backbones), pickle.loads(added) if added else (), strict=False):
+        for name, factory in factories.items():
+            module.register(name, factory)
 
 
 def in_process(cell: Cell, parent: int) -> tuple[Cell, Finished]:
@@ -70,7 +85,7 @@ def in_process(cell: Cell, parent: int) -> tuple[Cell, Finished]:
     loky replaces a worker that has grown by 300 MB since its first task, which every large fit behind a small
     one does; the new one would import everything anew, for longer than the fit takes.
     """
-    from joblib.externals.loky import process_executor
+    from loky import process_executor
 
     process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH
     _end_with(parent)
@@ -125,7 +140,8 @@ def rows(done: "Fit", metric: str) -> list[dict]:
     """The rows of a finished fit: split, metric, value; cost and detail stand in the test row, the last."""
     values = dict(zip(SPLITS, (done.train, done.select, done.test.metrics[metric]), strict=True))
     found = [{"split": s, "metric": metric, "value": v} for s, v in values.items() if v is not None]
-    found[-1] |= {"measured": done.measured, "detail": {**done.detail, "tried": done.tried}}
+    told = {"scale": done.test.scale} if done.test.scale else {}
+    found[-1] |= {"measured": done.measured, "detail": {**done.detail, "tried": done.tried, **told}}
     return found
 
 
@@ -134,8 +150,10 @@ def without_value(metric: str, status: str, why: object) -> dict:
     return {"split": "test", "metric": metric, "value": None, "status": status, "detail": {"why": str(why)}}
 
 
-def small(array: np.ndarray) -> np.ndarray:
-    """Class numbers in the fewest bytes that hold them."""
+def small(array: np.ndarray | list) -> np.ndarray | None:
+    """Class numbers in the fewest bytes that hold them; None for a list of what differs in shape."""
+    if isinstance(array, list):
+        return None
     array = np.asarray(array)
     whole = array.dtype == np.int64 and array.size and array.min() >= 0
     return array.astype(np.min_scalar_type(int(array.max()))) if whole else array

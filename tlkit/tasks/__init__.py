@@ -1,46 +1,33 @@
 """Tasks: inputs, targets, an enforced train / test split, and an objective."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
+from torch.utils.data import default_collate
 
 from tlkit.errors import UserError
-from tlkit.tasks.objective import Objective, classification, regression
+from tlkit.tasks import splits
+from tlkit.tasks.baselines import LAST_VALUE, PIXELS, TFIDF, Baseline
+from tlkit.tasks.detection import detection
+from tlkit.tasks.items import Items, array_items, content_digest, digest_of
+from tlkit.tasks.metrics import Metric
+from tlkit.tasks.objective import Objective, classification, multilabel, picked, regression
+from tlkit.tasks.registry import load, names, register
 
-__all__ = ["Draw", "Evaluation", "Items", "Objective", "Task", "classification", "regression"]
+__all__ = [
+    "LAST_VALUE", "PIXELS", "TFIDF", "Baseline", "Evaluation", "Items", "LabelledSubset", "Metric",
+    "Objective", "Task", "array_items", "classification", "detection", "load", "multilabel", "names",
+    "picked", "register", "regression", "splits",
+]  # fmt: skip
 
 SELECT_FROM = 5  # labels a class from which a fifth of the budget is the selection split
 
 
 @dataclass(frozen=True)
-class Items:
-    """Raw inputs with what identifies them. `inputs[i]` is a tensor or a picture; `names[i]` says which.
-
-    digests: a content hash an item, by which leaks across a split are found. groups: who or what each item is
-    of (a writer, a board), or nothing.
-    """
-
-    inputs: Sequence[Any]
-    names: Sequence[str]
-    digests: tuple[str, ...]
-    groups: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @cached_property
-    def digest(self) -> str:
-        """Content hash of all items, in their order."""
-        return _hash(*self.digests)
-
-
-@dataclass(frozen=True)
-class Draw:
+class LabelledSubset:
     """One seed's labelled items: `fit` to learn from, `select` to choose a setting by (empty below 5)."""
 
     fit: np.ndarray
@@ -53,20 +40,30 @@ class Draw:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one reading of the test split gave: every metric, and prediction and target of every item."""
+    """What one reading of the test split gave: every metric, and what was kept and the target of every item.
+
+    predicted: a prediction an item, or what `Objective.keep` made of it. scores: a number an item whose mean
+    is the first metric, where there is one. scale: what the first metric says of itself, for the records.
+    detail: what else must repeat.
+    """
 
     metrics: dict[str, float]
-    predicted: np.ndarray
-    targets: np.ndarray
+    predicted: Any
+    targets: Any
+    scores: np.ndarray | None = None
+    scale: dict[str, Any] = field(default_factory=dict)
+    detail: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class Task:
     """A named task. The test targets are sealed: only `evaluate` reads them, and every read is in `reads`.
 
-    Targets are arrays, a row an item. `classes` are the names of the class numbers, empty for other tasks.
-    `set_aside`: the files that were left out, and why. Raises UserError when a side is empty, a target is
-    missing, there is one class, or an item is on both sides of the split, by content or by group.
+    Targets are arrays, a row an item, or lists of what differs in shape. `classes` are the names of the class
+    numbers, empty for other tasks. `set_aside`: the files that were left out, and why. `reader`: how a saved
+    model reads what it is asked about, by name (`readers.READERS`). Raises UserError when
+    a side is empty, a target is missing, there is one class, or an item is on both sides of the split, by
+    content or by group, or not later in the test than in training, where items have times.
     """
 
     name: str
@@ -79,6 +76,7 @@ class Task:
     card: dict = field(default_factory=dict)
     set_aside: dict[str, str] = field(default_factory=dict)
     sealed: bool = False  # a label-free task: its training targets may not be read either
+    reader: str = ""
 
     def __post_init__(self) -> None:
         for side, items, targets in (
@@ -90,6 +88,11 @@ class Task:
                 raise UserError(
                     f"task {self.name!r} has {len(items)} {side} items and {count} targets for them: "
                     "give at least one item a side and one target an item."
+                )
+            if isinstance(targets, list) and self.objective.collate is default_collate and _ragged(targets):
+                raise UserError(
+                    f"task {self.name!r}: its targets differ in shape: give the objective a collate that "
+                    "makes a batch of them."
                 )
         if self.classes and len(self.classes) < 2:
             raise UserError(
@@ -114,6 +117,8 @@ class Task:
             raise UserError(
                 f"task {self.name!r}: group {min(shared)!r} is in train and test; keep a group on one side."
             )
+        if len(self.train.times) or len(self.test.times):
+            splits.refuse_later(self.name, self.train, self.test)
 
     @property
     def targets(self) -> Any:
@@ -126,27 +131,38 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """Content hash of items, targets and split."""
-        return _hash(self.train.digest, self.test.digest, _bytes(self.__train), _bytes(self.__test))[:12]
+        """Content hash of items, targets, split and times."""
+        parts = self.train.digest, self.test.digest, content_digest(self.__train), content_digest(self.__test)
+        return digest_of(*parts, *map(str, (*self.train.times, *self.test.times)))[:12]
 
-    def evaluate(self, predict: Callable[[Items], np.ndarray], who: str) -> Evaluation:
+    def evaluate(self, predict: Callable[[Items], Any], who: str) -> Evaluation:
         """Open the seal once: `predict` gets the test items (no targets) and returns a prediction for each.
 
-        Raises UserError when predictions are missing; notes `who` in `reads`.
+        It may return an iterator of outputs instead, batch by batch in the order of the items: what is kept
+        of each is decided here, where the targets are. Raises UserError when predictions are missing; notes
+        `who` in `reads`.
         """
-        predicted = np.asarray(predict(self.test))
+        predicted = predict(self.test)
+        if isinstance(predicted, Iterator):
+            predicted = self.objective.collect(predicted, self.__test, len(self.test))
+        predicted = predicted if isinstance(predicted, list) else np.asarray(predicted)
         if len(predicted) != len(self.test):
             raise UserError(
                 f"{who} gave {len(predicted)} predictions for {len(self.test)} test items: give one for each."
             )
         self.reads.append(who)
         metrics = {name: metric(predicted, self.__test) for name, metric in self.objective.metrics.items()}
-        return Evaluation(metrics, predicted, np.asarray(self.__test))
+        first = self.objective.first
+        scores = first.by_item and first.by_item(predicted, self.__test)
+        scale = first.declared(self.__test, self.objective.by_class)
+        return Evaluation(metrics, predicted, _whole(self.__test), scores, scale)
 
-    def draw(self, labels: int, seed: int) -> Draw:
+    def draw(self, labels: int, seed: int) -> LabelledSubset:
         """`labels` training items (a class, where the objective counts so), the same for every plan.
 
-        Draws of one seed are nested. From 5 up a fifth of them is the selection split. Raises UserError when
+        Draws of one seed are nested. From 5 up a fifth of them is the selection split. Where items have
+        times, a seed's are the latest before a moment that it draws (`splits.until`), and the selection split
+        is the latest fifth of those: what was later chooses no less than it tests. Raises UserError when
         there are too few items, and for fewer than one label or a negative seed.
         """
         if labels < 1:
@@ -156,36 +172,37 @@ class Task:
         if seed < 0:
             raise UserError(f"seed {seed}: give a whole number from 0 up.")
         held = labels // 5 if labels >= SELECT_FROM else 0
-        fit, select = [], []
-        for number, (what, pool) in enumerate(self._pools()):
+        pools, timed = self._pools(), len(self.train.times) > 0
+        if timed:
+            order = splits.until(self.train.times, seed)
+            pools = [(what, order[np.isin(order, pool)]) for what, pool in pools]
+        for what, pool in pools:
             if len(pool) < labels:
+                until = " up to the moment where this seed's end" * timed
                 raise UserError(
-                    f"task {self.name!r}: {what} has {len(pool)} training items but --labels is {labels}: "
-                    "ask for fewer labels or add items."
+                    f"task {self.name!r}: {what} has {len(pool)} training items{until} but --labels is "
+                    f"{labels}: ask for fewer labels or add items."
                 )
-            order = np.random.default_rng([seed, number]).permutation(pool)[:labels]
-            select.append(order[:held])
-            fit.append(order[held:])
-        return Draw(np.concatenate(fit), np.concatenate(select))
+        if timed:
+            latest = order[np.isin(order, [row for _, pool in pools for row in pool[-labels:]])]
+            first = len(latest) - held * len(pools)
+            return LabelledSubset(latest[:first], latest[first:])
+        drawn = [np.random.default_rng([seed, n]).permutation(pool) for n, (_, pool) in enumerate(pools)]
+        parts = [rows[held:labels] for rows in drawn], [rows[:held] for rows in drawn]
+        return LabelledSubset(*map(np.concatenate, parts))
 
     def _pools(self) -> list[tuple[str, np.ndarray]]:
         """What a budget is counted over, in words, and its training items: each class, or all at once."""
-        targets = np.asarray(self.targets)  # a label-free task refuses here
+        targets = self.targets  # a label-free task refuses here
         if not self.objective.by_class:
             return [("the task", np.arange(len(self.train)))]
+        targets = np.asarray(targets)
         return [(f"class {c!r}", np.flatnonzero(targets == number)) for number, c in enumerate(self.classes)]
 
 
-def array_items(inputs: torch.Tensor, name: str, groups: Sequence[str] = ()) -> Items:
-    """Items held in one tensor, first axis the items; named `name 0`, `name 1`, ..."""
-    digests = tuple(hashlib.sha256(row.numpy().tobytes()).hexdigest()[:16] for row in inputs)
-    return Items(inputs, [f"{name} {i}" for i in range(len(inputs))], digests, tuple(groups))
+def _ragged(targets: list) -> bool:
+    return any(isinstance(one, dict) for one in targets) or len({np.shape(one) for one in targets}) > 1
 
 
-def _bytes(targets: Any) -> str:
-    array = np.ascontiguousarray(np.asarray(targets))
-    return _hash(str(array.shape), array.tobytes().hex())
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def _whole(targets: Any) -> Any:
+    return list(targets) if isinstance(targets, list | tuple) else np.asarray(targets)

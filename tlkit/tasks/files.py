@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tlkit import cache
+from tlkit import downloads
 from tlkit.errors import UserError
 from tlkit.files import composed, place, write_whole
 from tlkit.tasks.reading import Unreadable, read_picture
@@ -59,7 +59,7 @@ def _by_name(folder: Path) -> list[Path]:
 def scan(files: Sequence[tuple[Path, str]]) -> tuple[list[Found], dict[str, str]]:
     """Decode every file, one after another: those that open, and of the others name -> reason.
 
-    What was seen is noted in `cache.computed()`; a file of the same size and time is not decoded again.
+    What was seen is noted in `downloads.computed()`; a file of the same size and time is not decoded again.
     """
     note = _Note(path for path, _ in files)
 
@@ -81,7 +81,7 @@ class _Note:
     def __init__(self, paths: Iterable[Path]):
         folders = sorted({os.path.abspath(path.parent) for path in paths})
         key = hashlib.sha256(os.fsencode("\n".join([str(_SCAN), *folders]))).hexdigest()[:16]
-        self.file = cache.computed() / "pictures" / f"{key}.json"
+        self.file = downloads.computed() / "pictures" / f"{key}.json"
         try:
             self.known = json.loads(self.file.read_text("utf-8"))
         except (OSError, ValueError):

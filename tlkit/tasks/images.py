@@ -1,23 +1,21 @@
-"""Pictures on disk as a task: a folder per class, and the image sets of the registry."""
+"""Pictures on disk as a task: a folder per class."""
 
 import csv
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tlkit import cache
 from tlkit.errors import UserError
 from tlkit.files import place
 from tlkit.tasks import Items, Task, classification
 from tlkit.tasks.files import Found, Pictures, class_files, scan
 from tlkit.tasks.reading import read_picture
+from tlkit.tasks.splits import held_out, owners
 
-__all__ = ["NAMED", "from_folder", "load", "read_picture"]
+__all__ = ["from_folder", "picture_task", "read_picture", "split"]
 
 TEST_FOLDERS = ("test", "valid", "val")
-DOMAINS = ("photo", "art_painting", "sketch")  # of PACS
-FOLDS, TEST_FOLDS = 5, 2  # 40 % of the pictures are the test split where the folder brings none
+BACKBONE = "efficientnet_lite0"  # what suits photographs
 
 
 def from_folder(folder: Path | str, name: str | None = None, groups: Path | str | None = None) -> Task:
@@ -43,9 +41,9 @@ def from_folder(folder: Path | str, name: str | None = None, groups: Path | str 
     _refuse_unusable(root, everything, unread)
     csv_path = Path(groups) if groups else root / "groups.csv"
     named = _read_groups(csv_path, everything, root) if groups or csv_path.exists() else {}
-    train, test = found if split_given else _split(everything, named, root)
+    train, test = found if split_given else split(everything, named, root)
     card = {"split": "given" if split_given else "by group" if named else "by picture"}
-    return _task(name or f"folder:{root.resolve().name}", train, test, named, unread, card)
+    return picture_task(name or f"folder:{root.resolve().name}", train, test, named, unread, card)
 
 
 def _refuse_unusable(root: Path, found: list[Found], unread: dict[str, str]) -> None:
@@ -98,46 +96,17 @@ def _read_groups(path: Path, found: list[Found], root: Path) -> dict[Path, str]:
     return named
 
 
-def _split(found: list[Found], named: dict[Path, str], root: Path) -> tuple[list[Found], list[Found]]:
+def split(found: list[Found], named: dict[Path, str], root: Path) -> tuple[list[Found], list[Found]]:
     """Two fifths of the groups, balanced by class, are the test split; the same on every machine."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    labels, owners = [f.label for f in found], _owners(found, named)
-    sizes = {c: len({o for o, x in zip(owners, labels, strict=True) if x == c}) for c in sorted(set(labels))}
-    smallest = min(sizes, key=sizes.__getitem__)
-    if sizes[smallest] < FOLDS:
-        raise UserError(
-            f"{root}: class {smallest!r} has {sizes[smallest]} separate pictures or groups, a split needs "
-            f"{FOLDS}: add some, or bring your own split as train/ and test/."
-        )
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(labels, labels, owners)
-    held = {int(row) for _, rows in list(folds)[:TEST_FOLDS] for row in rows}
-    return [f for i, f in enumerate(found) if i not in held], [found[i] for i in sorted(held)]
+    groups = [named[f.place] for f in found] if named else ()
+    held = set(held_out([f.label for f in found], owners([f.digest for f in found], groups), root))
+    return tuple([f for i, f in enumerate(found) if (i in held) == test] for test in (False, True))
 
 
-def _owners(found: list[Found], named: dict[Path, str]) -> list[str]:
-    """What must not be parted, a name a picture: its content, or its group and all groups with a copy."""
-    if not named:
-        return [f.digest for f in found]
-    above: dict[str, str] = {}
-
-    def top(group: str) -> str:
-        while group in above:
-            group = above[group]
-        return group
-
-    first: dict[str, str] = {}
-    for item in found:
-        mine = named[item.place]
-        one, other = top(mine), top(first.setdefault(item.digest, mine))
-        if one != other:
-            above[max(one, other)] = min(one, other)
-    return [top(named[f.place]) for f in found]
-
-
-def _task(
+def picture_task(
     name: str, train: list[Found], test: list[Found], named: dict, aside: dict[str, str], card: dict
 ) -> Task:
+    """A task of the pictures found; named: what each is of, by its place, or nothing."""
     classes = sorted({f.label for f in train} | {f.label for f in test})
     number = {c: i for i, c in enumerate(classes)}
 
@@ -153,38 +122,6 @@ def _task(
     def targets(part: list[Found]) -> np.ndarray:
         return np.array([number[f.label] for f in part], dtype=np.int64)
 
-    objective = classification(len(classes))
-    return Task(
-        name, objective, items(train), targets(train), items(test), targets(test), tuple(classes), card, aside
-    )
-
-
-def _by_prefix(root: Path, name: str) -> Task:
-    """Class in the file name: `images/CLASS_17.jpg`."""
-    files = [(f, f.stem.rsplit("_", 1)[0]) for f in sorted((root / "images").iterdir()) if f.is_file()]
-    found, aside = scan(files)
-    train, test = _split(found, {}, root)
-    return _task(name, train, test, {}, aside, {"split": "by picture"})
-
-
-def _domain(domain: str, root: Path) -> Task:
-    """One domain of PACS; sketches of one photograph stay together, by the name in front of the hyphen."""
-    found, aside = scan(class_files(root / domain))
-    named = {f.place: f"{f.label} {f.path.stem.rpartition('-')[0] or f.path.stem}" for f in found}
-    train, test = _split(found, named, root / domain)
-    return _task(f"pacs:{domain}", train, test, named, aside, {"split": "by photograph"})
-
-
-NAMED = {
-    "hymenoptera": lambda root: from_folder(root, "hymenoptera"),
-    "caltech_wildlife": lambda root: from_folder(root, "caltech_wildlife"),
-    "neu_steel": lambda root: _by_prefix(root, "neu_steel"),
-    **{f"pacs:{domain}": partial(_domain, domain) for domain in DOMAINS},
-}
-
-
-def load(name: str) -> Task | None:
-    """The image task of that name, fetched and verified on first use, or None if the registry has none."""
-    if name not in NAMED:
-        return None
-    return NAMED[name](cache.get(name.partition(":")[0]))
+    objective, card = classification(len(classes)), {"backbone": BACKBONE} | card
+    sides = items(train), targets(train), items(test), targets(test)
+    return Task(name, objective, *sides, tuple(classes), card, aside, reader="picture")

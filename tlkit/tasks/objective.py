@@ -1,6 +1,6 @@
 """What a task asks of a network: its head, its loss, its metrics, and how outputs become predictions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import default_collate
 
+from tlkit.errors import UserError
+from tlkit.tasks.baselines import PIXELS, Baseline
+from tlkit.tasks.metrics import Metric, accuracy, rmse
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -17,25 +21,90 @@ class Objective:
 
     head(features, pool): a new head for an example of the last stage's output and the backbone's pooling;
     with a solver, `pool` first and one linear layer behind it, as `pooled_linear` makes it. loss(output,
-    target): a scalar tensor. decode(output): one prediction an item, as a numpy array.
-    collate: a list of (input, target) to a batch.
-    metrics: name -> f(predictions, targets) -> float. solver: how `frozen` finds its head ("logistic",
-    "ridge"), or None to descend. by_class: whether a label budget is counted per class.
+    target): a scalar tensor. decode(output): one prediction an item, a numpy array or, where items differ in
+    shape, a list. keep(output, targets): what is kept of a batch instead, an array of one row an item, where
+    predictions are too large to keep (a score for each of 50,000 words). collate: a list of (input, target)
+    to a batch; needed where targets differ in shape. metrics: name -> `Metric`. solver: how `frozen` finds
+    its head ("logistic", "ridge"), or None to descend. by_class: whether a label budget is counted per class.
+    baseline: what is learnt from raw inputs, without a network. source_head: whether plans from pretrained
+    weights start from the head that came with them instead. decoder: how a saved model tells its answers, by
+    name (`readers.DECODERS`). Raises UserError without a metric, or for one that does not say which way is
+    better.
     """
 
     name: str
     head: Callable[[Any, nn.Module], nn.Module]
     loss: Callable[[Any, Any], torch.Tensor]
-    decode: Callable[[Any], np.ndarray]
-    metrics: dict[str, Callable[[np.ndarray, Any], float]]
+    decode: Callable[[Any], Any]
+    metrics: dict[str, Metric]
     collate: Callable[[list], Any] = default_collate
+    keep: Callable[[Any, Any], np.ndarray] | None = None
     solver: str | None = None
     by_class: bool = False
-    higher_is_better: bool = True
+    baseline: Baseline | None = None
+    source_head: bool = False
+    decoder: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.metrics:
+            raise UserError(f"objective {self.name!r} has no metric: give at least one.")
+        for name, metric in self.metrics.items():
+            if not isinstance(metric, Metric):
+                raise UserError(
+                    f"objective {self.name!r}: metric {name!r} does not say which way is better: give a "
+                    "tlkit.tasks.Metric, with its direction and the difference that does not matter."
+                )
 
     @property
     def metric(self) -> str:
         return next(iter(self.metrics))
+
+    @property
+    def first(self) -> Metric:
+        """The metric that verdicts are about."""
+        return self.metrics[self.metric]
+
+    @property
+    def raw_plan(self) -> str:
+        """The plan without a network that such a task has; "" where it has none."""
+        own = self.baseline
+        return own.name if own and (self.solver or own.answers) else ""
+
+    def collect(self, outputs: Iterable[Any], targets: Any, count: int) -> Any:
+        """What is kept of `count` items, from outputs that come batch by batch in the order of the targets.
+
+        One array for all, so that small parts which stay never lie between large ones which go; a list where
+        predictions differ in shape.
+        """
+        found, done = None, 0
+        for output in outputs:
+            if self.keep is None:
+                part = self.decode(output)
+            else:
+                part = self.keep(output, picked(targets, range(done, done + batch_size(output))))
+            if isinstance(part, list):
+                found = [*(found or []), *part]
+            else:
+                if found is None:
+                    found = np.empty((count, *part.shape[1:]), part.dtype)
+                found[done : done + len(part)] = part
+            done += len(part)
+            del output  # the next one needs its room
+        return found
+
+
+def batch_size(output: Any) -> int:
+    """Items of a batch of outputs: the length of a list, else of the first tensor."""
+    from torch.utils._pytree import tree_leaves
+
+    return len(output) if isinstance(output, list) else len(tree_leaves(output)[0])
+
+
+def picked(targets: Any, rows: Iterable[int]) -> Any:
+    """The targets of some items: of an array or tensor the like, of a list (one entry an item) a list."""
+    if isinstance(targets, list | tuple):
+        return [targets[int(row)] for row in rows]
+    return (targets if torch.is_tensor(targets) else np.asarray(targets))[np.asarray(rows)]
 
 
 def pooled_linear(features: Any, pool: nn.Module, outputs: int) -> nn.Sequential:
@@ -45,46 +114,59 @@ def pooled_linear(features: Any, pool: nn.Module, outputs: int) -> nn.Sequential
     return nn.Sequential(pool, nn.Linear(width, outputs))
 
 
-def accuracy(predicted: np.ndarray, targets: Any) -> float:
-    """Share of items whose prediction is the target."""
-    return float((predicted == np.asarray(targets)).mean())
-
-
-def rmse(predicted: np.ndarray, targets: Any) -> float:
-    """Root mean squared error, in the target's unit."""
-    targets = np.asarray(targets)
-    return float(np.sqrt(((predicted.reshape(targets.shape) - targets) ** 2).mean()))
-
-
 def squared_error(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Mean squared error; targets N or N x D, outputs N x D."""
     return F.mse_loss(output, target.reshape(output.shape).to(output.dtype))
 
 
-def classification(n_classes: int) -> Objective:
+def classification(
+    n_classes: int, metrics: Iterable[Metric] = (accuracy,), baseline: Baseline | None = PIXELS
+) -> Objective:
     """One of `n_classes`: pooled linear head, cross-entropy, accuracy; targets are int64 class numbers."""
     return Objective(
         name="classification",
         head=lambda features, pool: pooled_linear(features, pool, n_classes),
         loss=F.cross_entropy,
         decode=lambda output: output.argmax(-1).numpy(),
-        metrics={"accuracy": accuracy},
+        metrics={metric.name: metric for metric in metrics},
         solver="logistic",
         by_class=True,
+        baseline=baseline,
+        decoder="class",
     )
 
 
-def regression(outputs: int = 1) -> Objective:
-    """`outputs` numbers an item: pooled linear head, squared error, its root as metric (lower is better).
+def regression(
+    outputs: int = 1, metrics: Iterable[Metric] = (rmse(0.02),), baseline: Baseline | None = PIXELS
+) -> Objective:
+    """`outputs` numbers an item: pooled linear head, squared error; by default its root as metric.
 
-    Targets are N (for one output) or N x `outputs`.
+    Targets are N (for one output) or N x `outputs`. The default's delta, 0.02, suits targets of unit scale:
+    give `metrics` whose delta is a difference that does not matter in yours.
     """
     return Objective(
         name="regression",
         head=lambda features, pool: pooled_linear(features, pool, outputs),
         loss=squared_error,
         decode=lambda output: output.numpy(),
-        metrics={"rmse": rmse},
+        metrics={metric.name: metric for metric in metrics},
         solver="ridge",
-        higher_is_better=False,
+        baseline=baseline,
+        decoder="number",
+    )
+
+
+def multilabel(classes: int, metrics: Iterable[Metric], baseline: Baseline | None = PIXELS) -> Objective:
+    """Any of `classes` at once: pooled linear head, binary cross-entropy; targets N x classes of 0 and 1.
+
+    Predictions are the probabilities, N x classes; metrics threshold or rank them.
+    """
+    return Objective(
+        name="multi-label",
+        head=lambda features, pool: pooled_linear(features, pool, classes),
+        loss=lambda output, target: F.binary_cross_entropy_with_logits(output, target.to(output.dtype)),
+        decode=lambda output: output.sigmoid().numpy(),
+        metrics={metric.name: metric for metric in metrics},
+        baseline=baseline,
+        decoder="labels",
     )

@@ -41,7 +41,7 @@ class Page:
     extras: tuple[str, ...] = ()  # requirements beyond the core
     sets: tuple[str, ...] = ()  # data that the page reads
     listing: Callable[[], str] | None = None  # the table of all notebooks, for {{map}}
-    fill: Callable[[str], str] | None = None  # '{{…}}' to text; None: tlkit.claims.fill, imported when needed
+    fill: Callable[[str], str] | None = None  # '{{…}}' to text; None: ledger.fill, imported when needed
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -170,7 +170,7 @@ def _value(found: re.Match, page: Page) -> str:
     if name == "map" and page.listing:
         return page.listing()
     if page.fill is None:
-        from tlkit.claims import fill
+        from tlkit_lessons.ledger import fill
     else:
         fill = page.fill
     try:

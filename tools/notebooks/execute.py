@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from nbformat import writes as as_text
 
 from tlkit.errors import UserError
-from tlkit.workbook import KERNEL, one_thread
+from tlkit_lessons.notebooks import KERNEL, one_thread
 from tools.notebooks.cells import METADATA
 
 CELL_SECONDS = 300

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import tomllib
 from collections.abc import Iterable
@@ -13,8 +12,9 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from tlkit import files
 from tlkit.errors import UserError, unknown
-from tlkit.workbook.listing import NAME
+from tlkit_lessons.notebooks.listing import NAME
 from tools.notebooks.hosting import Repository
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,13 +117,4 @@ def write_built(path: Path, nb: NotebookNode) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    files.write_whole(path, text)

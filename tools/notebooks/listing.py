@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tlkit.workbook import notebooks
+from tlkit_lessons.notebooks import notebooks
 
 
 def notebook_map(folder: Path, prefix: str = "") -> str:

@@ -1,0 +1,83 @@
+"""Figures of what is known before a fit: what they say is what they were given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from tlkit.errors import UserError
+from tlkit.stats import Verdict
+from tlkit_lessons import nb22_similarity
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def told(mean: float, half: float = 0.05) -> Verdict:
+    return Verdict("better", mean, mean - half, mean + half, 10, 0.01, 10, 0.02)
+
+
+def texts(ax) -> list[str]:
+    return [t.get_text() for t in ax.texts]
+
+
+PAPER = ((0.5, 1.8, 2.0), [told(0.3), told(0.0), told(-0.1)])
+QUESTION = ((0.5, 0.5, 0.5), [told(0.3), told(0.1), told(-0.2)])
+
+
+def test_one_family_falls_and_the_other_stands_upright():
+    ax = nb22_similarity.gain_by_distance({"paper": PAPER, "question": QUESTION})
+    lines = [line for line in ax.lines if len(line.get_xdata()) == 3]
+    assert [np.ptp(line.get_xdata()) for line in lines] == [1.5, 0.0]
+    marks = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_marker() == "^"]
+    assert [line.get_markerfacecolor() == "white" for line in marks] == [False, True, False]
+    assert "harm: worse than no transfer" in texts(ax) and texts(ax).count("far end") == 2
+    assert "proxy A-distance" in ax.get_xlabel() and "frozen over scratch" in ax.get_ylabel()
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["paper", "question"]
+    with pytest.raises(UserError, match="paper has 2 distances and 3 gains"):
+        nb22_similarity.gain_by_distance({"paper": ((0.5, 1.0), PAPER[1])})
+    with pytest.raises(UserError, match="0 families"):
+        nb22_similarity.gain_by_distance({})
+
+
+def test_harm_is_the_side_below_zero_on_either_axis():
+    for along in "xy":
+        ax = plt.figure().add_subplot()
+        ax.set(xlim=(-1, 2), ylim=(-1, 2))
+        nb22_similarity.harm(ax, along)
+        box = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+        low, high = (box.x0, box.x1) if along == "x" else (box.y0, box.y1)
+        assert np.allclose((low, high), (-1, 0)) and (ax.get_xlim(), ax.get_ylim()) == ((-1, 2), (-1, 2))
+    above = plt.figure().add_subplot()
+    above.set_ylim(0, 1)
+    assert not nb22_similarity.harm(above).patches, "nothing is below zero"
+    with pytest.raises(UserError, match="'x' or 'y', not 'z'"):
+        nb22_similarity.harm(above, "z")
+
+
+def test_accuracies_stand_above_chance():
+    ax = nb22_similarity.accuracy_along((0.0, 1.0, 0.5), {"frozen": (0.2, 0.9, 0.5)}, chance=0.1, shown=2)
+    near, dotted = ax.lines
+    assert list(near.get_xdata()) == [1.0, 0.5] and list(near.get_ydata()) == [0.9, 0.5]
+    assert set(dotted.get_ydata()) == {0.1} and ax.get_xlim() == (1.05, -0.05)
+    with pytest.raises(UserError, match="frozen has 1 accuracies at 2"):
+        nb22_similarity.accuracy_along((0.0, 1.0), {"frozen": (0.2,)})
+
+
+def test_the_corners_count_what_the_gate_did():
+    votes = np.array([[0.1, 0.0, 0.2], [-0.1, -0.2, 0.1]])
+    gains = {
+        "frozen": np.array([[0.1, -0.1, 0.01], [-0.3, 0.2, -0.3]]),
+        "full": np.array([[0.1, 0.1, 0.1], [-0.01, 0.1, 0.1]]),
+    }
+    figure = nb22_similarity.votes_and_gains(votes, gains, ["near", "far"], delta=0.02)
+    said = [dict(text.rsplit(": ", 1) for text in texts(ax)) for ax in figure.axes]
+    assert said[0] == {
+        "let in, helped": "1", "let in, harmed": "2", "refused, would help": "1", "refused, would harm": "1"
+    }  # fmt: skip
+    assert said[1]["let in, helped"] == "4" and said[1]["refused, would harm"] == "0"
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["frozen", "full"]
+    with pytest.raises(UserError, match="a gain of each plan for every vote"):
+        nb22_similarity.votes_and_gains(votes, {"frozen": gains["frozen"][:1]}, ["near", "far"])

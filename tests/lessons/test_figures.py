@@ -1,0 +1,801 @@
+"""Figures: what they say is what they were given, in colour and in grey, without a missing glyph."""
+
+import inspect
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import made_up_records as made
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tlkit import compare, plots, stats
+from tlkit.errors import UserError
+from tlkit.plans import Audit
+from tlkit_lessons import (
+    drawing,
+    figures,
+    nb13_stages,
+    nb14_depth,
+    nb15_full,
+    nb16_comparison,
+    nb21_kinds,
+    nb22_similarity,
+    nb23_scores,
+    nb24_quality,
+    nb25_adapting,
+    paired,
+    plan_strip,
+    ranking,
+    savings,
+)
+from tlkit_lessons.nb14_depth import Price
+from tlkit_lessons.nb21_kinds import PLACES, Kind, Strip
+
+STAGES = ["stem", "block1", "block2", "block3"]
+DEPTHS = ("frozen", "last-1", "full")
+TRANSFER = ("frozen", "last-1", "full", "lp-ft")
+AUDIT = Audit(
+    {"stages.block1.1.running_mean": 0.1, "head.1.weight": 0.2},
+    ("stages.stem.0.weight", "stages.block1.0.weight", "stages.block1.1.weight", "head.1.bias"),
+    ("stages.block1.1.running_mean",),
+    "frozen",
+)
+
+
+KNOWN = np.array([[0.6, 0.8, 0.9, 0.85], [0.62, 0.78, 0.94, 0.83]])  # two networks, four stages
+
+
+def strip(count: int, same: Sequence[bool] = (True, False, True)) -> tuple:
+    images = np.random.default_rng(0).random((count + 1, 1, 8, 8))
+    return images[0], images[1:], same
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return made.digits(tmp_path_factory.mktemp("records") / "16_digits.jsonl", items=50)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def seeds(store, plan: str, labels: int) -> np.ndarray:
+    return np.array(list(plots.by_labels(store.read(), plan)[labels].values()))
+
+
+def curves(store, plan: str) -> np.ndarray:
+    return np.array([seeds(store, plan, n) for n in made.BUDGETS])
+
+
+def difference(store) -> np.ndarray:
+    return seeds(store, "frozen", 5) - seeds(store, "scratch", 5)
+
+
+def trained(store) -> list:
+    """The records, and beside each test row one of the labelled items, where all answers were right."""
+    rows = store.read()
+    return rows + [replace(r, split="train", value=1.0, detail={}) for r in rows]
+
+
+def rates(plan: str = "full", lost: bool = False) -> list:
+    """One fit a rate and seed, the best in the middle; where `lost`, seed 1 diverges at the largest rate."""
+    rows = []
+    for k, rate in enumerate((0.001, 0.01, 0.1)):
+        for seed, worse in enumerate((0.0, 0.1)):
+            gone = lost and (k, seed) == (2, 1)
+            detail = {} if gone else {"setting": f"{rate:g}"}
+            value, status = (None, "diverged") if gone else ((0.5, 0.9, 0.4)[k] - worse, "ok")
+            rows.append(made.row(plan, 5, seed, value, status=status, recipe=f"r1-{k}", detail=detail))
+    return rows
+
+
+def prices(*plans: str) -> list[Price]:
+    return [Price(p, k * 100, 0, k * 2_000_000, k * 3_000_000, 1.0) for k, p in enumerate(plans, start=1)]
+
+
+SHELF = [f"source {k}" for k in range(8)]
+TRUTH = dict(zip(SHELF, (0.9, 0.88, 0.7, 0.86, 0.5, 0.92, 0.8, 0.6), strict=True))
+JUDGES = {  # one that knows, one that is wrong, one that does not speak of the last source, one that ties
+    "kNN": {s: value**2 for s, value in TRUTH.items()},
+    "TransRate": {s: -value for s, value in TRUTH.items()},
+    "LEEP": {s: float(k % 3) for k, s in enumerate(SHELF[:-1])},
+    "H-score": dict.fromkeys(SHELF, 9.0),
+}
+CAME = {s: stats.interval([value - 0.01, value, value + 0.01]) for s, value in TRUTH.items()}
+KINDS = {s: ("letters", "symbols")[k % 2] for k, s in enumerate(SHELF)}
+
+
+def agreed() -> dict[str, ranking.Agreement]:
+    return {n: ranking.agreement(list(c.values()), [TRUTH[s] for s in c]) for n, c in JUDGES.items()}
+
+
+def lines() -> list[ranking.Recomputed]:
+    """Three scores on a set that recomputes, and on one that does not, where two of them are the same."""
+    found = list(agreed().values())[:3]
+    fine = [ranking.Recomputed("fine", str(k), one.tau, 0.5, one, None) for k, one in enumerate(found)]
+    odd = [
+        ranking.Recomputed("odd", str(k), one.tau - 0.3, 0.5, one, "x" * (k > 0))
+        for k, one in enumerate(found)
+    ]
+    return fine + odd
+
+
+RATES = {"full": dict.fromkeys(STAGES, 0.004), "full@decay=0.5": dict(zip(STAGES, (1, 2, 3, 4), strict=True))}
+METHODS = ("source only", "coral", "ot", "adabn", "adabn@batch=1", "adabn@batch=8", "adabn@batch=none")
+CHOICES = ("importance-weighted", "entropy", "neighbourhood density", "nuclear norm", "oracle")
+SHIFTED = made.adapted(
+    {
+        (plan, shift): 0.3 + 0.05 * k
+        for k, plan in enumerate((*METHODS, *(f"chosen@{name}" for name in CHOICES)))
+        for shift in ("same", "noise")
+    }
+)
+
+
+def told(mean: float) -> stats.Verdict:
+    """A verdict whose mean is known."""
+    return stats.verdict([0.5 + mean + 0.02 * d for d in (-1, 0.3, 1, -0.4, 0.1)], [0.5] * 5)
+
+
+TURNED = {"frozen": [told(0.2), told(0.0), told(-0.2)], "full": [told(0.2), told(0.1), told(0.05)]}
+NEAR_AND_FAR = {
+    name: {"frozen": {"a": told(lift), "b": told(-0.2)}, "full": {"a": told(lift + 0.1)}}
+    for name, lift in (("near", 0.3), ("far", 0.0))
+}
+BY_SHIFT = {"source only": {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}}
+ROW = Strip("a row", strip(3)[1], ["a", "b", "c\nd"])
+PAGES = (
+    drawing,
+    figures,
+    nb13_stages,
+    nb14_depth,
+    nb15_full,
+    nb16_comparison,
+    nb21_kinds,
+    nb22_similarity,
+    nb23_scores,
+    nb24_quality,
+    nb25_adapting,
+    paired,
+    plan_strip,
+)
+FIGURES = {
+    "chain": lambda s: plan_strip.chain(STAGES, "last-2"),
+    "paired_dots": lambda s: paired.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
+    "bars_with_guess": lambda s: paired.bars_with_guess([0.6, 0.38, 0.73], 0.5),
+    "accuracy_by_labels": lambda s: plots.accuracy_by_labels(s.read(), made.PLANS, 5, compare.pairs(s)),
+    "gain_by_labels": lambda s: plots.gain_by_labels(s.read(), TRANSFER),
+    "interval_from_dots": lambda s: paired.interval_from_dots(difference(s), stats.interval(difference(s))),
+    "label_saving": lambda s: nb16_comparison.label_saving(
+        made.BUDGETS, curves(s, "scratch"), curves(s, "frozen"), 2
+    ),
+    "accuracy_against_cost": lambda s: plots.accuracy_against_cost(s.read()),
+    "break_even": lambda s: figures.break_even(1e13, 1e10, 4e11),
+    "gain_along": lambda s: figures.gain_along((1.0, 0.5, 0.0), TURNED, guess=0.4),
+    "gain_by_distance": lambda s: nb22_similarity.gain_by_distance(
+        {"paper": ((0.1, 1.5, 2.0), TURNED["frozen"])}
+    ),
+    "accuracy_along": lambda s: nb22_similarity.accuracy_along((1.0, 0.0), {"full": (0.9, 0.3)}, chance=0.1),
+    "harm": lambda s: nb22_similarity.harm(figures.gain_along((1.0, 0.5, 0.0), TURNED)),
+    "votes_and_gains": lambda s: nb22_similarity.votes_and_gains(
+        np.array([[0.1, 0.2], [-0.1, 0.0]]), {"full": np.array([[0.1, -0.1], [0.1, 0.0]])}, "ab"
+    ),
+    "gain_by_count": lambda s: nb24_quality.gain_by_count({"full": {5: told(0.1), 50: told(0.0)}}, guess=30),
+    "target_by_source_accuracy": lambda s: nb24_quality.target_by_source_accuracy(
+        {"10": (0.1, 0.7), "2000": (0.9, 0.95)}, {"a": (0.99, 0.6)}, "full", 0.8, ["a"]
+    ),
+    "gain_by_source": lambda s: figures.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
+    "gain_near_and_far": lambda s: figures.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2)),
+    "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
+    "moved": lambda s: plan_strip.moved(AUDIT),
+    "accuracy_by_rate": lambda s: nb15_full.accuracy_by_rate(rates(lost=True), "full"),
+    "over_steps": lambda s: nb15_full.over_steps(
+        {"a": {0: 0.9, 5: 0.4}, "b": {5: 0.8}}, guess=0.5, chance=0.1
+    ),
+    "price_by_depth": lambda s: nb14_depth.price_by_depth(prices("frozen", "last-1", "full")),
+    "accuracy_by_depth": lambda s: nb14_depth.accuracy_by_depth(s.read(), DEPTHS, (1, 5, 20), {1: 0, 20: 2}),
+    "bars_by_stage": lambda s: figures.bars_by_stage(RATES),
+    "train_and_test": lambda s: nb15_full.train_and_test(trained(s), "full"),
+    "filters": lambda s: nb13_stages.filters(np.random.default_rng(0).normal(size=(24, 3, 3, 3))),
+    "neighbours": lambda s: nb13_stages.neighbours(
+        {name: [strip(3), strip(3)] for name in ("stem", "block1")}
+    ),
+    "scores_with_shuffled_labels": lambda s: nb23_scores.scores_with_shuffled_labels(
+        {n: JUDGES[n] for n in ("kNN", "H-score")}, dict.fromkeys(("kNN", "H-score"), JUDGES["H-score"])
+    ),
+    "scores_against_truth": lambda s: nb23_scores.scores_against_truth(
+        {"near": JUDGES, "far": JUDGES}, {"near": CAME, "far": CAME}, KINDS, {"near": 0.55, "far": 0.7}
+    ),
+    "agreements": lambda s: nb23_scores.agreements(
+        {"digits": agreed(), "textures": agreed()},
+        dict.fromkeys(("digits", "textures"), dict.fromkeys(JUDGES, 0.04)),
+        ("LEEP", -0.4),
+    ),
+    "printed_and_recomputed": lambda s: nb23_scores.printed_and_recomputed(lines()),
+    "accuracy_by_stage": lambda s: nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN}, 0.5, 2),
+    "answers": lambda s: figures.answers(strip(3)[1], "abc", {"before": "aab", "after": "abc"}),
+    "clouds": lambda s: nb25_adapting.clouds(*np.random.default_rng(0).normal(size=(3, 30, 5))),
+    "sure_and_right": lambda s: nb25_adapting.sure_and_right([0.5, 0.7, 0.9], [0.4, 0.3, 0.2]),
+    "methods_by_shift": lambda s: nb25_adapting.methods_by_shift(
+        SHIFTED, BY_SHIFT, {"source only": ["same", "noise"]}
+    ),
+    "selection_gap": lambda s: nb25_adapting.selection_gap(SHIFTED, ["same", "noise"]),
+    "map_of_kinds": lambda s: nb21_kinds.map_of_kinds(
+        [Kind("k", *place, ROW, Strip("to", ROW.images, "?b?")) for place in PLACES]
+    ),
+    "sources_and_gains": lambda s: nb21_kinds.sources_and_gains(
+        dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")}, guess=1
+    ),
+    "accuracy_by_batch": lambda s: nb25_adapting.accuracy_by_batch(SHIFTED, ["same", "noise"]),
+}  # fmt: skip
+
+
+def png(drawn: Axes | Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure = drawn if isinstance(drawn, Figure) else drawn.figure
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def text_of(ax: Axes) -> str:
+    drawn = [t.get_text() for t in ax.texts + ax.get_xticklabels() + ax.get_yticklabels()]
+    found = ax.get_legend()
+    drawn += [t.get_text() for t in (*found.get_texts(), found.get_title())] if found else []
+    return "\n".join([*drawn, ax.get_title(), ax.get_title(loc="left"), ax.get_xlabel(), ax.get_ylabel()])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_small_drawn_and_has_its_glyphs(name, store):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a glyph that is missing, a layout that collapses
+        data = png(FIGURES[name](store))
+    assert len(data) < 100_000
+    shades = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+    assert shades.min() < 140 and shades.std() > 5
+
+
+def test_every_public_figure_is_tried_here():
+    drawn = {
+        name
+        for module in PAGES
+        for name, made in vars(module).items()
+        if inspect.isfunction(made) and made.__module__ == module.__name__ and not name.startswith("_")
+        if made.__annotations__.get("return") in (Axes, Figure)
+    }
+    assert FIGURES.keys() == drawn | set(plots.__all__) - {"by_labels", "look", "stops_paying"}
+
+
+UNLABELLED = {"answers", "chain", "moved", "gallery", "filters", "neighbours", "interval_from_dots"}
+UNLABELLED |= {"map_of_kinds", "sources_and_gains"}  # pictures with words beside them
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES.keys() - UNLABELLED))
+def test_axes_are_labelled(name, store):
+    drawn = FIGURES[name](store)
+    ax = drawn.axes[0] if isinstance(drawn, Figure) else drawn
+    assert ax.get_ylabel() and (ax.get_xlabel() or ax.get_xticklabels())
+
+
+def test_a_plan_looks_the_same_everywhere_and_plans_differ_in_grey():
+    looks = {plan: plots.look(plan) for plan in (*made.PLANS, "last-2", "block:stem", "auto-rgn")}
+    assert len({(v["marker"], str(v["linestyle"])) for v in looks.values()}) == len(looks)
+    assert len({v["marker"] for v in looks.values()}) == len(looks)
+    assert len({v["color"] for name, v in looks.items() if name in made.PLANS}) == len(made.PLANS)
+    assert plots.look("full@decay=0.5")["color"] == looks["full"]["color"]
+    assert plots.look("full@decay=0.5")["markerfacecolor"] == "white"
+
+
+def test_the_first_figure_leaves_a_notebook_interactive(monkeypatch):
+    """A notebook's backend starts with the first figure and turns interactive mode on: later ones need it."""
+    begin = plt.figure
+
+    def first(*args, **kwargs):
+        plt.ion()
+        return begin(*args, **kwargs)
+
+    monkeypatch.setattr(plt, "figure", first)
+    plt.ioff()
+    try:
+        plan_strip.chain(["stem"], "frozen")
+        assert plt.isinteractive()
+    finally:
+        plt.ioff()
+        plt.close("all")
+
+
+def test_drawing_into_given_axes_makes_no_new_figure(store):
+    _, (upper, lower) = plt.subplots(2)
+    assert plots.accuracy_by_labels(store.read(), ["frozen"], ax=upper) is upper
+    assert plan_strip.chain(STAGES, "full", lower) is lower
+    assert len(plt.get_fignums()) == 1
+
+
+# --- strips
+
+
+def fires(ax: Axes) -> list[str]:
+    """The names of the boxes with a flame: an outer and an inner one each."""
+    flames = [p for p in ax.patches if type(p).__name__ == "PathPatch"]
+    where = sorted({round(p.get_path().get_extents().x0 + 0.2) for p in flames})
+    assert len(flames) == 2 * len(where)
+    return [ax.texts_by_x[x] for x in where]
+
+
+@pytest.mark.parametrize(
+    ("plan", "burning"),
+    [
+        ("frozen", ["head"]), ("last-2", ["block2", "block3", "head"]), ("block:block1", ["block1", "head"]),
+        ("full", [*STAGES, "head"]), ("pixels", ["head"]), ("lp-ft", [*STAGES, "head"]),
+    ],
+)  # fmt: skip
+def test_flames_are_on_what_moves(plan, burning):
+    ax = plan_strip.chain(STAGES, plan)
+    names = (*STAGES, "head", "pixels")
+    ax.texts_by_x = {round(t.get_position()[0]): t.get_text() for t in ax.texts if t.get_text() in names}
+    assert fires(ax) == burning
+    arms = 0 if plan == "pixels" else 18 * (5 - len(burning))  # a snowflake has six arms with two barbs each
+    assert len(ax.lines) == arms
+
+
+def test_a_stage_that_moves_in_part_has_a_small_snowflake_beside_its_flame():
+    ax = plan_strip.chain(STAGES, "norm")
+    assert len(ax.lines) == 18 * 4, "every stage, not the head"
+    assert "every norm layer" in ax.get_title(loc="left")
+    assert "one stage after the other" in plan_strip.chain(STAGES, "gradual").get_title(loc="left")
+
+
+def test_a_random_start_is_dashed():
+    def dashed(plan):
+        boxes = [p for p in plan_strip.chain(STAGES, plan).patches if type(p).__name__ == "FancyBboxPatch"]
+        return [b.get_linestyle() in ("--", "dashed") for b in boxes]
+
+    assert dashed("scratch") == [True] * 5 and dashed("full") == [False] * 4 + [True]
+    assert dashed("lp-ft") == [False] * 5 and dashed("pixels") == [True], "a solved head; no stages at all"
+
+
+def test_lp_ft_and_pixels_do_not_look_like_other_plans():
+    assert (
+        "solved" in text_of(plan_strip.chain(STAGES, "lp-ft"))
+        and len(plan_strip.chain(STAGES, "pixels").images) == 1
+    )
+    assert "stem" not in text_of(plan_strip.chain(STAGES, "pixels")), "there is no network"
+
+
+def test_an_unknown_plan_or_stage_is_refused():
+    for plan in ("fulll", "block:neck", "last-9"):
+        with pytest.raises(UserError):
+            plan_strip.chain(STAGES, plan)
+
+
+def test_guilty_tensors_are_lit_crossed_and_named():
+    ax = plan_strip.moved(AUDIT)
+    tiles = [to_rgb(p.get_facecolor()) for p in ax.patches]
+    assert tiles.count(to_rgb("#D55E00")) == 1 and tiles.count(to_rgb("#E69F00")) == 1 and len(tiles) == 6
+    assert [line.get_marker() for line in ax.lines].count("x") == 1
+    assert "running_mean" in text_of(ax) and "1 that should not" in text_of(ax)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["stem", "block1", "head"]
+
+
+def test_the_names_of_all_the_guilty_fit_beside_their_tiles():
+    kinds = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    names = [f"stages.block{k}.{layer}.{kind}" for k in (1, 2) for layer in (1, 4) for kind in kinds]
+    ax = plan_strip.moved(Audit(dict.fromkeys(names, 0.1), ("head.1.weight",), tuple(names), "last-1"))
+    png(ax)
+    words = [text for text in ax.texts if "num_batches" in text.get_text()]
+    edge = ax.figure.bbox.x1
+    assert len(words) == 2 and all(text.get_window_extent().x1 < edge for text in words)
+
+
+# --- seeds
+
+
+def test_paired_dots_count_the_seeds():
+    ax = paired.paired_dots([0.9, 0.8, 0.7], [0.5, 0.8, 0.9], ("full", "scratch"))
+    assert "full is higher in 1 of 3 seeds" in text_of(ax) and len(ax.lines) == 3 + 2
+    assert "dotted: it does not rise" in text_of(ax) and "axis cut" in ax.get_ylabel()
+    with pytest.raises(UserError, match="same seeds"):
+        paired.paired_dots([1, 2], [1])
+
+
+def test_columns_that_are_no_plans_differ_as_well():
+    ax = paired.paired_dots([0.9, 0.8], [0.0, 0.1], ("mixed", "by writer"))
+    assert len({line.get_marker() for line in ax.lines[-2:]}) == 2
+    assert "cut" not in ax.get_ylabel() and "dotted" not in ax.get_xlabel()
+    ax = paired.paired_dots([0.9], [0.1], ("all letters", "no plan"), plans=("frozen", ""))
+    assert ax.lines[-1].get_color() == plots.look("frozen")["color"] != ax.lines[-2].get_color()
+
+
+def test_the_guess_is_drawn_on_the_bars():
+    ax = paired.bars_with_guess({"pixels": 0.6, "random network": 0.4}, 0.55)
+    assert [p.get_height() for p in ax.patches] == [0.6, 0.4] and "your guess: 0.55" in text_of(ax)
+    assert len({p.get_hatch() for p in ax.patches}) == 2
+    assert paired.bars_with_guess([0.1, 0.2, 0.3]).get_legend() is None
+
+
+def test_interval_and_dots_stand_where_they_should():
+    diffs = np.array([0.1, 0.1, 0.1001, 0.3, 0.2])
+    found = stats.interval(diffs)
+    ax = paired.interval_from_dots(diffs, found)
+    dots = ax.lines[1].get_xydata()
+    assert sorted(dots[:, 0]) == sorted(diffs) and len({tuple(d) for d in dots.round(6)}) == 5
+    assert list(ax.lines[2].get_xdata()) == [found.low, found.high]
+
+
+# --- curves
+
+
+def test_the_mark_stands_where_transfer_stops_paying(store):
+    records, pairs = store.read(), compare.pairs(store)
+    rows = {
+        n: [p.verdict.word for p in pairs if (p.labels, p.against) == (n, "scratch")] for n in made.BUDGETS
+    }
+    last = max(n for n, words in rows.items() if "better" in words)
+    stop = plots.stops_paying(records, TRANSFER, pairs)
+    assert stop == made.BUDGETS[made.BUDGETS.index(last) + 1]
+    ax = plots.accuracy_by_labels(records, made.PLANS, pairs=pairs)
+    said = text_of(ax)
+    assert any(list(line.get_xdata()) == [stop, stop] for line in ax.lines), "where it was measured"
+    found = {p.plan: p.verdict for p in pairs if (p.labels, p.against) == (stop, "scratch")}
+    best = max(found, key=lambda plan: found[plan].mean)
+    assert "no plan\nis better than scratch" in said and f"({best}: {found[best].word}" in said
+    assert "95 % interval\nover seeds" in said, "what the bands are"
+    early = [r for r in records if r.labels <= 2]
+    assert plots.stops_paying(early, TRANSFER) is None
+    assert "from here on" not in text_of(plots.accuracy_by_labels(early, made.PLANS))
+
+
+def test_the_highlight_shows_every_mean(store):
+    ax = plots.accuracy_by_labels(store.read(), ["frozen", "scratch"], highlight=10)
+    assert f"frozen  {seeds(store, 'frozen', 10).mean():.2f}" in text_of(ax) and "10 labels" in text_of(ax)
+    with pytest.raises(UserError, match="choose from 1, 2, 5"):
+        plots.accuracy_by_labels(store.read(), ["frozen"], highlight=3)
+
+
+def test_a_plan_without_records_is_named(store):
+    with pytest.raises(UserError, match="gradual"):
+        plots.accuracy_by_labels(store.read(), ["gradual"])
+
+
+def test_markers_are_filled_only_where_better(store):
+    pairs = compare.pairs(store)
+    ax = plots.gain_by_labels(store.read(), ["full"], pairs=pairs)
+    points = [x for x in ax.lines if len(x.get_xdata()) == 1]
+    filled = [to_rgb(x.get_markerfacecolor()) != (1, 1, 1) for x in points]
+    words = [p.verdict.word == "better" for p in pairs if (p.plan, p.against) == ("full", "scratch")]
+    assert filled == words and True in words and False in words
+
+
+def test_the_arrow_of_label_saving_is_the_factor(store):
+    ax = FIGURES["label_saving"](store)
+    found = savings.label_saving(made.BUDGETS, curves(store, "scratch"), curves(store, "frozen"), 2)
+    assert str(found) in text_of(ax)
+    assert ax.lines[2].get_xdata()[0] == pytest.approx(2 * found.factor)
+
+
+def test_where_scratch_never_gets_there_the_arrow_leaves_the_picture(store):
+    low = curves(store, "scratch") * 0.5
+    ax = nb16_comparison.label_saving(made.BUDGETS, low, curves(store, "frozen"), 2, ("frozen", "pixels"))
+    [arrow] = [note for note in ax.texts if note.arrow_patch is not None]
+    assert arrow.xy[0] == ax.get_xlim()[1] > made.BUDGETS[-1] and arrow.arrow_patch.get_linestyle() == "--"
+    assert "> " in text_of(ax) and "pixels" in text_of(ax) and "scratch" not in text_of(ax)
+
+
+# --- fits
+
+
+def test_curves_over_steps_stand_at_their_steps_beside_guess_and_chance():
+    ax = FIGURES["over_steps"](None)
+    a, b, guess, chance = ax.lines
+    assert a.get_xydata().tolist() == [[0, 0.9], [5, 0.4]] and b.get_xydata().tolist() == [[5, 0.8]]
+    assert guess.get_ydata()[0] == 0.5 and chance.get_ydata()[0] == 0.1
+    assert "your guess: 0.50" in text_of(ax) and (a.get_marker(), a.get_linestyle()) != (
+        b.get_marker(),
+        b.get_linestyle(),
+    )
+    with pytest.raises(UserError, match="5 curves"):
+        nb15_full.over_steps({name: {0: 0.5} for name in "abcde"})
+
+
+def test_the_gap_is_training_less_test(store):
+    ax = nb15_full.train_and_test(trained(store), "full")
+    few, many = (1 - seeds(store, "full", n).mean() for n in (1, 50))
+    assert ax.get_title(loc="left") == f"full: gap {few:.2f} to {many:.2f}"
+    assert len(ax.lines) == 10 + 2 and list(ax.lines[-2].get_ydata()) == [1.0] * len(made.BUDGETS)
+    with pytest.raises(UserError, match="'full' at 1 labels was not marked"):
+        nb15_full.train_and_test(store.read(), "full")
+
+
+def test_rates_are_curves_of_seeds_and_what_diverged_is_crossed_at_chance():
+    ax = nb15_full.accuracy_by_rate(rates(), "full")
+    lines = [list(line.get_ydata()) for line in ax.lines]
+    assert lines[1:] == pytest.approx(
+        [pytest.approx(y) for y in ([0.5, 0.9, 0.4], [0.4, 0.8, 0.3], [0.45, 0.85, 0.35])]
+    )
+    assert f"spread {np.std([0.5, 0.9, 0.4]):.2f}" in text_of(ax) and ax.get_xscale() == "log"
+    lost = nb15_full.accuracy_by_rate(rates(lost=True), "full", chance=0.1)
+    assert lost.lines[-1].get_xydata().tolist() == [[0.1, 0.1]] and lost.lines[-1].get_marker() == "x"
+    assert lost.lines[2].get_ydata()[2] == 0.1
+
+
+def test_rates_that_cannot_be_told_are_refused():
+    two = [replace(r, labels=1) for r in rates()]
+    for rows, said in (
+        (rates() + two, "2 budgets"),
+        (rates("last-1"), "0 budgets"),
+        (rates()[:2], "1 learning rates"),
+        ([replace(rates(lost=True)[-1], recipe="r1-x")], "r1-x tells"),
+    ):
+        with pytest.raises(UserError, match=said):
+            nb15_full.accuracy_by_rate(rows, "full")
+
+
+# --- depth
+
+
+def test_prices_are_shares_of_the_last():
+    ax = nb14_depth.price_by_depth(prices("last-1", "full"))
+    assert [list(line.get_ydata()) for line in ax.lines] == [[50, 100]] * 3
+    assert "% of full" in text_of(ax) and len({line.get_marker() for line in ax.lines}) == 3
+    with pytest.raises(UserError, match="1 prices make no curve"):
+        nb14_depth.price_by_depth(prices("full"))
+
+
+def test_depth_is_shown_as_gain_on_the_first_plan_draw_by_draw(store):
+    few, many = nb14_depth.accuracy_by_depth(store.read(), DEPTHS, (1, 20), {20: 1}).axes
+    lines = [line.get_ydata() for line in many.lines]
+    gain = [seeds(store, plan, 20) - seeds(store, "frozen", 20) for plan in DEPTHS]
+    np.testing.assert_allclose(lines[1:11], np.transpose(gain))
+    np.testing.assert_allclose(lines[11], np.mean(gain, axis=1))
+    assert lines[12] == lines[11].max() and list(many.lines[13].get_xdata()) == [1, 1]
+    assert "your guess" in text_of(many) and "your guess" not in text_of(few)
+    assert "1 label a class" in text_of(few) and few.get_ylim() == many.get_ylim()
+
+
+def test_depths_with_no_seed_in_common_are_refused(store):
+    rows = [r for r in store.read() if (r.plan == "full") == (r.seed > 4)]
+    with pytest.raises(UserError, match="at 5 labels no seed was run with all of frozen, last-1, full"):
+        nb14_depth.accuracy_by_depth(rows, DEPTHS, (5,))
+
+
+def test_bars_stand_side_by_side_at_their_heights():
+    ax = figures.bars_by_stage(RATES)
+    bars = [(bar.get_x(), bar.get_height(), bar.get_hatch()) for group in ax.containers for bar in group]
+    assert [height for _, height, _ in bars] == [0.004] * 4 + [1, 2, 3, 4]
+    assert len({round(x, 3) for x, *_ in bars}) == 8 and len({hatch for *_, hatch in bars}) == 2
+    plans = {"full": {"stem": 1}, "digits": {"stem": 2}}
+    edges = [to_rgb(group[0].get_edgecolor()) for group in figures.bars_by_stage(plans).containers]
+    assert edges == [to_rgb("#009E73"), to_rgb("#E69F00")], "full is green, and what is no plan is not"
+    with pytest.raises(UserError, match="the same stages"):
+        figures.bars_by_stage({"a": {"stem": 1}, "b": {"head": 1}})
+
+
+# --- costs and pictures
+
+
+def test_cost_is_prefix_and_suffix_of_all_tries(store):
+    ax = plots.accuracy_against_cost(store.read(), 5)
+    at = {line.get_label(): line.get_xdata()[0] for line in ax.lines}
+    assert at["frozen"] == 17e6 * 50 and at["full"] == 53e6 * 60 * 32 * 4
+    assert "pixels (no network)" in text_of(ax) and ax.get_xscale() == "log"
+    with pytest.raises(UserError, match="at 3 labels"):
+        plots.accuracy_against_cost(store.read(), 3)
+    with pytest.raises(UserError, match="counts no operations"):
+        plots.accuracy_against_cost([made.row("full", 1, 0, 0.5, detail={})])
+
+
+def test_break_even_is_marked_or_said_never_to_come():
+    assert "repaid with 26 tasks" in text_of(figures.break_even(1e13, 1e10, 4e11))
+    assert "never repaid" in text_of(figures.break_even(1e13, 4e11, 4e11))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (3, 8, 8), (8, 8, 3)])
+def test_a_gallery_takes_every_usual_shape(shape):
+    image = np.random.default_rng(0).random(shape)
+    figure = drawing.gallery([image, Image.fromarray(np.zeros((8, 8), np.uint8))], ncols=1)
+    assert len(figure.axes) == 2 and figure.axes[0].images[0].get_array().shape[:2] == (8, 8)
+
+
+def test_every_row_of_a_gallery_is_named_or_none():
+    images = np.zeros((5, 8, 8))
+    axes = drawing.gallery(images, ncols=2, rows=("a", "b", "c")).axes
+    assert [ax.texts[0].get_text() for ax in axes[:5:2]] == ["a", "b", "c"] and not axes[1].texts
+    with pytest.raises(UserError, match="2 names for 3 rows"):
+        drawing.gallery(images, ncols=2, rows=("a", "b"))
+
+
+def test_a_gallery_refuses_what_is_no_picture():
+    for images, titles in (([], []), ([np.zeros((8, 8))], ["a", "b"]), ([np.zeros((5, 8, 8))], [])):
+        with pytest.raises(UserError):
+            drawing.gallery(images, titles)
+
+
+def test_zero_is_mid_grey_in_filters():
+    shown = nb13_stages.filters(np.array([[[[0.0, 2.0], [-2.0, 1.0]]]])).axes[0].images[0].get_array()
+    assert shown.tolist() == [[0.5, 1.0], [0.0, 0.75]]
+    responses = np.array([[[[0.0, 4.0]], [[1.0, 2.0]]]])  # one picture, two filters
+    figure = nb13_stages.filters(np.ones((2, 1, 3, 3)), responses=responses)
+    assert [ax.images[0].get_array().tolist() for ax in figure.axes[2:]] == [[[0, 1]], [[0.5, 1]]]
+    named = nb13_stages.filters(np.ones((2, 1, 3, 3)), responses=responses, rows=("filter", "digit"))
+    assert [[t.get_text() for t in ax.texts] for ax in named.axes] == [["filter"], [], ["digit"], []]
+    with pytest.raises(UserError, match="1 names for 2 rows"):
+        nb13_stages.filters(np.ones((2, 1, 3, 3)), responses=responses, rows=("filter",))
+    with pytest.raises(UserError, match="do not belong to 3 filters"):
+        nb13_stages.filters(np.ones((3, 1, 3, 3)), responses=responses)
+    with pytest.raises(UserError, match="first convolution"):
+        nb13_stages.filters(np.zeros((4, 24, 3, 3)))
+
+
+# --- stages
+
+
+def test_neighbours_of_another_kind_are_crossed_and_framed_otherwise():
+    ax = nb13_stages.neighbours({"stem": [strip(3)], "block1": [strip(3, [True] * 3)]}).axes[0]
+    assert len(ax.images) == 2 * 4 and [line.get_marker() for line in ax.lines] == ["X"]
+    frames = [to_rgb(box.get_edgecolor()) for box in ax.patches]
+    assert frames.count(to_rgb("#D55E00")) == 1 and frames.count(to_rgb("#0072B2")) == 5
+    assert ax.lines[0].get_xdata()[0] == ax.images[2].get_extent()[1], "the second neighbour has the cross"
+    assert [t.get_text() for t in ax.texts if t.get_text()] == ["stem", "block1"]
+    wide, high = ax.figure.get_size_inches()
+    units = [end - start for start, end in (ax.get_xlim(), ax.get_ylim())]
+    assert wide / units[0] == pytest.approx(high / units[1]), "pictures are square"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {},
+        {"a": [strip(3)], "b": [strip(3), strip(3)]},
+        {"a": [strip(3, [True])]},
+        {"a": [strip(2, [True] * 3)]},
+    ],
+)
+def test_neighbours_that_do_not_fit_are_refused(rows):
+    with pytest.raises(UserError, match="same lengths"):
+        nb13_stages.neighbours(rows)
+
+
+def test_a_thin_line_for_each_network_and_a_thick_one_for_their_mean():
+    ax = nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN, "averages": KNOWN[0]}, pixels=0.7, guess=2)
+    lines = [list(line.get_ydata()) for line in ax.lines]
+    assert lines[:2] == KNOWN.tolist() and lines[2] == pytest.approx(KNOWN.mean(0))
+    assert lines[3] == lines[4] == KNOWN[0].tolist()
+    assert set(lines[5]) == {0.7} and set(ax.lines[6].get_xdata()) == {1}, "behind the second stage"
+    assert len({ax.lines[i].get_linestyle() for i in (2, 4, 5)}) == 3
+    for word in (*STAGES, "by place", "averages", "pixels", "your guess", "test accuracy"):
+        assert word in text_of(ax)
+
+
+def test_accuracies_that_do_not_fit_the_chain_are_refused():
+    with pytest.raises(UserError, match="by place: 3 accuracies for the 4 stages"):
+        nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN[:, 1:]})
+    with pytest.raises(UserError, match="6 curves"):
+        nb13_stages.accuracy_by_stage(STAGES, dict.fromkeys("abcdef", KNOWN))
+    with pytest.raises(UserError, match="behind 5 stages"):
+        nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN}, guess=5)
+
+
+def test_what_the_records_say_stage_by_stage():
+    rows = [
+        replace(made.row("frozen", 5, seed, value + seed / 10), backbone=f"net,until={stage}")
+        for stage, value in (("stem", 0.5), ("block1", 0.7))
+        for seed in (0, 1)
+    ]
+    assert nb13_stages.by_stage(rows, "net", ["stem", "block1"], 5) == pytest.approx([0.55, 0.75])
+    with pytest.raises(UserError, match="net,until=block1 at 20 labels"):
+        nb13_stages.by_stage([replace(row, labels=20) for row in rows[:2]], "net", ["stem", "block1"], 20)
+
+
+# --- ranking
+
+
+def test_shuffled_labels_are_open_and_the_highest_is_ringed_unless_all_tie():
+    knn, tied = FIGURES["scores_with_shuffled_labels"](None).axes
+    rest, real, ring = knn.lines
+    assert list(real.get_xdata()) == list(JUDGES["kNN"].values()) and set(rest.get_xdata()) == {9.0}
+    assert rest.get_markerfacecolor() == "white" != real.get_markerfacecolor()
+    assert ring.get_xydata().tolist() == [[TRUTH["source 5"] ** 2, 5]]
+    assert len(tied.lines) == 2 and [t.get_text() for t in knn.get_yticklabels()] == SHELF
+    with pytest.raises(UserError, match="same sources"):
+        nb23_scores.scores_with_shuffled_labels({"LEEP": JUDGES["LEEP"]}, {"LEEP": JUDGES["kNN"]})
+
+
+def test_a_source_stands_at_its_score_and_its_accuracy_with_the_marker_of_its_kind():
+    figure = FIGURES["scores_against_truth"](None)
+    knn, _, leep, _, far, *_ = figure.axes
+    line, letters, symbols = knn.lines
+    assert (line.get_ydata()[0], far.lines[0].get_ydata()[0]) == (0.55, 0.7), "scratch in every panel"
+    assert letters.get_marker() != symbols.get_marker()
+    assert letters.get_xydata() == pytest.approx(np.array([[TRUTH[s] ** 2, TRUTH[s]] for s in SHELF[::2]]))
+    assert len(knn.collections) == len(SHELF), "a bar for the doubt of each"
+    assert (leep.get_title(loc="left"), figure.axes[-1].get_xlabel()) == ("LEEP", "score")
+    assert sum(len(each.get_xdata()) for each in leep.lines[1:]) == len(SHELF) - 1
+    one = {"near": JUDGES}, {"near": CAME}
+    with pytest.raises(UserError, match="at most 5 kinds"):
+        nb23_scores.scores_against_truth(*one, {s: s for s in SHELF}, {"near": 0.5})
+    with pytest.raises(UserError, match="every source needs one"):
+        nb23_scores.scores_against_truth(*one, {"source 0": "letters"}, {"near": 0.5})
+    with pytest.raises(UserError, match="same scores"):
+        nb23_scores.scores_against_truth(one[0] | {"far": {}}, one[1] | {"far": CAME}, KINDS, {"near": 0.5})
+
+
+def test_only_what_can_be_told_is_filled():
+    figure = FIGURES["agreements"](None)
+    first = figure.axes[0]
+    assert [t.get_text() for t in first.get_yticklabels()] == list(JUDGES)
+    for y, one in enumerate(agreed().values()):
+        drawn = [line for line in first.lines if list(line.get_ydata()) in ([y, y], [y])]
+        if one.verdict == "no order":
+            assert not drawn, "what ranks nothing has no interval"
+            continue
+        ends, dot, *_ = drawn
+        assert list(ends.get_xdata()) == [one.low, one.high] and list(dot.get_xdata()) == [one.tau]
+        assert (dot.get_markerfacecolor() == "white") == (one.verdict == "cannot tell")
+    assert {one.verdict for one in agreed().values()} == {"agrees", "disagrees", "cannot tell", "no order"}
+    said = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert said == ["agrees", "cannot tell", "disagrees", "your guess: -0.40"]
+    assert [t.get_text() for t in first.texts] == ["no order", *["0.040"] * 4, "lost"]
+    with pytest.raises(UserError, match="same scores"):
+        nb23_scores.agreements({"a": agreed(), "b": {"kNN": agreed()["kNN"]}})
+
+
+def test_a_set_that_does_not_recompute_has_a_marker_and_a_name():
+    ax = FIGURES["printed_and_recomputed"](None)
+    points = [x for x in ax.lines if len(x.get_xdata()) == 1]
+    fine = [x for x in points if x.get_color() == plots.look("frozen")["color"]]
+    assert [x.get_xdata()[0] == x.get_ydata()[0] for x in fine] == [True] * 3
+    assert sum(x.get_markersize() == 16 for x in points) == 2, "a ring for each of the two copies"
+    assert "odd: does not" in text_of(ax) and "fine" not in text_of(ax)
+    many = [replace(line, dataset=str(k), printed_tau=0.0) for k, line in enumerate(lines()[:1] * 5)]
+    with pytest.raises(UserError, match="5 sets do not recompute"):
+        nb23_scores.printed_and_recomputed(many)
+
+
+# ---- a dial of similarity, and source by source
+
+
+def test_gains_along_a_dial_run_from_near_to_far():
+    gains, ax = TURNED, FIGURES["gain_along"](None)
+    assert ax.get_xlim()[0] > ax.get_xlim()[1], "near on the left"
+    frozen = ax.lines[0].get_xydata()
+    assert frozen[0][0] > frozen[-1][0] and frozen[0][1] == pytest.approx(gains["frozen"][0].mean)
+    marks = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
+    open_ones = [line.get_markerfacecolor() == "white" for line in marks]
+    assert open_ones == [False, True, False], "open: zero lies in the interval"
+    part = figures.gain_along((1.0, 0.5, 0.0), gains, shown=1)
+    assert part.get_ylim() == ax.get_ylim() and len(part.lines[0].get_xdata()) == 1
+    with pytest.raises(UserError, match="full has 1 gains at 3"):
+        figures.gain_along((1.0, 0.5, 0.0), gains | {"full": [told(0.1)]})
+
+
+def test_gains_by_source_are_in_the_order_of_the_first_plan():
+    gains = {
+        "frozen": {"a": told(-0.2), "b": told(0.3), "c": told(0.1)},
+        "full": {"a": told(0.1), "b": told(0.1), "c": told(0.1)},
+    }
+    ax = figures.gain_by_source(gains)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "c", "b"]
+    with pytest.raises(UserError, match="no gains"):
+        figures.gain_by_source({})
+
+
+def test_gains_near_and_far_stand_in_one_order_and_may_be_missing():
+    figure = figures.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2))
+    near, far = figure.axes
+    assert [t.get_text() for t in near.get_yticklabels()] == ["b", "a"], "the first on top"
+    assert (near.get_title(loc="left"), far.get_title(loc="left")) == ("near", "far")
+    assert len(near.collections) == 3, "an interval for each verdict there is, none for full from b"
+    said = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert said == ["frozen", "full", "your guess: +0.2"] and near.get_xlim() == far.get_xlim()
+    with pytest.raises(UserError, match="no target"):
+        figures.gain_near_and_far(NEAR_AND_FAR, guess=("nowhere", 0.2))
+    with pytest.raises(UserError, match="no target"):
+        figures.gain_near_and_far({})

@@ -1,0 +1,87 @@
+"""The map of kinds and the sources beside their pictures: what they say is what they were given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from tlkit import stats
+from tlkit.errors import UserError
+from tlkit_lessons import nb21_kinds
+from tlkit_lessons.nb21_kinds import PLACES, Kind, Strip
+
+PICTURES = np.random.default_rng(0).random((4, 1, 8, 8))
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def strip(name: str, labels: str = "abcd") -> Strip:
+    return Strip(name, PICTURES, labels)
+
+
+def kinds() -> list[Kind]:
+    """One kind in each place, and a second one where everything differs."""
+    found = [Kind(f"kind {k}", *place, strip("from"), strip("to", "??cd")) for k, place in enumerate(PLACES)]
+    return [*found, Kind("unsupervised", False, False, strip("from"), strip("to", "????"), "a note")]
+
+
+def told(mean: float) -> stats.Verdict:
+    return stats.verdict([0.5 + mean + 0.02 * d for d in (-1, 0.3, 1, -0.4, 0.1)], [0.5] * 5)
+
+
+def places(figure, word: str) -> list[tuple[float, float]]:
+    return [t.get_position() for ax in figure.axes for t in ax.texts if t.get_text() == word]
+
+
+def test_every_kind_lies_in_its_place():
+    figure = nb21_kinds.map_of_kinds(kinds())
+    [(x0, y0)], [(x1, y1)], [(x2, y2)], [(x3, y3)] = (places(figure, f"kind {k}") for k in range(4))
+    assert x0 == x2 < x1 == x3 and y0 == y1 < y2 == y3
+    [(x4, y4)] = places(figure, "unsupervised")
+    assert x4 == x3 and y4 > y3 and len(places(figure, "a note")) == 1
+    assert len(figure.axes[0].images) == 5 * 2 * 4
+    assert len(places(figure, "?")) == 4 * 2 + 4, "what is not seen is marked"
+    for word in ("the same task", "another task", "the same domain", "another domain"):
+        assert len(places(figure, word)) == 1
+
+
+def test_a_picture_stands_upright_above_its_label():
+    ax = nb21_kinds.map_of_kinds(kinds()).axes[0]
+    first = ax.images[0]
+    left, right, bottom, top = first.get_extent()
+    assert np.array_equal(first.get_array(), PICTURES[0, 0]) and bottom > top, "inches go downwards"
+    x, y = places(ax.figure, "a")[0]
+    assert left < x < right and y > bottom
+    assert ax.get_xlim()[0] == 0 and ax.get_ylim()[1] == 0, "drawing pictures moves no limit"
+
+
+def test_a_place_without_a_kind_and_a_picture_without_a_label_are_refused():
+    with pytest.raises(UserError, match="four places"):
+        nb21_kinds.map_of_kinds(kinds()[:3])
+    with pytest.raises(UserError, match="to: 3 labels for 4 pictures"):
+        nb21_kinds.map_of_kinds([*kinds(), Kind("x", True, True, strip("from"), strip("to", "abc"))])
+
+
+def test_sources_stand_by_their_gain_each_beside_its_pictures():
+    gains = {
+        "frozen": {"a": told(-0.2), "b": told(0.3), "c": told(0.0)},
+        "full": {"a": told(0.1), "b": told(0.2), "c": told(0.0)},
+    }
+    strips = {name: strip(f"source {name}") for name in "abc"}
+    figure = nb21_kinds.sources_and_gains(strips, gains, guess=1)
+    left, frozen, full = figure.axes
+    heights = [places(figure, f"source {name}")[0][1] for name in "bca"]
+    assert heights == sorted(heights), "the best on top"
+    assert (frozen.get_title(), full.get_title()) == ("frozen", "full")
+    assert len(places(figure, "1 harm")) == 1 and len(places(figure, "1 gain")) == 1, "frozen"
+    assert len(places(figure, "0 harm")) == 1 and len(places(figure, "2 gain")) == 1, "full"
+    markers = [line for line in frozen.lines if len(line.get_xdata()) == 1 and line.get_marker() == "o"]
+    assert [round(float(line.get_xdata()[0]), 2) for line in markers] == [-0.2, 0.0, 0.3]
+    assert [line.get_ydata()[0] for line in frozen.lines if line.get_linestyle() == "--"] == [0.5]
+    box = left.get_position().y0, left.get_position().y1
+    assert np.allclose(box, (frozen.get_position().y0, frozen.get_position().y1)), "rows must be level"
+    with pytest.raises(UserError, match="'a'"):
+        nb21_kinds.sources_and_gains({"b": strip("b"), "c": strip("c")}, gains)

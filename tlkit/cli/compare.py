@@ -1,0 +1,201 @@
+"""`tlkit compare`: did transfer pay on this task, and the model that came of it."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tlkit.cli import output, running
+from tlkit.cli.output import console
+from tlkit.errors import UserError
+
+if TYPE_CHECKING:
+    from tlkit.recipe import Recipe
+    from tlkit.study import Grid
+
+PLANS = "scratch,frozen,last-1,full"  # and the task's own baseline on raw inputs, where none are named
+
+
+def _option(kind: type, help: str, **more):
+    return Annotated[kind, typer.Option(help=help, **more)]
+
+
+TaskName = _option(str | None, "A task by name, such as digits or hymenoptera.")
+Folder = _option(Path | None, "Or a folder of one's own: a sub-folder of pictures a class.")
+Groups = _option(Path | None, "CSV file,group: keep a patient, board or day on one side.")
+Source = _option(
+    str | None,
+    "A network by name, timm:NAME[,key=value] or torchvision:NAME[,key=value]; default the one that suits "
+    "the task, for photographs efficientnet_lite0.",
+)
+Weights = _option(Path | None, "A .safetensors or .pt file for a timm or torchvision name.")
+Plans = _option(
+    str | None,
+    "scratch, frozen, last-K, full, lp-ft, block:NAME, each with @decay=0.5 if wanted; and what the task has "
+    f"without a network, such as pixels. By default that and {PLANS}.",
+)
+Labels = _option(str, "Label budgets, labels a class.")
+Seeds = _option(str, "Repeats, 5 or more for a verdict; or which seeds: 10-19, or 0,3,5.")
+Jobs = _option(int | None, "Processes, one thread each; default 1, of a cluster all it has.", min=1)
+Backend = _option(str, "loky: processes of this machine; ray or dask (the extra 'cluster'): also of others.")
+Cluster = _option(
+    str | None,
+    "HOST:PORT of a cluster that runs; default one started here. Its machines need tlkit and the same files: "
+    "a folder of one's own under the same path; named sets and weights each fetches itself.",
+)
+Out = _option(
+    Path | None, "Records, a JSON object a line; default build/TASK.jsonl, or the folder in TLKIT_RESULTS."
+)
+ReportPath = _option(Path | None, "Report; default beside the records, as .html.")
+Steps = _option(int | None, "Training steps of every descent; default from the recipe.")
+Rates = _option(str | None, "Three learning rates, such as 1e-4,3e-4,1e-3; below 5 labels the middle one.")
+Augment = _option(
+    str | None,
+    "Learn from views: photo (crops, mirrored), shift (turned, moved); as many as are worth it, or photo:4.",
+)
+Precision = _option(
+    str,
+    "float32, or bfloat16 for mixed precision in descents: quicker on a GPU (TLKIT_DEVICE=cuda).",
+)
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
+
+
+def compare(
+    task: TaskName = None,
+    folder: Folder = None,
+    groups: Groups = None,
+    backbone: Source = None,
+    weights: Weights = None,
+    plans: Plans = None,
+    labels: Labels = "5,10",
+    seeds: Seeds = "10",
+    jobs: Jobs = None,
+    backend: Backend = "loky",
+    cluster: Cluster = None,
+    out: Out = None,
+    report: ReportPath = None,
+    steps: Steps = None,
+    rates: Rates = None,
+    augment: Augment = None,
+    precision: Precision = "float32",
+    dry_run: DryRun = False,
+) -> None:
+    """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
+    from tlkit import env, study
+    from tlkit.records import Store
+
+    study.check(backend, cluster)
+    grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision)
+    grid = _augmented(grid, augment)
+    out = out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl"
+    store = Store(out)
+    output.before(grid)
+    if dry_run:
+        return running.forecast(grid, store, jobs or 1)
+    outcome = running.run(grid, store, jobs, backend, cluster)
+    keys = {grid.key(cell) for cell in grid.cells()}
+    mine = [record for record in store.read() if record.fit_key in keys]
+    output.after(store, mine)
+    console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {out}", soft_wrap=True)
+    output.save_and_report(grid, store, mine, report or out.with_suffix(".html"), outcome.ran)
+    output.failed(outcome.failed)
+    raise typer.Exit(1 if outcome.failed else 0)
+
+
+def file_name(task: str) -> str:
+    """The name of a task as one of a file, on every system: `dial:noise:0.5` is dial-noise-0.5."""
+    return re.sub(r'[<>:"/\\|?*]', "-", task)
+
+
+def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision) -> "Grid":
+    """The grid the options ask for, every name in it known. Raises UserError."""
+    from tlkit import backbones
+    from tlkit import recipe as recipes
+    from tlkit.plans import Plan
+    from tlkit.study import Grid
+
+    if (task is None) == (folder is None):
+        raise UserError(
+            "name one thing to learn: --task NAME (see --help) or --folder PATH with a sub-folder a class."
+        )
+    if folder is not None:
+        task = f"folder:{folder.resolve()}" + (f"|{groups.resolve()}" if groups else "")
+    names = tuple(name.strip() for name in (PLANS if plans is None else plans).split(",") if name.strip())
+    budgets, repeats, file = tuple(_numbers(labels, int, "--labels")), _seeds(seeds), weights and str(weights)
+    for name in names:
+        Plan.parse(name)  # refused before data is read
+    backbone = backbone or _suggested(task)
+    recipe = replace(recipes.suited(backbones.load(backbone, file)), precision=precision)
+    if steps is not None:
+        recipe = replace(recipe, steps=steps)
+    if rates is not None:
+        recipe = _with_rates(recipe, rates)
+    grid = Grid(task, backbone, names, budgets, repeats, recipe, file)
+    for budget in budgets:
+        grid.parts[0].draw(budget, 0)
+    own = grid.parts[0].objective.raw_plan if plans is None else ""
+    return replace(grid, plans=(own, *names)) if own else grid
+
+
+def _suggested(task: str) -> str:
+    from tlkit import tasks
+
+    if found := tasks.load(task).card.get("backbone"):
+        return found
+    raise UserError(f"task {task!r} suggests no network: name one with --backbone, such as timm:resnet18.")
+
+
+def _augmented(grid: "Grid", text: str | None) -> "Grid":
+    """The grid learning from views; how many is counted (`forecast.views`) where the text does not say."""
+    from tlkit.forecast import views
+
+    if text is None:
+        return grid
+    name, _, count = text.partition(":")
+    if count and not count.isdecimal():
+        raise UserError(f"--augment {text!r}: give a name, or a name and a number of views, such as photo:4.")
+    recipe = replace(grid.recipe, augment=name, views=int(count or 1))
+    if not count:
+        recipe = replace(recipe, views=views(replace(grid, recipe=recipe).without_fetching()))
+        console.print(
+            f"{name}: {recipe.views} view{'s' * (recipe.views != 1)} of each item are worth keeping"
+        )
+    return replace(grid, recipe=recipe)
+
+
+def _with_rates(recipe: "Recipe", text: str) -> "Recipe":
+    rates, tries = tuple(_numbers(text, float, "--rates")), len(recipe.rates)
+    if len(rates) != tries:
+        raise UserError(
+            f"--rates {text!r} gives {len(rates)} number{'s' * (len(rates) != 1)}: give {tries}, such as "
+            "1e-4,3e-4,1e-3, since every plan gets equally many tries."
+        )
+    probes = tuple(pair for pair in recipe.fixed if pair[0] in ("pixels", "frozen"))
+    return replace(recipe, rates=rates, fixed=probes)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """'10' is a count, the seeds 0 to 9; '10-19' a range with both ends; '0,3,5' and '7,' lists."""
+    text = text.strip()
+    if re.fullmatch(r"\d+", text):
+        seeds = tuple(range(int(text)))
+    elif bounds := re.fullmatch(r"(\d+)\s*-\s*(\d+)", text):
+        seeds = tuple(range(int(bounds[1]), int(bounds[2]) + 1))
+    elif re.fullmatch(r"\d+(\s*,\s*\d+)*,?", text) and "," in text:
+        seeds = tuple(dict.fromkeys(int(part) for part in text.split(",") if part.strip()))
+    else:
+        raise UserError(f"--seeds {text!r}: give how many, such as 10, or which: 10-19, or 0,3,5.")
+    if not seeds:
+        raise UserError(f"--seeds {text}: give at least 1, and 5 or more for a verdict.")
+    return seeds
+
+
+def _numbers(text: str, kind: type, option: str) -> list:
+    try:
+        return [kind(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise UserError(
+            f"{option} {text!r}: give numbers with commas between them, such as 1,5,10."
+        ) from error

@@ -1,0 +1,229 @@
+"""What `tlkit compare` says and leaves: what cannot be answered, the answer, the saved model, the report."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tlkit.compare import Pair
+    from tlkit.records import Record, Store
+    from tlkit.saved_model import Choice
+    from tlkit.study import Grid
+    from tlkit.tasks import Task
+
+console = Console()
+ACROSS = 5  # budgets side by side: more do not fit a terminal of 80 columns
+LISTED = 12  # classes or files named one by one
+
+
+def before(grid: "Grid") -> None:
+    """The files set aside, and what this grid will not be able to say."""
+    from tlkit.compare import BASELINES
+    from tlkit.stats import FEWEST_SEEDS
+
+    aside = grid.parts[0].set_aside
+    if aside:
+        console.print(f"[yellow]{len(aside)} files do not open and are set aside:[/]")
+        for name, reason in aside.items():
+            console.print(f"  {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    plans = {cell.plan for cell in grid.cells()}
+    if not plans & set(BASELINES) or not plans - set(BASELINES):
+        own = grid.parts[0].objective.raw_plan
+        base = f"scratch or {own}" if own else "scratch"
+        missing = base if plans - set(BASELINES) else "a plan that transfers, such as frozen"
+        _note(f"--plans has nothing to compare: a verdict needs {missing} beside it; means are shown.")
+    elif len(grid.seeds) < FEWEST_SEEDS:
+        seeds = "1 seed gives" if len(grid.seeds) == 1 else f"{len(grid.seeds)} seeds give"
+        _note(f"--seeds: {seeds} no verdict, {FEWEST_SEEDS} or more are needed; means are shown.")
+
+
+def _note(text: str) -> None:
+    console.print(f"[yellow]note:[/] {text}", soft_wrap=True, highlight=False)
+
+
+def after(store: "Store", records: "list[Record]") -> None:
+    """The means of all plans, the verdicts, and in words which plan to use."""
+    from tlkit import compare
+    from tlkit.compare import conclude
+    from tlkit.records import scale
+
+    if not any(r.split == "test" and r.status == "ok" for r in records):
+        return
+    _means(store, records)
+    pairs = compare.pairs(store, records)
+    if pairs:
+        _verdicts(pairs, turned=scale(records).sign < 0)
+    for sentence in conclude(store, records, pairs):
+        console.print(sentence, highlight=False)
+    if note := compare.outdated(compare.origins(store, records)):
+        _note(note)
+
+
+def _means(store: "Store", records: "list[Record]") -> None:
+    from tlkit.compare import chance, constant, count_items, standings
+    from tlkit.records import scale
+
+    found = standings(records)
+    budgets, most = sorted({s.labels for s in found}), max(s.seeds for s in found)
+    values = {(s.plan, s.labels): f"{s.mean:.3f}" + f" ({s.seeds})" * (s.seeds < most) for s in found}
+    floor = chance(store, records)
+    rows = [r for r in records if r.split == "test" and r.status == "ok"]
+    how, items = scale(rows), count_items(store, rows[0])
+    caption = f"{most} seed{'s' * (most != 1)}" + f"; {items} test items" * bool(items)
+    fewer = any(s.seeds < most for s in found)
+    for first in range(0, len(budgets), ACROSS):
+        shown = budgets[first : first + ACROSS]
+        table = Table(box=box.SIMPLE_HEAD, title=f"mean test {how.axis}", title_justify="left")
+        table.caption = caption + "; (n): of so many seeds, the others came to nothing" * fewer
+        table.caption_justify = "left"
+        table.add_column("plan", overflow="fold")
+        for n in shown:
+            table.add_column(f"{n} label{'s' * (n != 1)}", justify="right", no_wrap=True)
+        for plan in dict.fromkeys(s.plan for s in found):
+            table.add_row(escape(plan), *(values.get((plan, n), "") for n in shown))
+        if floor is not None:
+            table.add_row(f"(chance: {constant(how)})", *[f"{floor:.3f}"] * len(shown), style="dim")
+        console.print(table)
+
+
+def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
+    family = f"{len(pairs)} comparisons, corrected together (Holm)" if len(pairs) > 1 else "1 comparison"
+    items = all(p.items for p in pairs)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", caption_justify="left")
+    table.title = "against not transferring"
+    table.caption = f"{family}; intervals for new seeds{' and new test items' * items}"
+    table.caption += "; turned, so that + is better" * turned
+    table.add_column("plan", overflow="fold")
+    table.add_column("labels", justify="right")
+    table.add_column("against", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("difference", no_wrap=True)
+    table.add_column("won", no_wrap=True)
+    for p in pairs:
+        v = p.verdict
+        difference = f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]"
+        won = f"{v.wins} of {v.n}"
+        table.add_row(escape(p.plan), str(p.labels), p.against, v.word, escape(difference), won)
+    console.print(table)
+
+
+def failed(reasons: tuple[str, ...]) -> None:
+    """What came to nothing, and why."""
+    for reason in reasons:
+        kind, _, why = reason.partition(": ")
+        console.print(f"[bold red]{kind}:[/] {why}", soft_wrap=True)
+
+
+def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", report: Path, ran: int) -> None:
+    """Save the model and write the report; left alone where nothing ran and they are of these fits."""
+    from tlkit import saved_model
+    from tlkit.tasks.readers import READERS
+
+    folder = store.path.with_suffix(".model")
+    task = grid.parts[0]
+    kept = task.reader and task.objective.decoder
+    choice = saved_model.choose(records) if kept else None
+    about = _about(store, records, choice) if choice else None
+    there = (folder / "model.json").is_file()
+    stale = about is not None and (not there or saved_model.card(folder).get("fit") != about["fit"])
+    if about and (ran or stale):
+        _save(grid, choice, folder, about)
+    if ran or stale or not report.exists():
+        from tlkit.report import compare_html
+
+        compare_html(store.path, report, task.name, records, _facts(task, store, about))
+    if not kept:
+        _note(f"no model is kept: {task.name} does not say how an input is read and an answer told.")
+    if about:
+        console.print(f"saved: {saved_model.told(about)}", soft_wrap=True, highlight=False)
+        console.print(f"       chosen by {about['rule']}.", soft_wrap=True, highlight=False)
+        if doubts := saved_model.doubts(about):
+            console.print(f"[yellow]       {doubts}.[/]", soft_wrap=True, highlight=False)
+        use = f"tlkit predict {folder} {READERS.make(task.reader).shown}..."
+        console.print(f"model:  {folder}   (use it: {use})", soft_wrap=True)
+    console.print(f"report: {report}", soft_wrap=True)
+
+
+def _about(store: "Store", records: "list[Record]", choice: "Choice") -> dict:
+    """What the record says of the chosen fit, for `predict` and the report."""
+    from tlkit import compare
+    from tlkit.compare import chance, count_items, standings
+    from tlkit.records import scale
+
+    row = choice.record
+    how, scores = scale([row]), store.scores(row.fit_key)
+    means = {s.plan: s.mean for s in standings(records) if s.labels == row.labels}
+    against = {  # scratch, where it is what was chosen, is compared with pixels by its mean alone
+        name: {"mean": mean, "verdict": "better" if how.sign * (choice.mean - mean) > 0 else "no worse"}
+        for name, mean in means.items()
+        if name in compare.BASELINES and name != row.plan
+    }
+    for p in compare.pairs(store, records):
+        if (p.plan, p.labels) == (row.plan, row.labels):
+            against[p.against]["verdict"] = p.verdict.word
+    return {
+        "task": row.task,
+        "plan": row.plan,
+        "labels": row.labels,
+        "seed": row.seed,
+        "fit": list(row.fit_key),
+        "value": row.value,
+        "scale": asdict(how),
+        "luck": 0.0 if scores is None else float(2 * scores.std() / len(scores) ** 0.5),
+        "mean": choice.mean,
+        "seeds": choice.seeds,
+        "rule": choice.rule,
+        "chance": chance(store, records),
+        "test_items": count_items(store, row),
+        "against": against,
+    }
+
+
+def _save(grid: "Grid", choice: "Choice", folder: Path, about: dict) -> None:
+    """Fit the chosen plan again on the chosen seed's labels, and save it."""
+    from tlkit import saved_model
+    from tlkit.fit import fit
+    from tlkit.plans import Plan
+
+    task, backbone = grid.parts
+    row = choice.record
+    done = fit(task, backbone, Plan.parse(row.plan), row.labels, row.seed, grid.recipe, test=False)
+    about, asked = about | {"setting": done.setting}, task.objective
+    how = {"reader": task.reader, "decoder": asked.decoder, "unit": asked.first.unit}
+    saved_model.save(folder, done.model, backbone.blueprint, task.classes, about, **how)
+
+
+def _facts(task: "Task", store: "Store", about: dict | None) -> dict[str, str]:
+    """What only the task knows: the saved model, items a class on either side, files set aside."""
+    from tlkit import saved_model
+
+    facts = {}
+    if about:
+        doubts = saved_model.doubts(about)
+        facts["saved model"] = f"{saved_model.told(about)}; chosen by {about['rule']}" + f"; {doubts}" * bool(
+            doubts
+        )
+    if task.objective.by_class:
+        facts["training items a class"] = _counts(task.targets, task.classes)
+        facts["test items a class"] = _counts(store.targets(task.name, task.digest), task.classes)
+    facts["test split"] = f"{len(task.test)} items, {len(task.train)} to learn from"
+    if "split" in task.card:
+        facts["test split"] += f"; {task.card['split']}"
+    if task.set_aside:
+        named = [f"{name} ({reason})" for name, reason in list(task.set_aside.items())[:LISTED]]
+        more = f"; and {len(task.set_aside) - LISTED} more" if len(task.set_aside) > LISTED else ""
+        facts["files set aside"] = f"{len(task.set_aside)}: {'; '.join(named)}{more}"
+    return facts
+
+
+def _counts(targets: np.ndarray, classes: tuple[str, ...]) -> str:
+    counts = np.bincount(np.asarray(targets, dtype=int), minlength=len(classes))
+    if len(classes) > LISTED:
+        return f"{counts.min()} to {counts.max()}, {len(classes)} classes"
+    return ", ".join(f"{name} {count}" for name, count in zip(classes, counts, strict=True))

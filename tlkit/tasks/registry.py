@@ -1,0 +1,67 @@
+"""Tasks by name: folders, those of installed packages, and those that are registered."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from tlkit.registry import Registry
+
+if TYPE_CHECKING:
+    from tlkit.tasks import Task
+
+
+def _files() -> None:
+    from tlkit.tasks import images, text  # they stand on tasks
+
+    def folder(rest: str) -> "Task":
+        path, _, groups = rest.partition("|")
+        return images.from_folder(path, groups=groups or None)
+
+    register("folder:", folder, ("folder:PATH",))
+    register("csv:", lambda rest: text.from_csv(*rest.split("|")), ("csv:PATH",))
+
+
+TASKS = Registry("task", "tlkit.tasks", _files)
+
+
+def register(name: str, factory: "Callable[..., Task]", listed: Iterable[str] = ()) -> None:
+    """Have `load(name)` give what the factory returns, also in the processes and on the clusters of a study.
+
+    name: such as `reviews`, whose factory takes nothing, or a prefix such as `reviews:`, whose factory takes
+    what follows it. listed: names to offer where an unknown one is asked for. A package registers its own in
+    a function that it names as an entry point of the group `tlkit.tasks`. Raises UserError for a name that an
+    installed package has.
+    """
+    TASKS.register(name, factory, listed)
+    _named.cache_clear()
+
+
+def names() -> list[str]:
+    """Every task that can be asked for by name."""
+    return TASKS.names()
+
+
+def load(name: "str | Task") -> "Task":
+    """The task of that name, of `folder:PATH[|GROUPS.csv]` or of `csv:PATH[|TEXT|LABEL]`, which name columns.
+
+    Kept until its files change. A task itself is given back. Raises UserError, for an unknown name with the
+    nearest match.
+    """
+    if not isinstance(name, str):
+        return name
+    return _named(name, *map(_stamp, name.partition(":")[2].split("|")))
+
+
+@lru_cache(maxsize=4)
+def _named(name: str, *_stamps: str) -> "Task":
+    return TASKS.make(name)
+
+
+def _stamp(path: str) -> str:
+    """Changes when a file below `path` comes, goes or is written."""
+    below = [os.path.join(folder, file) for folder, _, files in os.walk(path) for file in files]
+    status = {file: os.stat(file) for file in [path, *below] if os.path.isfile(file)}
+    seen = sorted((file, s.st_size, s.st_mtime_ns) for file, s in status.items())
+    return hashlib.sha256(os.fsencode(repr(seen))).hexdigest()

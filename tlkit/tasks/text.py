@@ -1,0 +1,133 @@
+"""Texts as tasks: a table of texts and classes, and the next token of a running text."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tlkit.errors import UserError
+from tlkit.tasks import TFIDF, Items, Objective, Task, array_items, classification
+from tlkit.tasks.metrics import perplexity
+from tlkit.tasks.splits import held_out, owners, parted, published
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEST = ("test", "valid", "val", "dev")  # how a published test split is called; the first that there is
+
+
+def from_csv(
+    path: Path | str,
+    text: str = "text",
+    label: str = "label",
+    groups: str = "",
+    split: str = "",
+    name: str | None = None,
+) -> Task:
+    """A task of classes from a table with a header, CSV or TSV in UTF-8: a text and its class a row.
+
+    text, label, groups, split: names of columns. groups: who or what a text is of, which stays on one side of
+    the split, as copies of a text do. split: the published one, train and test (or valid, val, dev); without
+    it two fifths of the texts are the test split. Rows without text or class are not used (`task.set_aside`).
+    The baseline is `tfidf`. Raises UserError for a table that cannot be read, a column that is not there, too
+    few texts of a class to split, and a leak in a given split.
+    """
+    path = Path(path)
+    table, aside = _rows(path, [column for column in (text, label, groups, split) if column])
+    digests = tuple(hashlib.sha256(one.encode()).hexdigest()[:16] for one in table[text])
+    named = tuple(table[groups]) if groups else ()
+    items = Items(list(table[text]), [f"row {row + 1}" for row in table.index], digests, named)
+    classes, numbers = np.unique(table[label].to_numpy(str), return_inverse=True)
+    if split:
+        column = list(table[split])
+        sides = published(column, [next((word for word in TEST if word in column), "test")])
+    else:
+        held = held_out(list(table[label]), owners(digests, named), path)
+        sides = np.setdiff1d(np.arange(len(items)), held), np.array(held)
+    card = {"split": "given" if split else "by group" if groups else "by text"}
+    parts = parted(items, numbers.astype(np.int64), sides)
+    objective, classes = classification(len(classes), baseline=TFIDF), tuple(map(str, classes))
+    return Task(name or f"csv:{path.stem}", objective, *parts, classes, card, aside, reader="text")
+
+
+def _rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str, str]]":
+    """The rows in which every one of the columns says something, and of the others why not."""
+    import pandas as pd
+
+    try:
+        between = "\t" if path.suffix == ".tsv" else ","
+        table = pd.read_csv(path, sep=between, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # of the second kind are pandas' own
+        raise UserError(
+            f"{path} is not read as a table ({error}): give a CSV in UTF-8, with a header."
+        ) from error
+    absent = [column for column in columns if column not in table]
+    if absent:
+        raise UserError(
+            f"{path} has no column {absent[0]!r}: it has {', '.join(table.columns)}; name one of them."
+        )
+    table = table[columns].apply(lambda column: column.str.strip())
+    empty = {f"row {i + 1}": f"no {column}" for column in columns for i in table.index[table[column] == ""]}
+    return table[(table != "").all(axis=1)], empty
+
+
+def from_text(
+    path: Path | str, backbone: Any, length: int = 64, delta: float = 0.5, new_head: bool = False
+) -> Task:
+    """Language modelling: every next token of a text file in UTF-8, in blocks of `length`.
+
+    backbone: a decoder, whose tokenizer makes the tokens; its own head is where plans from its weights start,
+    or, with new_head, an empty one. The last fifth of the text is the test split, but for blocks that the
+    training text has too (`task.set_aside`). delta: the difference in perplexity that does not matter. Raises
+    UserError for a backbone that predicts no token, and for a text of fewer than five blocks.
+    """
+    path = Path(path)
+    if not hasattr(backbone.transform, "ids") or isinstance(backbone.source_head(), nn.Identity):
+        raise UserError(f"{backbone.name} predicts no next token: choose a decoder of text, such as smollm2.")
+    try:
+        ids = backbone.transform.ids(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not read as a text ({error}): give a file in UTF-8.") from error
+    if len(ids) <= 5 * length:
+        raise UserError(
+            f"{path} has {len(ids)} tokens: give more than {5 * length}, five blocks of {length}."
+        )
+    blocks = ids.unfold(0, length + 1, length)  # the last token of a block is the first of the next
+    items, border = array_items(blocks[:, :-1].contiguous(), "block"), len(blocks) - len(blocks) // 5
+    known, asked = set(items.digests[:border]), range(border, len(blocks))
+    aside = {items.names[i]: "stands in the training text too" for i in asked if items.digests[i] in known}
+    sides = np.arange(border), np.array([i for i in asked if items.digests[i] not in known], dtype=np.int64)
+    card, objective = {"split": "by place in the text"}, next_token(backbone, delta, new_head)
+    parts = parted(items, blocks[:, 1:].numpy(), sides)
+    return Task(f"text:{path.stem}", objective, *parts, card=card, set_aside=aside)
+
+
+def next_token(backbone: Any, delta: float, new_head: bool = False) -> Objective:
+    """The objective of a decoder: targets N x T token numbers, cross-entropy, perplexity."""
+
+    def empty(features: Any, pool: nn.Module) -> nn.Module:
+        head = backbone.source_head()
+        for module in head.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+        return head
+
+    return Objective(
+        name="language modelling",
+        head=empty,
+        loss=lambda output, target: F.cross_entropy(output.flatten(0, 1), target.flatten()),
+        decode=lambda output: output.argmax(-1).numpy(),
+        keep=_surprise,
+        metrics={"perplexity": perplexity(delta)},
+        source_head=not new_head,
+    )
+
+
+def _surprise(output: torch.Tensor, targets: np.ndarray) -> np.ndarray:
+    """N x 2: of every block the negative log-likelihood, summed, and the number of tokens."""
+    told = F.cross_entropy(output.transpose(1, 2), torch.as_tensor(targets), reduction="none").sum(1)
+    return torch.stack([told, torch.full_like(told, output.shape[1])], 1).numpy()

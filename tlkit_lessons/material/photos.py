@@ -1,0 +1,46 @@
+"""Sets of photographs of the registry, each with its honest split; fetched and verified on first use."""
+
+from functools import partial
+from pathlib import Path
+
+from tlkit import downloads, tasks
+from tlkit.tasks import Task
+from tlkit.tasks.files import class_files, scan
+from tlkit.tasks.images import from_folder, picture_task, split
+
+DOMAINS = ("photo", "art_painting", "sketch")  # of PACS
+
+
+def register() -> None:
+    """Make these tasks known by their names; an entry point of this package."""
+    for name in SETS:
+        tasks.register(name, partial(load, name))
+
+
+def _by_prefix(root: Path, name: str) -> Task:
+    """Class in the file name: `images/CLASS_17.jpg`."""
+    files = [(f, f.stem.rsplit("_", 1)[0]) for f in sorted((root / "images").iterdir()) if f.is_file()]
+    found, aside = scan(files)
+    train, test = split(found, {}, root)
+    return picture_task(name, train, test, {}, aside, {"split": "by picture"})
+
+
+def _domain(domain: str, root: Path) -> Task:
+    """One domain of PACS; sketches of one photograph stay together, by the name in front of the hyphen."""
+    found, aside = scan(class_files(root / domain))
+    named = {f.place: f"{f.label} {f.path.stem.rpartition('-')[0] or f.path.stem}" for f in found}
+    train, test = split(found, named, root / domain)
+    return picture_task(f"pacs:{domain}", train, test, named, aside, {"split": "by photograph"})
+
+
+SETS = {
+    "hymenoptera": lambda root: from_folder(root, "hymenoptera"),
+    "caltech_wildlife": lambda root: from_folder(root, "caltech_wildlife"),
+    "neu_steel": lambda root: _by_prefix(root, "neu_steel"),
+    **{f"pacs:{domain}": partial(_domain, domain) for domain in DOMAINS},
+}
+
+
+def load(name: str) -> Task:
+    """The task of that name in `SETS`."""
+    return SETS[name](downloads.get(name.partition(":")[0]))

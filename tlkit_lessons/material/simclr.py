@@ -1,0 +1,36 @@
+"""Two views of one picture, and how alike a network finds them: what a source without labels learns from."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def distorted(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Each picture (Nx1x16x16) turned, slanted, resized, shifted, bent, made thicker or thinner by chance.
+
+    The deviations are those of the glyphs' own distortions or a little more; no class is looked at.
+    """
+
+    def chance(*shape: int, spread: float) -> Tensor:
+        return spread * torch.randn(len(images), *shape, generator=rng)
+
+    turn = torch.eye(2) + chance(2, 2, spread=0.2)
+    grid = F.affine_grid(
+        torch.cat([turn, chance(2, 1, spread=0.15)], 2), list(images.shape), align_corners=False
+    )
+    bent = F.interpolate(chance(2, 4, 4, spread=0.1), images.shape[-2:], mode="bicubic")
+    moved = F.grid_sample(images, grid + bent.permute(0, 2, 3, 1), align_corners=False)
+    return moved.clamp(0, 1) ** chance(1, 1, 1, spread=0.5).exp()
+
+
+def likeness(net: nn.Module, views: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines between the projections of 2N views, 2N x 2N, and the number of each view's twin, 2N.
+
+    net: views to one row of numbers each. The views of picture i are i and N + i; with itself no view is
+    compared. Softmax and cross-entropy on top, at a temperature, are SimCLR's loss (Chen et al. 2020,
+    equation 1), here with its linear projection.
+    """
+    projected = F.normalize(net(views))
+    cosines = projected @ projected.T
+    cosines = cosines.masked_fill(torch.eye(len(views), dtype=torch.bool), -torch.inf)
+    return cosines, torch.arange(len(views)).roll(len(views) // 2)

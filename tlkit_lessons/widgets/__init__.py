@@ -1,0 +1,18 @@
+"""Widgets that also work on a page without a kernel.
+
+Everything that moves is linked in the browser, so a saved notebook or a static page slides too. Where no
+widget is drawn at all (a notebook not yet trusted, a preview on the web) the same output shows a picture or a
+line of text.
+"""
+
+from tlkit_lessons.widgets.board import Board, freeze_board
+from tlkit_lessons.widgets.dials import dial
+from tlkit_lessons.widgets.frames import Frames, click, drag
+from tlkit_lessons.widgets.guessing import Guess, Quiz, guess, quiz
+from tlkit_lessons.widgets.labels import label_slider
+from tlkit_lessons.widgets.neighbours import neighbours_by_stage
+
+__all__ = [
+    "Board", "Frames", "Guess", "Quiz", "click", "dial", "drag", "freeze_board", "guess", "label_slider",
+    "neighbours_by_stage", "quiz",
+]  # fmt: skip
