@@ -34,14 +34,14 @@ ROWS = {
         ["plans"],
         ["compare"],
         ["features", "recipe", "saved_model"],
-        ["fit", "scores"],
-        ["study", "adapt"],
+        ["fit"],
+        ["study"],
         ["forecast", "plots"],
         ["report"],
         ["cli"],
     ],
     "tlkit_lessons": [
-        ["drawing", "material", "paired", "plan_strip", "ranking", "savings"],
+        ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         ["figures", "ledger", "selftest", "shifts"],
         ["adaptations", "nbNN", "notebooks"],  # nbNN: what one page needs
         ["widgets"],
@@ -200,9 +200,6 @@ def test_a_comparison_of_a_plans_words_is_seen(source, words):
     assert compared(source) == words
 
 
-METHODS = {"adapt", "scores"}  # libraries of methods: some are shown on one page only
-
-
 def public(path: Path) -> set[str]:
     """The public functions and classes that a file defines."""
     kinds = ast.FunctionDef | ast.ClassDef
@@ -227,7 +224,7 @@ def test_no_public_function_of_the_engine_has_one_notebook_as_its_only_caller():
     code = {path: words(path) for path in [*SOURCES, *tools]}
     found = {}
     for path in SOURCES:
-        if floor_of(path) == "tlkit" and module_of(path) not in METHODS:
+        if floor_of(path) == "tlkit":
             alone = {name for name in public(path) if not any(name in used for used in code.values())}
             shown = {name: [page.stem for page, used in pages.items() if name in used] for name in alone}
             found |= {f"{ident(path)}: {name}": on[0] for name, on in shown.items() if len(on) == 1}

@@ -14,11 +14,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from tlkit import adapt, backbones, env, features, plans
-from tlkit.adapt import sealed
+from tlkit import backbones, env, features, plans
 from tlkit.backbones import Backbone
 from tlkit.fit import fit, loop
 from tlkit.plans import Row
+from tlkit_lessons import adapt
+from tlkit_lessons.adapt import sealed
 
 GPU = torch.device("meta")
 

@@ -6,12 +6,12 @@ from functools import partial
 
 from tlkit import recipe as recipes
 from tlkit import study
-from tlkit.adapt import Adapted, adapt, select
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError
 from tlkit.records import FitKey, Store
 from tlkit.tasks import Evaluation
 from tlkit_lessons import shifts
+from tlkit_lessons.adapt import Adapted, adapt, select
 
 CANDIDATES = ("source only", "coral", "linear ot", "ot", "mmd-tars", "pseudo-labels", "adabn", "tent")
 CHOSEN = "chosen@"  # before the name of a criterion: the candidate it chooses

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from tlkit import features, study
-from tlkit.adapt.domains import sealed
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError, unknown
 from tlkit.plots.style import BLUE, GREEN, GREY, INK, PALE, PURPLE, TEXT, VERMILION, canvas
@@ -21,6 +20,7 @@ from tlkit.stats import Verdict
 from tlkit.tasks import Evaluation, Items, Task
 from tlkit.tasks.baselines import pixels
 from tlkit_lessons import material
+from tlkit_lessons.adapt.domains import sealed
 from tlkit_lessons.drawing import picture
 from tlkit_lessons.figures import gain_rows
 

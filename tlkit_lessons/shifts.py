@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from tlkit.adapt.domains import sealed
 from tlkit.errors import unknown
 from tlkit.tasks import Task, array_items, classification
 from tlkit_lessons import material
+from tlkit_lessons.adapt.domains import sealed
 from tlkit_lessons.material.glyphs import Glyphs
 
 PER_CLASS = 160  # pictures of a letter, half of them in fonts that are kept for the test

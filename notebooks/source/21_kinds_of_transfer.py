@@ -30,9 +30,9 @@ guess_harm = 2  # and for section 7: how many of seven sources do harm, frozen
 import numpy as np
 from IPython.display import display
 
-from tlkit import adapt, backbones, env, errors, features, records, stats, tasks
+from tlkit import backbones, env, errors, features, records, stats, tasks
 from tlkit.fit import fit
-from tlkit_lessons import drawing, ledger, nb21_kinds, paired, shifts, widgets
+from tlkit_lessons import adapt, drawing, ledger, nb21_kinds, paired, shifts, widgets
 from tlkit_lessons.nb21_kinds import Kind, Strip, pretraining_samples
 
 env.setup(seed)

@@ -31,10 +31,10 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from tlkit import backbones, env, features, scores, stats, tasks
+from tlkit import backbones, env, features, stats, tasks
 from tlkit.fit import fit
 from tlkit.records import values
-from tlkit_lessons import drawing, figures, ledger, nb22_similarity, widgets
+from tlkit_lessons import drawing, figures, ledger, nb22_similarity, scores, widgets
 
 env.setup(seed)
 labels = 5  # a class, as in all records of this notebook

@@ -38,10 +38,10 @@ import numpy as np
 import torch
 from IPython.display import Markdown, display
 
-from tlkit import backbones, env, features, scores, stats, tasks
+from tlkit import backbones, env, features, stats, tasks
 from tlkit.fit import fit
 from tlkit.records import values
-from tlkit_lessons import drawing, ledger, material, nb23_scores, ranking, widgets
+from tlkit_lessons import drawing, ledger, material, nb23_scores, ranking, scores, widgets
 
 env.setup(seed)
 

@@ -36,9 +36,9 @@ import numpy as np
 import torch
 from IPython.display import display
 
-from tlkit import backbones, compare, env, features, recipe, scores, stats, tasks
+from tlkit import backbones, compare, env, features, recipe, stats, tasks
 from tlkit.fit import fit
-from tlkit_lessons import figures, ledger, material, nb24_quality, savings, widgets
+from tlkit_lessons import figures, ledger, material, nb24_quality, savings, scores, widgets
 
 env.setup(seed)
 

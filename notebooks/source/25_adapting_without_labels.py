@@ -37,10 +37,10 @@ import torch
 from IPython.display import Markdown
 from scipy.special import softmax
 
-from tlkit import adapt, backbones, env, recipe, records
+from tlkit import backbones, env, recipe, records
 from tlkit.errors import UserError
 from tlkit.features import probe
-from tlkit_lessons import adaptations, drawing, figures, ledger, nb25_adapting, paired, shifts, widgets
+from tlkit_lessons import adapt, adaptations, drawing, figures, ledger, nb25_adapting, paired, shifts, widgets
 
 env.setup(seed)
 

@@ -32,9 +32,9 @@ import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
 
-from tlkit import backbones, env, scores, tasks
+from tlkit import backbones, env, tasks
 from tlkit.fit import fit
-from tlkit_lessons import drawing, figures, ledger, material, widgets
+from tlkit_lessons import drawing, figures, ledger, material, scores, widgets
 from tlkit_lessons.material.simclr import distorted, likeness
 
 env.setup(seed)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tlkit import backbones, env, tasks
-from tlkit.adapt import sealed
 from tlkit.errors import UserError
 from tlkit.records import Store
 from tlkit.tasks import Task
 from tlkit_lessons import nb21_kinds
+from tlkit_lessons.adapt import sealed
 
 
 @pytest.fixture(scope="module")

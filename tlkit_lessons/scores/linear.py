@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tlkit.scores.checked import checked
+from tlkit_lessons.scores.checked import checked
 
 REACH, POINTS = 27.0, 109  # penalties from 1e-12 to 1e12 times the largest sigma, two in a factor of e
 EXACT = 1e-20  # squared error an item below which a fit counts as exact; the evidence would be infinite

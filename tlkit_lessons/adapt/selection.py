@@ -11,7 +11,7 @@ from tlkit.errors import UserError
 from tlkit.features import probe
 
 if TYPE_CHECKING:
-    from tlkit.adapt import Adapted
+    from tlkit_lessons.adapt import Adapted
 
 ORACLE = "oracle"  # reads the target's test labels: no one without them can choose so
 

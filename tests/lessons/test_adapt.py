@@ -12,13 +12,14 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from tlkit import adapt, backbones, features
-from tlkit.adapt import feature_based, losses, selection, testtime, training
-from tlkit.adapt.domains import Domains, hold_back
+from tlkit import backbones, features
 from tlkit.errors import UserError
 from tlkit.plans import Plan, state
 from tlkit.recipe import Recipe
 from tlkit.tasks import Task, classification
+from tlkit_lessons import adapt
+from tlkit_lessons.adapt import feature_based, losses, selection, testtime, training
+from tlkit_lessons.adapt.domains import Domains, hold_back
 
 QUICK = Recipe(steps=4, epochs=1, batch=8)
 CLASSES = ("a", "b", "c")

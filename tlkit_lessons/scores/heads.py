@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 from tlkit.errors import UserError
-from tlkit.scores.checked import checked, checked_labels, checked_probabilities
+from tlkit_lessons.scores.checked import checked, checked_labels, checked_probabilities
 
 ENERGY = 0.8  # share of the variance that NLEEP keeps
 CLUSTERS, CROWD = 5, 5  # clusters a class, and the fewest items a cluster on average

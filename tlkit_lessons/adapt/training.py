@@ -9,8 +9,6 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 from tlkit import env, features, plans
-from tlkit.adapt import losses
-from tlkit.adapt.domains import Domains
 from tlkit.backbones.chain import Chain, Suffix
 from tlkit.errors import UserError
 from tlkit.features import Batches
@@ -18,6 +16,8 @@ from tlkit.fit import Diverged, descend
 from tlkit.plans import FROZEN, Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Items
+from tlkit_lessons.adapt import losses
+from tlkit_lessons.adapt.domains import Domains
 
 PENALTIES = {"deep coral": losses.coral_loss, "mmd": losses.mmd_loss}
 

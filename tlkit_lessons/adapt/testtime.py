@@ -10,9 +10,6 @@ import numpy as np
 import torch
 
 from tlkit import features, plans
-from tlkit.adapt import losses
-from tlkit.adapt.domains import Domains
-from tlkit.adapt.training import Trained, outputs
 from tlkit.backbones.chain import Chain, batch_norms, measuring
 from tlkit.errors import UserError
 from tlkit.features import Batches
@@ -21,6 +18,9 @@ from tlkit.fit.loop import recalibrate_batchnorm
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Items
+from tlkit_lessons.adapt import losses
+from tlkit_lessons.adapt.domains import Domains
+from tlkit_lessons.adapt.training import Trained, outputs
 
 NORMS = Plan("norm")
 AT_ONCE = 512  # items in one pass where statistics are those of all

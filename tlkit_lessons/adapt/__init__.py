@@ -14,18 +14,18 @@ import torch
 
 from tlkit import plans
 from tlkit import recipe as recipes
-from tlkit.adapt import testtime
-from tlkit.adapt.domains import Domains, sealed
-from tlkit.adapt.feature_based import coral, solve
-from tlkit.adapt.methods import METHODS, Method, known
-from tlkit.adapt.selection import CRITERIA, ORACLE, Evidence, density_ratio, judge, select
-from tlkit.adapt.training import learn, outputs, start, strength
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Evaluation, Items, Task
+from tlkit_lessons.adapt import testtime
+from tlkit_lessons.adapt.domains import Domains, sealed
+from tlkit_lessons.adapt.feature_based import coral, solve
+from tlkit_lessons.adapt.methods import METHODS, Method, known
+from tlkit_lessons.adapt.selection import CRITERIA, ORACLE, Evidence, density_ratio, judge, select
+from tlkit_lessons.adapt.training import learn, outputs, start, strength
 
 __all__ = [
     "CRITERIA", "METHODS", "ORACLE", "Adapted", "Evidence", "Method", "adapt", "coral", "density_ratio",

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
-from tlkit.scores.checked import checked
+from tlkit_lessons.scores.checked import checked
 
 DISTORTION = 1e-4  # TransRate's epsilon
 AXES = 64  # principal components that GBC keeps

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 from tlkit import features as kept
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError, unknown
-from tlkit.scores.class_separation import gbc, nearest_neighbour, transrate
-from tlkit.scores.heads import has_classes, leep, nce, nleep, source_accuracy
-from tlkit.scores.linear import h_score, linear_probe, logme, shrinkage_h_score
 from tlkit.tasks import Task
+from tlkit_lessons.scores.class_separation import gbc, nearest_neighbour, transrate
+from tlkit_lessons.scores.heads import has_classes, leep, nce, nleep, source_accuracy
+from tlkit_lessons.scores.linear import h_score, linear_probe, logme, shrinkage_h_score
 
 __all__ = [
     "NAMES", "gbc", "h_score", "leep", "linear_probe", "logme", "nce", "nearest_neighbour", "nleep",

@@ -11,9 +11,10 @@ from sklearn.cluster import KMeans
 from sklearn.model_selection import StratifiedKFold
 from tiny import classifier, items, line, pictures
 
-from tlkit import backbones, scores, tasks
+from tlkit import backbones, tasks
 from tlkit.errors import UserError
 from tlkit.tasks import Task, classification
+from tlkit_lessons import scores
 
 # items, features, classes, shift of the class means, seed; two have fewer items than features
 PROBLEMS = [
@@ -48,7 +49,7 @@ def shares(classes: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-# The twins: explicit loops and matrices, nothing shared with tlkit.scores.
+# The twins: explicit loops and matrices, nothing shared with tlkit_lessons.scores.
 
 
 def naive_logme(x, y):
