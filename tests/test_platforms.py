@@ -79,7 +79,7 @@ def unsaid(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [p for p in OURS if "cache" not in ident(p).split("/")], ids=ident)
+@pytest.mark.parametrize("path", OURS, ids=ident)
 def test_encoding_and_line_ends_of_text_are_said(path):
     """Windows would take cp1252 and \\r\\n. Write with `files.write_whole`, which takes neither."""
     assert unsaid(path.read_text("utf-8")) == []
@@ -357,8 +357,7 @@ def test_the_remedy_is_shown_with_its_brackets(monkeypatch, capsys):
 
 RUN = """
 import sys, warnings
-# the package that fetches is left out until it says its encodings
-warnings.filterwarnings("error", category=EncodingWarning, module=r"tlkit\\.(?!cache\\b)")
+warnings.filterwarnings("error", category=EncodingWarning, module=r"tlkit\\.")
 from tlkit.cli import app
 app()
 """
@@ -432,7 +431,7 @@ def test_a_set_is_fetched_into_a_home_with_blanks_and_accents(home):
     row = f"train/é 1.jpg,{sha256(content).hexdigest()},{len(content)},{url}\n"
     (registry / "ants.csv").write_text("file,sha256,bytes,url\n" + row, "utf-8")
     said = dict.fromkeys(("title", "licence", "source", "layout", "split", "overlap"), "none")
-    entry = {**said, "redistributable": True, "faults": [], "mirrors": []}
+    entry = {**said, "redistributable": True, "faults": []}
     lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items()]
     with open(registry / "sets.toml", "a", encoding="utf-8") as file:
         file.write("\n".join(["\n[ants]", *lines, ""]))

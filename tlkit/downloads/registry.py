@@ -162,7 +162,7 @@ def examine(
 
 def _noted(place: Path) -> dict[str, list]:
     try:
-        known = json.loads((place / NOTE).read_text())
+        known = json.loads((place / NOTE).read_text("utf-8"))
     except (OSError, ValueError):
         return {}  # no note, or a damaged one: everything is hashed
     return known if isinstance(known, dict) else {}

@@ -10,19 +10,20 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tlkit import workbook
 from tlkit.errors import UserError
+from tlkit_lessons import notebooks as workbook
 from tools.elsewhere import alone, overlay, places, results
 from tools.notebooks.cells import tags
 
 IMPORTS = """\
-import importlib, pkgutil, tlkit
+import importlib, pkgutil, tlkit, tlkit_lessons
 failed = {}
-for module in pkgutil.walk_packages(tlkit.__path__, "tlkit."):
-    try:
-        importlib.import_module(module.name)
-    except ImportError as error:
-        failed[module.name] = str(error)
+for floor in (tlkit, tlkit_lessons):
+    for module in pkgutil.walk_packages(floor.__path__, f"{floor.__name__}."):
+        try:
+            importlib.import_module(module.name)
+        except ImportError as error:
+            failed[module.name] = str(error)
 assert not failed, failed
 """
 
