@@ -73,7 +73,7 @@ def fit(
     model, predict, losses = job.train(best, job.draw.all)
     audit = None
     if model is not None:
-        audit = plans.audit(job.before, plans.state(model), plan, free=plans.movable(model, plan))
+        audit = plans.audit(job.before, model, plan)
         verify_recomposed(job, model)
     train = job.score(predict, job.draw.all)
     evaluation = None

@@ -138,8 +138,10 @@ def descend(
 
 def _penalised(chain: Chain, plan: Plan, loss: Callable) -> Callable:
     """The loss with what the plan adds to it, which is asked where the chain is now."""
-    extra = plans.penalty(chain, plan)
-    return loss if extra is None else lambda output, target: loss(output, target) + extra()
+    if not plan.row.penalty:
+        return loss
+    extra = plan.row.penalty(chain, plan)
+    return lambda output, target: loss(output, target) + extra()
 
 
 def _refuse_single(chain: Chain, plan: Plan, size: int) -> None:
