@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def fit(
     network runs on `backbone.device`, and comes back from it. Raises UserError for too few items or an
     unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
     """
-    began, tally = time.perf_counter(), replace(features.CACHE_STATS)
+    began, tally = time.perf_counter(), dict(features.CACHE_STATS)
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
     recipe = recipe or recipes.suited(backbone)
     job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed), show)
@@ -85,9 +85,10 @@ def fit(
     return Fit(model, audit, best, tried, train, tried.get(best), evaluation, measured, detail, losses)
 
 
-def _measured(began: float, tally: features.CacheStats, where: torch.device) -> dict[str, Any]:
+def _measured(began: float, tally: dict[str, float], where: torch.device) -> dict[str, Any]:
     """What need not repeat; the device where it is not the CPU."""
-    found = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb(), **tally.since()}
+    found = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb()}
+    found |= {name: now - tally[name] for name, now in features.CACHE_STATS.items()}
     return found if where.type == "cpu" else found | {"device": env.device_name(where)}
 
 

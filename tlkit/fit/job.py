@@ -13,12 +13,11 @@ from torch.utils._pytree import tree_leaves
 from tlkit import env, features, plans
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain, Suffix
-from tlkit.fit import raw
 from tlkit.fit.cost import flops
 from tlkit.fit.loop import Diverged, descend
 from tlkit.plans import FROZEN, Plan
 from tlkit.recipe import Recipe
-from tlkit.tasks import Items, LabelledSubset, Task, picked
+from tlkit.tasks import Items, LabelledSubset, Objective, Task, picked
 from tlkit.tasks.augment import augmented
 
 Predict = Callable[[Items, np.ndarray], Any]  # predictions, or an iterator of outputs batch by batch
@@ -69,7 +68,8 @@ class Job:
         if self.plan.head_only:
             losses += self._head_alone(chain, rows, targets, float(setting))
         elif self.plan.from_probe:
-            losses += self._head_alone(chain, rows, targets, self._probe_setting)
+            usual = self.recipe.tries(FROZEN, labels=1, solved=self.solver is not None)[0]
+            losses += self._head_alone(chain, rows, targets, float(usual))  # as `frozen` below 5 labels
         if not self.plan.head_only:
             for phase in self.phases:
                 losses += self._descend(chain, phase, rows, targets, float(setting))
@@ -105,8 +105,9 @@ class Job:
     def _raw(self, setting: str, rows: np.ndarray, targets: np.ndarray) -> Predict:
         inputs = [self.task.train.inputs[int(i)] for i in rows]
         outputs = len(self.task.classes) or int(np.prod(targets.shape[1:]))
-        answer = raw.learn(self.task.objective, setting, inputs, targets, outputs)
-        return lambda items, chosen: answer([items.inputs[int(i)] for i in chosen])
+        read = self.task.objective.baseline.learn(inputs)
+        answer = _raw_answer(self.task.objective, setting, read(inputs), targets, outputs)
+        return lambda items, chosen: answer(read([items.inputs[int(i)] for i in chosen]))
 
     def _predictor(self, chain: Chain) -> Predict:
         at, model = self.behind(chain.eval())
@@ -162,11 +163,6 @@ class Job:
         return replace(self.recipe, steps=steps, epochs=epochs)
 
     @property
-    def _probe_setting(self) -> float:
-        """Strength (or rate) of the probe that LP-FT starts from: that of `frozen` below 5 labels."""
-        return float(self.recipe.tries(FROZEN, labels=1, solved=self.solver is not None)[0])
-
-    @property
     def cut(self) -> features.Cut:
         return features.Cut.of(self.backbone, self.plan)
 
@@ -217,3 +213,21 @@ class Job:
             len(self.phases) * self._part.schedule(len(rows))[0] for rows in (self.draw.all, self.draw.fit)
         )
         return epochs, epochs * len(self.draw.all) + (tries * trial * len(self.draw.fit) if tries > 1 else 0)
+
+
+def _raw_answer(
+    objective: Objective, setting: str, seen: np.ndarray, targets: np.ndarray, outputs: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """From a baseline's features to predictions: "5-nn" by so many neighbours, "C=0.1" by a linear model.
+
+    A setting has no meaning where the features are the answers. outputs: classes, or numbers an item.
+    """
+    if objective.baseline.answers:
+        return np.asarray
+    if setting.endswith("-nn"):
+        from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+        kind = KNeighborsClassifier if objective.by_class else KNeighborsRegressor
+        return kind(int(setting.partition("-")[0])).fit(seen, targets).predict
+    solved = features.probe(seen, targets, float(setting.removeprefix("C=")), outputs, objective.solver)
+    return lambda asked: objective.decode(torch.from_numpy(solved(asked)))
