@@ -185,14 +185,8 @@ class Job:
         """
         counts = {"fit": len(self.draw.fit), "select": len(self.draw.select), "test": len(self.task.test)}
         descends = model is not None and (not self.plan.head_only or self.solver is None)
-        epochs, seen = self._passes(tries) if descends else (0, 0)
-        found = {
-            "setting": setting,
-            "tries": tries,
-            "items": counts,
-            "steps": self.recipe.steps,
-            "epochs": epochs,
-        }
+        found = {"setting": setting, "tries": tries, "items": counts, "steps": self.recipe.steps}
+        found["epochs"], seen = self._passes(tries) if descends else (0, 0)
         if model is None:
             return found | {"trained_parameters": 0, "flops_prefix": 0, "flops_suffix": 0}
         counted = [flops(self.task, self.backbone, model, phase) for phase in self.phases]
