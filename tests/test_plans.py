@@ -14,6 +14,7 @@ from tlkit import plans
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
+from tlkit.features import Batches
 from tlkit.fit import descend, fit
 from tlkit.plans import NotFrozen, Plan, audit
 
@@ -314,7 +315,7 @@ def run(chain, text):
     plan = Plan.parse(text)
     inputs = torch.stack([backbone.transform(raw) for raw in task.train.inputs])
     with torch.no_grad():
-        inputs = chain.eval().run(inputs, 0, plan.cut(chain.names))
+        inputs = Batches.of(chain.eval().run(inputs, 0, plan.cut(chain.names)))
     targets = torch.as_tensor(task.targets)
     return descend(chain, plan, inputs, targets, task.objective.loss, 1e-2, tiny.QUICK, seed=0)
 

@@ -80,9 +80,15 @@ def views(grid: Grid) -> int:
 
 
 def _cuts(grid: Grid, plan: Plan) -> list[features.Cut]:
-    """Where a fit of the plan reads what is kept."""
+    """All places where a fit of the plan reads what is kept."""
     task, backbone = grid.parts
-    return features.places(backbone, plan, solved(task, grid.recipe, plan))
+    if plan.raw:
+        return []
+    end = [features.Cut.end(backbone, pooled=True)]
+    if solved(task, grid.recipe, plan):
+        return end
+    found = [features.Cut.of(backbone, phase) for phase in plan.phases(backbone.stages)]
+    return found + end if plan.from_probe else found
 
 
 def ready(task: Task, backbone: Backbone, plan: Plan) -> Chain:

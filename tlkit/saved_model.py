@@ -21,8 +21,6 @@ from tlkit.records import PLAIN, Record, Scale, scale
 from tlkit.tasks import SELECT_FROM
 from tlkit.tasks.readers import DECODERS, READERS, Decoder, Reader
 
-PICTURES = {"reader": "picture", "decoder": "class", "unit": ""}
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -66,7 +64,7 @@ def save(
     how: the names of `reader` and `decoder`, as a task and its objective give them, and the `unit` of what it
     tells; by default those of pictures. Raises UserError for an unknown name, and where it cannot be written.
     """
-    folder, how = Path(folder), PICTURES | how
+    folder, how = Path(folder), {"reader": "picture", "decoder": "class", "unit": ""} | how
     READERS.find(how["reader"]), DECODERS.find(how["decoder"])
     try:
         with files.draft(folder) as part:

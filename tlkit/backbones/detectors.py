@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from tlkit.backbones.chain import Chain, alike
-from tlkit.backbones.libraries import Library, torchvision_source
-from tlkit.backbones.pictures import View
+from tlkit.backbones.libraries import Library, View, torchvision_source
 from tlkit.backbones.weights import counted
 from tlkit.errors import UserError
 

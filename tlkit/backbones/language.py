@@ -58,10 +58,8 @@ class Tokens:
 
     def ids(self, text: str) -> torch.Tensor:
         """All token numbers of a text, without those that mark its ends."""
-        found = _tokenizer(self.source, self.length)(text, add_special_tokens=False, verbose=False)[
-            "input_ids"
-        ]
-        return torch.tensor(found, dtype=torch.long)
+        found = _tokenizer(self.source, self.length)(text, add_special_tokens=False, verbose=False)
+        return torch.tensor(found["input_ids"], dtype=torch.long)
 
 
 class Part(nn.Module):

@@ -16,13 +16,13 @@ from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.features import budget
 from tlkit.features.activation_cache import CACHE_STATS, ActivationCache
-from tlkit.features.cut import BATCH, Cut, moved, places
+from tlkit.features.cut import BATCH, Cut, moved
 from tlkit.features.probes import Probe, last_linear, probe
 from tlkit.tasks import Items, Task
 
 __all__ = [
     "BATCH", "CACHE_STATS", "Batches", "Cut", "Probe", "activations", "example", "last_linear", "moved",
-    "places", "probe", "reading", "room", "row_bytes", "with_head",
+    "probe", "reading", "room", "row_bytes", "with_head",
 ]  # fmt: skip
 IN_MEMORY = 2**26  # bytes of a descent's items; what is larger is read from the disk batch by batch
 
@@ -89,7 +89,7 @@ def reading(at: Cut, views: Sequence[Items], indices: np.ndarray, seed: int = 0)
 
 def row_bytes(at: Cut, items: Items) -> int:
     """Bytes of one item's activations at a cut."""
-    return sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(example(at, items)))
+    return sum(leaf.nbytes for leaf in tree_leaves(example(at, items)))
 
 
 def room() -> int:

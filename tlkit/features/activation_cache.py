@@ -33,7 +33,7 @@ class ActivationCache:
     def __init__(self, folder: Path, rows: int, like: Any, compute: Callable[[Sequence[int]], Any]):
         self.folder, self.rows, self._run = folder, rows, compute
         leaves, self.tree = tree_flatten(like)
-        self.row_bytes = sum(leaf[0].numel() * leaf.element_size() for leaf in leaves)
+        self.row_bytes = sum(leaf[0].nbytes for leaf in leaves)
         arrays = {f"leaf{i}.npy": (rows, leaf.shape[1:], leaf.numpy().dtype) for i, leaf in enumerate(leaves)}
         self.layout = arrays | {"done.npy": (-(-rows // BLOCK), (), np.dtype(bool))}
         self.maps = self._open()

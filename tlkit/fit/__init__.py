@@ -52,20 +52,19 @@ def fit(
     labels: int,
     seed: int = 0,
     recipe: Recipe | None = None,
-    show: bool = False,
     test: bool = True,
 ) -> Fit:
     """One fit of `plan` at `labels` a class: choose on the selection split, fit on all, read the test once.
 
     plan: a Plan or its string, such as "last-1". recipe: by default the committed one for a network of this
-    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. The
-    network runs on `backbone.device`, and comes back from it. Raises UserError for too few items or an
-    unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
+    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. The network runs on
+    `backbone.device`, and comes back from it. Raises UserError for too few items or an unfit plan, Diverged
+    when every setting diverges, NotFrozen if a frozen tensor moved.
     """
     began, tally = time.perf_counter(), dict(features.CACHE_STATS)
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
     recipe = recipe or recipes.suited(backbone)
-    job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed), show)
+    job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed))
     solved = job.solver is not None
     settings = recipe.tries(plan, labels, solved)
     tried = {setting: job.trial(setting) for setting in settings} if len(settings) > 1 else {}
@@ -113,7 +112,7 @@ def verify_recomposed(job: Job, chain: Chain) -> None:
         return
     rows = job.draw.all[:ITEMS]
     at, _ = job.behind(chain.eval())
-    raw = features.Cut.start(job.backbone).run(job.task.train.inputs[int(i)] for i in rows)
+    raw = features.Cut(job.backbone, 0).run(job.task.train.inputs[int(i)] for i in rows)
     with torch.inference_mode():
         kept, whole = features.activations(at, job.task.train, rows), chain.run(raw)
         kept, whole = (kept, job.backbone.pool(whole)) if at.pooled else (chain.run(kept, at.cut), whole)

@@ -25,7 +25,7 @@ def flops(task: Task, backbone: Backbone, model: Chain, plan: Plan) -> tuple[int
     The prefix is the frozen stages; for LP-FT all stages, which its probe reads once.
     """
     cut = plan.cut(model.names)
-    places = features.Cut.of(backbone, plan), features.Cut.start(backbone)
+    places = features.Cut.of(backbone, plan), features.Cut(backbone, 0)
     at_cut, raw = (features.example(at, task.train) for at in places)
     once = model.names if plan.from_probe else model.names[:cut]
     head = tuple(tuple(p.shape) for p in model.head.parameters())

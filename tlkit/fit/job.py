@@ -34,13 +34,14 @@ class Job:
     recipe: Recipe
     seed: int
     draw: LabelledSubset
-    show: bool = False
     before: dict[str, torch.Tensor] = field(default_factory=dict)
+    solver: str | None = field(init=False)  # of the task's probe; None where it descends
     _chain: Chain | None = None
     _output_bytes: int | None = None  # of one item
 
     def __post_init__(self) -> None:
         plans.refuse_unfit(self.plan, self.task.objective, self.backbone)
+        self.solver = self.recipe.solver(self.task.objective)
 
     def trial(self, setting: str) -> float:
         """Score on the selection split of a fit without it; NaN when it diverged."""
@@ -88,7 +89,8 @@ class Job:
         pooled = [features.activations(self._pooled, seen, rows).numpy() for seen in self._views]
         pooled, targets = np.concatenate(pooled), np.concatenate([targets] * len(pooled))
         outputs = features.last_linear(chain.head).out_features
-        keep = self._last_width if self.plan.selects else None
+        last = features.example(features.Cut.end(self.backbone), self.task.train)
+        keep = tree_leaves(last)[-1].shape[1] if self.plan.selects else None  # its width
         features.probe(pooled, targets, setting, outputs, self.solver, keep).into(chain.head)
         plans.freeze(chain, self.plan)
         return []
@@ -99,7 +101,7 @@ class Job:
         at, objective = features.Cut.of(self.backbone, plan), self.task.objective
         inputs = features.reading(at, self._views, rows, self.seed)
         wanted = targets if isinstance(targets, list) else torch.as_tensor(targets)
-        how = objective.loss, rate, self._part, self.seed, self.show, objective.collate
+        how = objective.loss, rate, self._part, self.seed, objective.collate
         return descend(chain, plan, inputs, wanted, *how, self.backbone.device)
 
     def _raw(self, setting: str, rows: np.ndarray, targets: np.ndarray) -> Predict:
@@ -131,7 +133,7 @@ class Job:
         """Items of a batch whose outputs take no more than OUTPUT_BYTES."""
         if self._output_bytes is None:
             output = model(features.example(at, self.task.train))
-            self._output_bytes = sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(output))
+            self._output_bytes = sum(leaf.nbytes for leaf in tree_leaves(output))
         return max(1, min(features.BATCH, OUTPUT_BYTES // max(1, self._output_bytes)))
 
     def behind(self, chain: Chain) -> tuple[features.Cut, torch.nn.Module]:
@@ -147,11 +149,6 @@ class Job:
         return [augmented(self.task.train, self.recipe.augment, number) for number in numbers]
 
     @property
-    def solver(self) -> str | None:
-        """How the task's probe is solved; None where it descends."""
-        return self.recipe.solver(self.task.objective)
-
-    @property
     def phases(self) -> list[Plan]:
         return self.plan.phases(self.backbone.stages)
 
@@ -165,11 +162,6 @@ class Job:
     @property
     def cut(self) -> features.Cut:
         return features.Cut.of(self.backbone, self.plan)
-
-    @property
-    def _last_width(self) -> int:
-        """How many features the last stage gives, where those of all stages are read."""
-        return tree_leaves(features.example(features.Cut.end(self.backbone), self.task.train))[-1].shape[1]
 
     @property
     def _pooled(self) -> features.Cut:

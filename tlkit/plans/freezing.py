@@ -66,10 +66,8 @@ def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
         if objective.solver is None:
             raise UserError(f"plan {plan} has no probe to solve for a {objective.name} task: leave it out.")
         if not backbone.reads_all:
-            text = f"{backbone.name},features=all"
-            raise UserError(
-                f"plan {plan} chooses among the features of all stages: name the backbone {text}."
-            )
+            why = f"plan {plan} chooses among the features of all stages"
+            raise UserError(f"{why}: name the backbone {backbone.name},features=all.")
     if not plan.raw:
         plan.tuned(backbone.stages)
 

@@ -63,8 +63,8 @@ class Plan:
 
     @property
     def weights(self) -> str:
-        """What the network's stages start from: "random" or "pretrained" weights."""
-        return "random" if self.start == "random" else "pretrained"
+        """What the stages start from: "random" or "pretrained" weights, "none" where there is no network."""
+        return "none" if self.raw else "random" if self.start == "random" else "pretrained"
 
     @property
     def from_probe(self) -> bool:
@@ -85,11 +85,6 @@ class Plan:
     def parts_of_stages(self) -> bool:
         """Whether of a stage that moves only some tensors do, which its name alone does not tell."""
         return bool(self.row.movable or self.row.learners or self.row.prepare)
-
-    @property
-    def uses_weights(self) -> bool:
-        """Whether the pretrained weights matter: false for the baselines."""
-        return not self.raw and self.weights == "pretrained"
 
     def tuned(self, stages: list[str]) -> list[str]:
         """The stages of a chain in which something may move, in order. UserError if one is not there."""

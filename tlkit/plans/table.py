@@ -67,14 +67,9 @@ class Row:
 
 
 def _norm_layers(chain: "Chain", plan: "Plan") -> list[nn.Module]:
-    tuned = [chain.stages[name] for name in plan.tuned(chain.names)]
+    modules = (m for name in plan.tuned(chain.names) for m in chain.stages[name].modules())
     # libraries have RMS norms of their own, of no common class
-    return [
-        m
-        for stage in tuned
-        for m in stage.modules()
-        if isinstance(m, NORMS) or type(m).__name__.endswith("RMSNorm")
-    ]
+    return [m for m in modules if isinstance(m, NORMS) or type(m).__name__.endswith("RMSNorm")]
 
 
 def _biases(chain: "Chain", plan: "Plan") -> set[str]:
