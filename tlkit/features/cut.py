@@ -20,7 +20,7 @@ _LAYOUT = 3  # raise it when what is kept comes to mean something else: old entr
 
 @dataclass(frozen=True)
 class Cut:
-    """A place in a backbone's chain: behind `cut` stages, 0 for none; `pooled` adds the pooling at the end."""
+    """A place in a backbone's chain: behind `cut` stages, 0 for none; pooled: and the pooling at the end."""
 
     backbone: Backbone
     cut: int
