@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from tlkit import backbones
-from tlkit.backbones import chain, libraries, pictures
+from tlkit.backbones import chain, libraries
 from tlkit.env import data_dir
 from tlkit.errors import UserError
 from tlkit_lessons import material
@@ -429,7 +429,7 @@ def test_a_library_is_a_row(monkeypatch, tmp_path):
         fetched.extend([name] * pretrained)
         return Small(**options)
 
-    row = libraries.Library("toy", lambda: ["small"], make, libraries.Source, lambda name: pictures.View(16))
+    row = libraries.Library("toy", lambda: ["small"], make, libraries.Source, lambda name: backbones.View(16))
     monkeypatch.setitem(backbones.LIBRARIES, "toy", row)
     backbones.register("toy:", partial(backbones.of_library, row))
     try:
@@ -456,7 +456,7 @@ def test_the_card_beside_the_weights_says_how_to_look(state, tmp_path):
     card = {"arch": "timm resnet10t, num_classes=1000", "input": 40, "mean": [0.5] * 3, "std": [0.25] * 3}
     (tmp_path / "w.json").write_text(json.dumps(card))
     source = backbones.load("timm:resnet10t", str(tmp_path / "w.safetensors"))
-    assert source.transform == pictures.View(40, (0.5,) * 3, (0.25,) * 3)
+    assert source.transform == backbones.View(40, (0.5,) * 3, (0.25,) * 3)
     assert source.transform(Image.new("RGB", (50, 60), "white")).unique().tolist() == [2.0]
     assert backbones.load(SMALL, str(tmp_path / "w.safetensors")).transform.size == 32
     assert source.pretrained().stages["layer1"][0].conv1.weight.shape[0] == 64
@@ -473,25 +473,25 @@ def test_a_damaged_card_is_named(state, tmp_path, text):
 def test_a_view_takes_the_middle_square():
     image = Image.new("RGB", (30, 10), "black")
     image.paste((255, 0, 0), (10, 0, 20, 10))
-    seen = pictures.View(10, (0, 0, 0), (1, 1, 1))(image)
+    seen = backbones.View(10, (0, 0, 0), (1, 1, 1))(image)
     assert seen.shape == (3, 10, 10) and seen.dtype == torch.float32
     assert torch.equal(seen[0], torch.ones(10, 10)) and seen[1:].max() == 0
 
 
 @pytest.mark.parametrize("raw", [torch.rand(1, 8, 8), torch.rand(3, 20, 20)])
 def test_a_view_takes_tensors(raw):
-    seen = pictures.View(16, (0.5,) * 3, (0.5,) * 3)(raw)
+    seen = backbones.View(16, (0.5,) * 3, (0.5,) * 3)(raw)
     assert seen.shape == (3, 16, 16) and seen.min() >= -1 and seen.max() <= 1
 
 
 def test_views_differ_in_their_keys():
-    view = pictures.View(96, (0.5,) * 3, (0.5,) * 3)
+    view = backbones.View(96, (0.5,) * 3, (0.5,) * 3)
     assert (
         len(
             {
                 str(view),
-                str(pictures.View(97, (0.5,) * 3, (0.5,) * 3)),
-                str(pictures.View(96, (0.4,) * 3, (0.5,) * 3)),
+                str(backbones.View(97, (0.5,) * 3, (0.5,) * 3)),
+                str(backbones.View(96, (0.4,) * 3, (0.5,) * 3)),
             }
         )
         == 3

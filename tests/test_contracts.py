@@ -42,7 +42,7 @@ def test_every_plan_runs_is_audited_and_recorded(world, text, tmp_path):
     free = {"head", *plan.tuned(backbone.stages)}
     assert {name.split(".")[1 if name.startswith("stages") else 0] for name in done.audit.moved} <= free
 
-    if plan.uses_weights:
+    if plan.weights == "pretrained":
         source = backbone.pretrained().state_dict()
         still = {n: t for n, t in done.model.state_dict().items() if n in done.audit.still and n in source}
         assert all(torch.equal(t, source[n]) for n, t in still.items())

@@ -16,8 +16,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 
 from tlkit import backbones, study, tasks
-from tlkit.backbones import UNTRAINED, Backbone, detectors
-from tlkit.backbones.pictures import View
+from tlkit.backbones import UNTRAINED, Backbone, View, detectors
 from tlkit.cli import app
 from tlkit.errors import UserError
 from tlkit.fit import fit

@@ -19,7 +19,7 @@ from torch import nn
 from tlkit import backbones, env, features, tasks
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
-from tlkit.features import Cut, Probe, activation_cache, activations, probe
+from tlkit.features import Batches, Cut, Probe, activation_cache, activations, probe
 from tlkit.fit import descend
 from tlkit.plans import Plan
 from tlkit.tasks.baselines import pixels
@@ -329,8 +329,8 @@ def test_a_suffix_on_kept_activations_trains_the_same_model(world):
         kept_inputs = activations(Cut(backbone, plan.cut(backbone.stages)), task.train, EVERY)
         raw = activations(Cut(backbone, 0), task.train, EVERY)
         targets, loss = torch.as_tensor(task.targets), task.objective.loss
-        one = descend(short, plan, kept_inputs, targets, loss, 1e-2, tiny.QUICK, seed=3)
-        two = descend(Whole.of(whole), plan, raw, targets, loss, 1e-2, tiny.QUICK, seed=3)
+        one = descend(short, plan, Batches.of(kept_inputs), targets, loss, 1e-2, tiny.QUICK, seed=3)
+        two = descend(Whole.of(whole), plan, Batches.of(raw), targets, loss, 1e-2, tiny.QUICK, seed=3)
         assert np.allclose(one, two, atol=1e-5)
         for (name, a), b in zip(short.state_dict().items(), whole.state_dict().values(), strict=True):
             assert torch.allclose(a, b, atol=1e-5), (text, name)

@@ -213,17 +213,6 @@ def plain(tmp_path):
     return folder, folder / "model.json"
 
 
-def test_a_model_of_before_reads_pictures(tmp_path):
-    folder, file = plain(tmp_path)
-    content = json.loads(file.read_text())
-    file.write_text(json.dumps({key: content[key] for key in ("blueprint", "classes", "about")}))
-    Image.fromarray(square(2, 3)).save(tmp_path / "a.png")
-    (found,) = saved_model.load(folder).predict([tmp_path / "a.png"])
-    assert found.label in ("a", "b", "c") and 0 < found.probability <= 1
-    older = {"plan": "frozen", "labels": 5, "seed": 3, "accuracy": 0.9, "mean": 0.85, "seeds": 10}
-    assert saved_model.told(older).startswith("frozen, 5 labels a class, seed 3, test accuracy 0.900 (mean")
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -60,7 +60,8 @@ def test_pixels_and_nothing_give_no_model():
 
 
 def about(**more) -> dict:
-    known = {"plan": "frozen", "labels": 5, "seed": 3, "accuracy": 0.9, "mean": 0.85, "seeds": 10}
+    known = {"plan": "frozen", "labels": 5, "seed": 3, "value": 0.9, "mean": 0.85, "seeds": 10}
+    known |= {"scale": {"metric": "accuracy"}, "luck": 0.0}
     return known | {"chance": 0.5, "test_items": 20, "against": {}} | more
 
 
@@ -73,7 +74,7 @@ def test_what_is_said_of_a_model():
 
 
 def test_what_the_record_does_not_show_is_a_doubt():
-    assert "commonest class (0.50 of 20 test items)" in saved_model.doubts(about(accuracy=0.7))
+    assert "commonest class (0.50 of 20 test items)" in saved_model.doubts(about(value=0.7))
     beside = {
         "pixels": {"mean": 0.91, "verdict": "cannot tell"},
         "scratch": {"mean": 0.5, "verdict": "better"},

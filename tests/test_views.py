@@ -112,7 +112,7 @@ def test_rows_read_from_the_disk_batch_by_batch_teach_the_same(monkeypatch):
     task, backbone = tiny.classifier()
     recipe = replace(tiny.QUICK, augment="shift", views=2)
     held = fit(task, backbone, "last-1", 4, 0, recipe)
-    monkeypatch.setattr(features.batches, "IN_MEMORY", 0)
+    monkeypatch.setattr(features, "IN_MEMORY", 0)
     read = fit(task, backbone, "last-1", 4, 0, recipe)
     assert read.measured["rows_read"] > held.measured["rows_read"], "a batch at a time"
     for a, b in zip(held.model.parameters(), read.model.parameters(), strict=True):

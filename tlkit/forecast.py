@@ -1,7 +1,6 @@
 """What a grid will take: with activations kept, and without; and how many views are worth keeping."""
 
-import time
-from collections.abc import Callable
+import timeit
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from tlkit import env, features
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain, Suffix
-from tlkit.fit.cost import flops
+from tlkit.fit.cost import flops, run
 from tlkit.plans import Plan, freeze, prepare
 from tlkit.recipe import Recipe
 from tlkit.study import Cell, Grid
@@ -74,21 +73,22 @@ def views(grid: Grid) -> int:
         for at in _cuts(grid, plan):
             found = min(found, room // (len(grid.plans) * items * features.row_bytes(at, task.train)))
             if not solved(task, grid.recipe, plan):
-                found = min(found, _worth(task, backbone, plan, grid, items))
+                passes = grid.recipe.schedule(items)[0]
+                prefix, suffix = flops(task, backbone, ready(task, backbone, plan), plan)
+                found = min(found, suffix * passes // prefix if prefix else passes, passes)
     return max(1, int(found))
 
 
-def _worth(task: Task, backbone: Backbone, plan: Plan, grid: Grid, items: int) -> int:
-    passes = grid.recipe.schedule(items)[0]
-    chain = ready(task, backbone, plan)
-    prefix, suffix = flops(task, backbone, chain, plan)
-    return passes if not prefix else min(passes, suffix * passes // prefix)
-
-
 def _cuts(grid: Grid, plan: Plan) -> list[features.Cut]:
-    """Where a fit of the plan reads what is kept."""
+    """All places where a fit of the plan reads what is kept."""
     task, backbone = grid.parts
-    return features.places(backbone, plan, solved(task, grid.recipe, plan))
+    if plan.raw:
+        return []
+    end = [features.Cut.end(backbone, pooled=True)]
+    if solved(task, grid.recipe, plan):
+        return end
+    found = [features.Cut.of(backbone, phase) for phase in plan.phases(backbone.stages)]
+    return found + end if plan.from_probe else found
 
 
 def ready(task: Task, backbone: Backbone, plan: Plan) -> Chain:
@@ -97,6 +97,7 @@ def ready(task: Task, backbone: Backbone, plan: Plan) -> Chain:
 
 
 _TIMED = 8  # items in a timed step
+_RUNS = 3  # of which the quickest counts: the first one warms up
 
 
 def solved(task: Task, recipe: Recipe, plan: Plan) -> bool:
@@ -137,27 +138,15 @@ def item_seconds(task: Task, backbone: Backbone, plan: Plan, recipe: Recipe) -> 
 
 def _timed(model: torch.nn.Module, batch: Any, train: bool) -> float:
     def step() -> None:
-        with torch.set_grad_enabled(train):
-            output = model(batch)
-        if train:
-            sum(leaf.sum() for leaf in tree_leaves(output)).backward()
+        output = run(model, batch, train)
         if tree_leaves(output)[0].device.type != "cpu":
             torch.accelerator.synchronize()  # it goes on while the CPU is ahead
 
-    return _best(step) / _TIMED
-
-
-def _best(run: Callable[[], Any]) -> float:
-    """Seconds of the quickest of three runs: the first one warms up."""
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
+    return min(timeit.repeat(step, number=1, repeat=_RUNS)) / _TIMED
 
 
 def prefix_seconds(task: Task, backbone: Backbone, cut: int) -> float:
     """Seconds an item through the transform and the frozen prefix."""
     few = [task.train.inputs[i] for i in range(min(_TIMED, len(task.train)))]
-    return _best(lambda: features.Cut(backbone, cut).run(few)) / len(few)
+    at = features.Cut(backbone, cut)
+    return min(timeit.repeat(lambda: at.run(few), number=1, repeat=_RUNS)) / len(few)

@@ -24,9 +24,9 @@ class Recipe:
     steps, epochs: a descent takes at least so many steps and passes through the labelled items, in batches of
     about `batch`. rates: the largest learning rates of a one-cycle schedule (Adam) that descending plans try.
     strengths: scikit-learn's C, tried by probes. baselines: settings that `pixels` tries. The lists are
-    equally
-    long: equal tries for all. fixed: the setting per plan where labels are too few to choose, from sibling
-    tasks. solve: false lets every probe descend at the rates instead, for those who ask what a solver spares.
+    equally long: equal tries for all. fixed: the setting per plan where labels are too few to choose, from
+    sibling tasks. solve: false lets every probe descend at the rates instead, for those who ask what a solver
+    spares.
     augment: learn from `views` views of each item (`tasks.augment`), in each pass from the next one; a solved
     probe from all of them at once. precision: "bfloat16" lets every descent multiply in half the digits
     (weights, sums and what is kept stay float32); it pays on processors that are made for it.
@@ -57,7 +57,6 @@ class Recipe:
             raise UserError(
                 f"steps={self.steps}, batch={self.batch}: give at least 1 step, and batches of 2 or more."
             )
-
         if (not self.augment and self.views != 1) or self.views < 1:
             raise UserError(
                 f"views={self.views} with augment={self.augment!r}: give 1 or more views, and above 1 a name."
@@ -131,6 +130,4 @@ def committed() -> dict[str, Recipe]:
 
 def _read(raw: dict) -> Recipe:
     lists = {key: tuple(raw[key]) for key in ("rates", "strengths", "baselines")}
-    return Recipe(
-        raw["steps"], raw["epochs"], raw["batch"], **lists, fixed=tuple(sorted(raw["fixed"].items()))
-    )
+    return Recipe(**raw | lists | {"fixed": tuple(sorted(raw["fixed"].items()))})

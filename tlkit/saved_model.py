@@ -21,8 +21,6 @@ from tlkit.records import PLAIN, Record, Scale, scale
 from tlkit.tasks import SELECT_FROM
 from tlkit.tasks.readers import DECODERS, READERS, Decoder, Reader
 
-PICTURES = {"reader": "picture", "decoder": "class", "unit": ""}  # what models were before they said
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -66,7 +64,7 @@ def save(
     how: the names of `reader` and `decoder`, as a task and its objective give them, and the `unit` of what it
     tells; by default those of pictures. Raises UserError for an unknown name, and where it cannot be written.
     """
-    folder, how = Path(folder), PICTURES | how
+    folder, how = Path(folder), {"reader": "picture", "decoder": "class", "unit": ""} | how
     READERS.find(how["reader"]), DECODERS.find(how["decoder"])
     try:
         with files.draft(folder) as part:
@@ -86,7 +84,7 @@ def load(folder: Path) -> Saved:
     folder = Path(folder)
     if folder.suffix == ".jsonl":
         folder = folder.with_suffix(".model")
-    content = PICTURES | _content(folder)
+    content = _content(folder)
     try:
         reader, decoder = READERS.make(content["reader"]), DECODERS.make(content["decoder"])
         backbone = backbones.from_blueprint(content["blueprint"])
@@ -178,30 +176,24 @@ def told(about: dict) -> str:
     """What the model is, in one line: plan, labels, seed, and what was measured on the test split."""
     if "seeds" not in about:  # kept by hand, without a comparison around it
         return about["plan"]
-    how, value = _measured(about)
+    how = Scale(**about["scale"])
     line = f"{about['plan']}, {how.counted(about['labels'])}, seed {about['seed']}"
     seeds = f"{about['seeds']} seed{'s' * (about['seeds'] != 1)}"
     mean = f"mean of this plan over {seeds} {about['mean']:.3f}"
-    return f"{line}, test {how.metric} {how.said(value)} ({mean})"
-
-
-def _measured(about: dict) -> tuple[Scale, float]:
-    """The scale and the number; older models say an accuracy alone."""
-    return Scale(**about.get("scale", {"metric": PLAIN})), about.get("value", about.get("accuracy"))
+    return f"{line}, test {how.metric} {how.said(about['value'])} ({mean})"
 
 
 def doubts(about: dict) -> str | None:
     """One line where the record does not show the model to be better than chance, or than a baseline."""
     if "seeds" not in about:
         return None
-    found, (how, value) = [], _measured(about)
-    chance, items = about.get("chance"), about.get("test_items")
-    luck = about.get("luck", 0.0)
+    found, how = [], Scale(**about["scale"])
+    chance, items, luck = (about[key] for key in ("chance", "test_items", "luck"))
     if chance is not None and how.metric == PLAIN:
         luck = 2 * math.sqrt(chance * (1 - chance) / items)
-    if chance is not None and how.sign * (value - chance) <= luck:
+    if chance is not None and how.sign * (about["value"] - chance) <= luck:
         found.append(f"always giving {constant(how)} ({chance:.2f} of {items} test items)")
-    for name, other in about.get("against", {}).items():
+    for name, other in about["against"].items():
         if other["verdict"] != "better":
             found.append(f"{name} (mean {other['mean']:.3f}: {other['verdict']})")
     return f"not shown to be better than {' or than '.join(found)}" if found else None

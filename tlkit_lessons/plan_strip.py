@@ -35,7 +35,7 @@ def chain(stages: Sequence[str], plan: Plan | str, ax: Axes | None = None) -> Ax
         _pixels(ax, len(stages))
     for i, name in enumerate([] if plan.raw else names):
         solved = name == "head" and plan.from_probe
-        _box(ax, i, name, name in moving, dashed=plan.from_random or (name == "head" and not solved))
+        _box(ax, i, name, name in moving, dashed=plan.weights == "random" or (name == "head" and not solved))
         if solved:
             ax.text(i, 0.91, "solved", ha="center", va="center", fontsize=7, color=INK)
         if name != "head" and plan.parts_of_stages:

@@ -105,7 +105,7 @@ _ = right.set(xticks=range(10), ylim=(0, 1), xlabel="answer", title="probability
 # Who did it? The *audit* compares all tensors before and after, one tile each. A cross marks what had no business to move.
 
 # %%
-ax = plan_strip.moved(plans.audit(before, model.state_dict(), frozen, strict=False))
+ax = plan_strip.moved(plans.audit(before, model, frozen, strict=False))
 
 # %% [markdown]
 # Not one weight. The culprits are the *buffers* of *batch norm*: tensors that a layer keeps without learning them. In train
@@ -130,7 +130,7 @@ plans.freeze(model, frozen)
 for batch in batches:
     plans.set_modes(model, frozen)  # instead of model.train()
     model(batch)
-print(plans.audit(before, model.state_dict(), frozen))
+print(plans.audit(before, model, frozen))
 assert torch.equal(model.eval()(pictures).softmax(1), first), "frozen, but it answers otherwise"
 
 # %% [markdown]
@@ -162,7 +162,7 @@ for switches in {}, {"train_bn": False}, {"train_bn": False, "cbs": BnFreeze()}:
     learn.freeze()
     with learn.no_bar(), learn.no_logging():
         learn.fit(1)
-    audit = plans.audit(start, chain.state_dict(), frozen, strict=False)
+    audit = plans.audit(start, chain, frozen, strict=False)
     print(f"{len(audit.guilty):2} frozen tensors moved with {switches or 'its defaults'}")
 
 # %% [markdown]
@@ -318,7 +318,7 @@ _ = model.load_state_dict(before)
 # ...
 
 # %% tags=["check"]
-assert not plans.audit(before, model.state_dict(), frozen, strict=False).moved, "load the old state back"
+assert not plans.audit(before, model, frozen, strict=False).moved, "load the old state back"
 assert len({tuple(c.tolist()) for c in company}) == 3, "not three answers: eval mode, or one batch twice?"
 alone = [model.train()(torch.cat([pictures[[digit]], b]))[0].softmax(0) for b in batches]
 _ = model.load_state_dict(before)
@@ -367,12 +367,12 @@ last = plans.Plan.parse("last-1")
 plans.freeze(model, last)
 plans.set_modes(model, last)
 model(batches[0])
-movers = plans.audit(before, model.state_dict(), last, strict=False).moved
+movers = plans.audit(before, model, last, strict=False).moved
 # stub:
 # _ = model.load_state_dict(before)
 # last = plans.Plan.parse(...)
 # ...
-# movers = plans.audit(before, model.state_dict(), last, strict=False).moved
+# movers = plans.audit(before, model, last, strict=False).moved
 
 # %% tags=["check"]
 learn = {n.split(".")[1] for n, p in model.named_parameters() if p.requires_grad and "stages" in n}

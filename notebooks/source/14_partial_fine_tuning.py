@@ -106,7 +106,7 @@ for _ in range(settings.steps):
 # %%
 last = Plan.parse("last-1")
 done = fit(task, backbone, last, labels, seed, settings)
-audit = plans.audit(before, chain.state_dict(), last)
+audit = plans.audit(before, chain, last)
 assert audit.moved.keys() == done.audit.moved.keys(), "by hand, other tensors moved"
 
 read = task.evaluate(lambda test: chain.eval()(backbone.transform(test.inputs)).argmax(1).numpy(), "hand")
@@ -251,7 +251,7 @@ learn = Learner(DataLoaders(load, load, device="cpu"), net, nn.CrossEntropyLoss(
 learn.freeze_to(-2)
 with learn.no_bar(), learn.no_logging():
     learn.fit_one_cycle(5, slice(1e-4, 1e-2))
-ax = plan_strip.moved(plans.audit(before, chain.state_dict(), last, strict=False))
+ax = plan_strip.moved(plans.audit(before, chain, last, strict=False))
 
 # %% [markdown]
 # **A wrong turn**, and a quiet one. Every cross is a tensor of a stage that was to stand still: the batch norms, as in notebook 12,

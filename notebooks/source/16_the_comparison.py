@@ -306,7 +306,7 @@ ax = figures.break_even(spent, each, without)
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-view = backbones.pictures.View(size=96, mean=(0.5,) * 3, std=(0.5,) * 3)
+view = backbones.View(size=96, mean=(0.5,) * 3, std=(0.5,) * 3)
 photos = load_sample_images().images
 squares = [view(Image.fromarray(photo)).permute(1, 2, 0) / 2 + 0.5 for photo in photos]
 _, axes = plt.subplots(1, 4, figsize=(6, 1.4), dpi=64, width_ratios=(3, 2, 3, 2), layout="constrained")

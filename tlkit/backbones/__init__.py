@@ -12,16 +12,16 @@ from typing import Any
 from torch import nn
 
 from tlkit import downloads
-from tlkit.backbones import depth, detectors, libraries, sequences
+from tlkit.backbones import depth, detectors, language, libraries, sequences
 from tlkit.backbones.chain import UNTRAINED, Backbone
-from tlkit.backbones.libraries import TIMM, TORCHVISION, Library
-from tlkit.backbones.pictures import View
+from tlkit.backbones.libraries import TIMM, TORCHVISION, Library, View
 from tlkit.backbones.weights import file_digest, load_weights, read_card, read_tensors, stamp
 from tlkit.errors import UserError, unknown
 from tlkit.registry import Registry
 
 __all__ = [
-    "UNTRAINED", "Backbone", "from_blueprint", "load", "load_weights", "names", "read_tensors", "register",
+    "UNTRAINED", "Backbone", "View", "from_blueprint", "load", "load_weights", "names", "read_tensors",
+    "register",
 ]  # fmt: skip
 
 LIBRARIES = {row.name: row for row in (TIMM, TORCHVISION, detectors.DETECTION)}
@@ -33,9 +33,9 @@ def _own() -> None:
         register(f"{row.name}:", partial(of_library, row))
     register(LITE0, efficientnet_lite0)
     register("sequence", sequences.sequence)
-    from tlkit.backbones import language  # it stands on this module
-
-    language.register()
+    for name in language.SETS:
+        register(name, partial(language.load, name))
+    register("transformers:", language.load, ("transformers:FOLDER", "transformers:NAME"))
 
 
 BACKBONES = Registry("backbone", "tlkit.backbones", _own)

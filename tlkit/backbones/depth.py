@@ -67,7 +67,10 @@ def reaching(backbone: Backbone, reach: dict[str, Any]) -> Backbone:
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
         chain, pool = backbone.build(pretrained)
-        names = _until(chain.names, reach.get("until"), backbone.name)
+        names, until = chain.names, reach.get("until", chain.names[-1])
+        if until not in names:
+            raise unknown(f"stage of {backbone.name}", str(until), names)
+        names = names[: names.index(until) + 1]
         stages = {name: chain.stages[name] for name in names}
         last = GridPool(pool) if "until" in reach else pool
         if "features" not in reach:
@@ -78,11 +81,3 @@ def reaching(backbone: Backbone, reach: dict[str, Any]) -> Backbone:
 
     name = "".join([backbone.name, *(f",{key}={reach[key]}" for key in KEYS if key in reach)])
     return replace(backbone, name=name, build=build, blueprint={**backbone.blueprint, "reach": dict(reach)})
-
-
-def _until(names: list[str], last: str | None, backbone: str) -> list[str]:
-    if last is None:
-        return names
-    if last not in names:
-        raise unknown(f"stage of {backbone}", str(last), names)
-    return names[: names.index(last) + 1]

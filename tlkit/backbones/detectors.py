@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from tlkit.backbones.chain import Chain
-from tlkit.backbones.libraries import Library, torchvision_source
-from tlkit.backbones.pictures import View
+from tlkit.backbones.chain import Chain, alike
+from tlkit.backbones.libraries import Library, View, torchvision_source
 from tlkit.backbones.weights import counted
 from tlkit.errors import UserError
 
@@ -99,7 +98,7 @@ def cut(model: nn.Module, batch: torch.Tensor) -> tuple[Chain, nn.Module]:
     with torch.inference_mode():
         want, got = model.backbone(batch), Chain(stages).eval()(batch)
     for name, map_ in want.items():
-        if not torch.allclose(got[name], map_, rtol=0, atol=1e-5 * max(1.0, float(map_.abs().max()))):
+        if not alike(got[name], map_):
             raise UserError(f"{type(model).__name__} does not come apart into a body and a detector.")
     size = batch.shape[-1]
     return Chain(stages, Detector(model, size)), Heads(model.again, size)

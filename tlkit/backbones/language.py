@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from tlkit import backbones, downloads, files
-from tlkit.backbones.chain import Chain, Hidden, LastToken, MeanToken, State
+from tlkit import downloads, files
+from tlkit.backbones.chain import Backbone, Chain, Hidden, LastToken, MeanToken, State, alike
 from tlkit.backbones.weights import file_digest, from_hub, hub_source
 from tlkit.errors import UserError
 
@@ -22,14 +22,7 @@ CARD = {"recipe": "photos"}  # whose rates are the nearest
 SUFFIXES = (".json", ".safetensors", ".bin", ".gguf", ".txt", ".model")  # what a network is read from
 
 
-def register() -> None:
-    """Make these backbones known by their names."""
-    for name in SETS:
-        backbones.register(name, partial(load, name))
-    backbones.register("transformers:", load, ("transformers:FOLDER", "transformers:NAME"))
-
-
-def load(source: str, /, *, spec: str, length: int = 64) -> backbones.Backbone:
+def load(source: str, /, *, spec: str, length: int = 64) -> Backbone:
     """A network of the registry, of a folder or of the hub; nothing is read before a text or the chain is.
 
     Stages: embeddings, layer0, layer1, ..., each giving a `State`; the last has the norm behind it. Pooled:
@@ -40,7 +33,7 @@ def load(source: str, /, *, spec: str, length: int = 64) -> backbones.Backbone:
         raise UserError(f"length={length} of {spec}: give a whole number of tokens, 3 or more.")
     digest, text = _digest(source), Tokens(source, length)
     build, key = partial(_build, source), f"{digest} {length} tokens"
-    return backbones.Backbone(spec, digest, build, text, key, CARD, {"own": spec})
+    return Backbone(spec, digest, build, text, key, CARD, {"own": spec})
 
 
 @dataclass(frozen=True)
@@ -65,10 +58,8 @@ class Tokens:
 
     def ids(self, text: str) -> torch.Tensor:
         """All token numbers of a text, without those that mark its ends."""
-        found = _tokenizer(self.source, self.length)(text, add_special_tokens=False, verbose=False)[
-            "input_ids"
-        ]
-        return torch.tensor(found, dtype=torch.long)
+        found = _tokenizer(self.source, self.length)(text, add_special_tokens=False, verbose=False)
+        return torch.tensor(found["input_ids"], dtype=torch.long)
 
 
 class Part(nn.Module):
@@ -151,7 +142,7 @@ def _agrees(chain: Chain, model: nn.Module) -> bool:
         except (RuntimeError, TypeError, AttributeError, ValueError):
             return False  # more is passed from layer to layer
     got, want = (got["hidden"], want.last_hidden_state) if isinstance(got, dict) else (got, want.logits)
-    return got.shape == want.shape and bool((got - want).abs().max() <= 1e-5 * want.abs().max().clamp(min=1))
+    return alike(got, want)
 
 
 def _build(source: str, pretrained: bool) -> tuple[Chain, nn.Module]:

@@ -96,18 +96,11 @@ def sequence(
     series of `inputs` numbers a step, the mean of a sound's. weights: a file of the chain's tensors
     (`backbone.pretrained().state_dict()`), else untrained. Raises UserError for numbers that do not do.
     """
-    least = {"channels": 1, "layers": 1, "inputs": 1, "rate": 1000, "length": 0, "mels": 0}
-    given = {
-        "channels": channels,
-        "layers": layers,
-        "inputs": inputs,
-        "rate": rate,
-        "length": length,
-        "mels": mels,
-    }
-    bad = [key for key, value in given.items() if type(value) is not int or value < least[key]]
-    if bad:
-        raise UserError(f"{bad[0]} of backbone {spec}: give a whole number, {least[bad[0]]} or more.")
+    given = {"channels": (channels, 1), "layers": (layers, 1), "inputs": (inputs, 1), "rate": (rate, 1000)}
+    given |= {"length": (length, 0), "mels": (mels, 0)}
+    for key, (value, least) in given.items():
+        if type(value) is not int or value < least:
+            raise UserError(f"{key} of backbone {spec}: give a whole number, {least} or more.")
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
         stages = {"stem": nn.Conv1d(mels or inputs, channels, 1)}

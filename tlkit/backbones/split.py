@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from tlkit.backbones.chain import Chain, TokenPool
+from tlkit.backbones.chain import Chain, TokenPool, alike
 from tlkit.errors import UserError
 
 _CONTAINERS = {"blocks": "block", "stages": "stage", "layers": "layer", "features": "block"}
@@ -27,11 +26,6 @@ class _Embed(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.vit._pos_embed(self.vit.patch_embed(x))
         return self.vit.norm_pre(self.vit.patch_drop(x))
-
-
-class _ReluPool(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.adaptive_avg_pool2d(F.relu(x), 1).flatten(1)
 
 
 def split(model: nn.Module, example: torch.Tensor) -> tuple[Chain, nn.Module]:
@@ -75,7 +69,7 @@ def _agrees(chain: Chain, example: torch.Tensor, want: torch.Tensor) -> bool:
         got = chain.eval()(example)
     except (RuntimeError, TypeError, AttributeError, AssertionError):
         return False  # shapes of this guess do not fit: it is not the model
-    return got.shape == want.shape and bool((got - want).abs().max() <= 1e-5 * want.abs().max().clamp(min=1))
+    return alike(got, want)
 
 
 def _pieces(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -144,7 +138,7 @@ def _tails(model: nn.Module) -> Iterator[nn.Module]:
     yield nn.Identity()
     yield nn.Flatten(1)
     yield nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
-    yield _ReluPool()
+    yield nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
 
 
 def _bare(module: nn.Module) -> bool:

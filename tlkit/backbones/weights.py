@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from tlkit.downloads.registry import sha256_of
 from tlkit.errors import UserError
 
 PATIENCE = 5.0  # seconds to wait for the answer of a host that holds weights
@@ -117,8 +118,7 @@ def file_digest(path: str | Path) -> str:
 
 @lru_cache(maxsize=16)
 def _digest(path: str, stamp: tuple[int, int]) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    return sha256_of(Path(path))[:12]
 
 
 @dataclass(frozen=True)

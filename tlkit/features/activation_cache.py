@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +20,8 @@ BLOCK = 8
 SYNC = 4  # blocks between two waits for the disk
 
 
-@dataclass
-class CacheStats:
-    """What this process has done so far: rows of activations read, kept, and computed for want of room."""
-
-    read: int = 0
-    kept: int = 0
-    again: int = 0
-    seconds: float = 0.0  # of computing
-
-    def since(self) -> dict[str, float]:
-        """What was done between the moment this copy was taken and now."""
-        kept, again = CACHE_STATS.kept - self.kept, CACHE_STATS.again - self.again
-        return {
-            "prefix_seconds": CACHE_STATS.seconds - self.seconds,
-            "rows_computed": kept + again,
-            "rows_not_kept": again,
-            "rows_read": CACHE_STATS.read - self.read,
-        }
-
-
-CACHE_STATS = CacheStats()
+# what this process has done so far; rows that are not kept were computed for want of room
+CACHE_STATS = {"prefix_seconds": 0.0, "rows_computed": 0, "rows_not_kept": 0, "rows_read": 0}
 
 
 class ActivationCache:
@@ -53,7 +33,7 @@ class ActivationCache:
     def __init__(self, folder: Path, rows: int, like: Any, compute: Callable[[Sequence[int]], Any]):
         self.folder, self.rows, self._run = folder, rows, compute
         leaves, self.tree = tree_flatten(like)
-        self.row_bytes = sum(leaf[0].numel() * leaf.element_size() for leaf in leaves)
+        self.row_bytes = sum(leaf[0].nbytes for leaf in leaves)
         arrays = {f"leaf{i}.npy": (rows, leaf.shape[1:], leaf.numpy().dtype) for i, leaf in enumerate(leaves)}
         self.layout = arrays | {"done.npy": (-(-rows // BLOCK), (), np.dtype(bool))}
         self.maps = self._open()
@@ -69,10 +49,10 @@ class ActivationCache:
         if self.maps is None or not self.maps[-1][indices // BLOCK].all():
             self._fill(np.unique(indices // BLOCK))
         there = self.maps[-1][indices // BLOCK]
-        CACHE_STATS.read += int(there.sum())
+        CACHE_STATS["rows_read"] += int(there.sum())
         rows = [np.ascontiguousarray(leaf[indices]) for leaf in self.maps[:-1]]
         if not there.all():
-            CACHE_STATS.again += int((~there).sum())
+            CACHE_STATS["rows_not_kept"] += int((~there).sum())
             for row, now in zip(rows, self._compute(indices[~there]), strict=True):
                 row[~there] = now
         return tree_unflatten(map(torch.from_numpy, rows), self.tree)
@@ -80,7 +60,8 @@ class ActivationCache:
     def _compute(self, rows: Sequence[int]) -> list[np.ndarray]:
         began = time.perf_counter()
         leaves = [leaf.numpy() for leaf in tree_flatten(self._run(rows))[0]]
-        CACHE_STATS.seconds += time.perf_counter() - began
+        CACHE_STATS["prefix_seconds"] += time.perf_counter() - began
+        CACHE_STATS["rows_computed"] += len(rows)
         return leaves
 
     def _open(self) -> list[np.memmap] | None:
@@ -103,12 +84,16 @@ class ActivationCache:
                 np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=(rows, *shape)).flush()
 
     def _fill(self, blocks: np.ndarray) -> None:
-        with self._locked():
-            self.maps = self._open()
-            if self.maps is None:
-                with self._written():
+        with self._written():
+            files.require_writable(self.folder)
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            locked = budget.lock(self.folder).acquire()
+        with locked:
+            with self._written():
+                self.folder.mkdir(exist_ok=True)
+                if self._open() is None:
                     self._create()
-                self.maps = self._open()
+            self.maps = self._open()
             missing = blocks[~self.maps[-1][blocks]]
             room = budget.room(self.folder, len(missing) * BLOCK * self.row_bytes)
             missing = missing[: room // (BLOCK * self.row_bytes)]
@@ -123,25 +108,10 @@ class ActivationCache:
             for part, leaf in zip(parts, self._compute(rows), strict=False):
                 part.append((rows.start, leaf))
             parts[-1].append((block, np.array([True])))
-            CACHE_STATS.kept += len(rows)
         with self._written():
             # the mask last: a kill, or a loss of power, leaves rows to do again, never wrong ones
             for name, array, part in zip(self.layout, self.maps, parts, strict=True):
                 _write(self.folder / name, array, part)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._written():
-            files.require_writable(self.folder)
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            lock = budget.lock(self.folder)
-            lock.acquire()
-        try:
-            with self._written():
-                self.folder.mkdir(exist_ok=True)
-            yield
-        finally:
-            lock.release()
 
     @contextmanager
     def _written(self) -> Iterator[None]:

@@ -20,16 +20,11 @@ _LAYOUT = 3  # raise it when what is kept comes to mean something else: old entr
 
 @dataclass(frozen=True)
 class Cut:
-    """A place in a backbone's chain: behind `cut` stages; `pooled` adds the pooling behind the last."""
+    """A place in a backbone's chain: behind `cut` stages, 0 for none; pooled: and the pooling at the end."""
 
     backbone: Backbone
     cut: int
     pooled: bool = False
-
-    @classmethod
-    def start(cls, backbone: Backbone) -> "Cut":
-        """In front of the first stage."""
-        return cls(backbone, 0)
 
     @classmethod
     def of(cls, backbone: Backbone, plan: Plan) -> "Cut":
@@ -68,16 +63,6 @@ class Cut:
                     out = self.backbone.placed().run(moved(out, where), 0, self.cut)
             parts.append(moved(self.backbone.pool(out) if self.pooled else out, "cpu"))
         return tree_map(lambda *leaves: torch.cat(leaves), *parts)
-
-
-def places(backbone: Backbone, plan: Plan, solved: bool) -> list[Cut]:
-    """All places where a fit of the plan reads what is kept; solved: whether its probe is."""
-    if plan.raw:
-        return []
-    if plan.head_only and solved:
-        return [Cut.end(backbone, pooled=True)]
-    found = [Cut.of(backbone, phase) for phase in plan.phases(backbone.stages)]
-    return [*found, Cut.end(backbone, pooled=True)] if plan.from_probe else found
 
 
 def moved(batch: Any, device: torch.device | str) -> Any:

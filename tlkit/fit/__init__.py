@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,20 +52,19 @@ def fit(
     labels: int,
     seed: int = 0,
     recipe: Recipe | None = None,
-    show: bool = False,
     test: bool = True,
 ) -> Fit:
     """One fit of `plan` at `labels` a class: choose on the selection split, fit on all, read the test once.
 
     plan: a Plan or its string, such as "last-1". recipe: by default the committed one for a network of this
-    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. The
-    network runs on `backbone.device`, and comes back from it. Raises UserError for too few items or an
-    unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
+    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. The network runs on
+    `backbone.device`, and comes back from it. Raises UserError for too few items or an unfit plan, Diverged
+    when every setting diverges, NotFrozen if a frozen tensor moved.
     """
-    began, tally = time.perf_counter(), replace(features.CACHE_STATS)
+    began, tally = time.perf_counter(), dict(features.CACHE_STATS)
     plan = Plan.parse(plan) if isinstance(plan, str) else plan
     recipe = recipe or recipes.suited(backbone)
-    job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed), show)
+    job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed))
     solved = job.solver is not None
     settings = recipe.tries(plan, labels, solved)
     tried = {setting: job.trial(setting) for setting in settings} if len(settings) > 1 else {}
@@ -73,7 +72,7 @@ def fit(
     model, predict, losses = job.train(best, job.draw.all)
     audit = None
     if model is not None:
-        audit = plans.audit(job.before, plans.state(model), plan, free=plans.movable(model, plan))
+        audit = plans.audit(job.before, model, plan)
         verify_recomposed(job, model)
     train = job.score(predict, job.draw.all)
     evaluation = None
@@ -85,9 +84,10 @@ def fit(
     return Fit(model, audit, best, tried, train, tried.get(best), evaluation, measured, detail, losses)
 
 
-def _measured(began: float, tally: features.CacheStats, where: torch.device) -> dict[str, Any]:
+def _measured(began: float, tally: dict[str, float], where: torch.device) -> dict[str, Any]:
     """What need not repeat; the device where it is not the CPU."""
-    found = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb(), **tally.since()}
+    found = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb()}
+    found |= {name: now - tally[name] for name, now in features.CACHE_STATS.items()}
     return found if where.type == "cpu" else found | {"device": env.device_name(where)}
 
 
@@ -112,7 +112,7 @@ def verify_recomposed(job: Job, chain: Chain) -> None:
         return
     rows = job.draw.all[:ITEMS]
     at, _ = job.behind(chain.eval())
-    raw = features.Cut.start(job.backbone).run(job.task.train.inputs[int(i)] for i in rows)
+    raw = features.Cut(job.backbone, 0).run(job.task.train.inputs[int(i)] for i in rows)
     with torch.inference_mode():
         kept, whole = features.activations(at, job.task.train, rows), chain.run(raw)
         kept, whole = (kept, job.backbone.pool(whole)) if at.pooled else (chain.run(kept, at.cut), whole)

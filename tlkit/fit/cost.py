@@ -25,7 +25,7 @@ def flops(task: Task, backbone: Backbone, model: Chain, plan: Plan) -> tuple[int
     The prefix is the frozen stages; for LP-FT all stages, which its probe reads once.
     """
     cut = plan.cut(model.names)
-    places = features.Cut.of(backbone, plan), features.Cut.start(backbone)
+    places = features.Cut.of(backbone, plan), features.Cut(backbone, 0)
     at_cut, raw = (features.example(at, task.train) for at in places)
     once = model.names if plan.from_probe else model.names[:cut]
     head = tuple(tuple(p.shape) for p in model.head.parameters())
@@ -42,15 +42,21 @@ def count(model: nn.Module, example: Any, train: bool) -> int:
     Raises AssertionError when a model with convolutions or linear layers counts nothing, since the counter
     takes operations that it does not know for free.
     """
-    model.eval()
-    with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(train):
-        output = model(example)
-        if train:
-            sum(leaf.sum() for leaf in tree_leaves(output)).backward()
+    with FlopCounterMode(display=False) as counter:
+        run(model.eval(), example, train)
     model.zero_grad(set_to_none=True)
     weighty = any(isinstance(m, nn.Conv2d | nn.Linear) for m in model.modules())
     assert counter.get_total_flops() > 0 or not weighty, "the FLOP counter saw none of this model's layers"
     return counter.get_total_flops()
+
+
+def run(model: nn.Module, batch: Any, train: bool) -> Any:
+    """The output of a forward pass on a batch, with `train` after a backward pass of its sum."""
+    with torch.set_grad_enabled(train):
+        output = model(batch)
+        if train:
+            sum(leaf.sum() for leaf in tree_leaves(output)).backward()
+    return output
 
 
 def peak_mb() -> float:

@@ -13,12 +13,11 @@ from torch.utils._pytree import tree_leaves
 from tlkit import env, features, plans
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain, Suffix
-from tlkit.fit import raw
 from tlkit.fit.cost import flops
 from tlkit.fit.loop import Diverged, descend
 from tlkit.plans import FROZEN, Plan
 from tlkit.recipe import Recipe
-from tlkit.tasks import Items, LabelledSubset, Task, picked
+from tlkit.tasks import Items, LabelledSubset, Objective, Task, picked
 from tlkit.tasks.augment import augmented
 
 Predict = Callable[[Items, np.ndarray], Any]  # predictions, or an iterator of outputs batch by batch
@@ -35,13 +34,14 @@ class Job:
     recipe: Recipe
     seed: int
     draw: LabelledSubset
-    show: bool = False
     before: dict[str, torch.Tensor] = field(default_factory=dict)
+    solver: str | None = field(init=False)  # of the task's probe; None where it descends
     _chain: Chain | None = None
     _output_bytes: int | None = None  # of one item
 
     def __post_init__(self) -> None:
         plans.refuse_unfit(self.plan, self.task.objective, self.backbone)
+        self.solver = self.recipe.solver(self.task.objective)
 
     def trial(self, setting: str) -> float:
         """Score on the selection split of a fit without it; NaN when it diverged."""
@@ -69,7 +69,8 @@ class Job:
         if self.plan.head_only:
             losses += self._head_alone(chain, rows, targets, float(setting))
         elif self.plan.from_probe:
-            losses += self._head_alone(chain, rows, targets, self._probe_setting)
+            usual = self.recipe.tries(FROZEN, labels=1, solved=self.solver is not None)[0]
+            losses += self._head_alone(chain, rows, targets, float(usual))  # as `frozen` below 5 labels
         if not self.plan.head_only:
             for phase in self.phases:
                 losses += self._descend(chain, phase, rows, targets, float(setting))
@@ -88,7 +89,8 @@ class Job:
         pooled = [features.activations(self._pooled, seen, rows).numpy() for seen in self._views]
         pooled, targets = np.concatenate(pooled), np.concatenate([targets] * len(pooled))
         outputs = features.last_linear(chain.head).out_features
-        keep = self._last_width if self.plan.selects else None
+        last = features.example(features.Cut.end(self.backbone), self.task.train)
+        keep = tree_leaves(last)[-1].shape[1] if self.plan.selects else None  # its width
         features.probe(pooled, targets, setting, outputs, self.solver, keep).into(chain.head)
         plans.freeze(chain, self.plan)
         return []
@@ -99,14 +101,15 @@ class Job:
         at, objective = features.Cut.of(self.backbone, plan), self.task.objective
         inputs = features.reading(at, self._views, rows, self.seed)
         wanted = targets if isinstance(targets, list) else torch.as_tensor(targets)
-        how = objective.loss, rate, self._part, self.seed, self.show, objective.collate
+        how = objective.loss, rate, self._part, self.seed, objective.collate
         return descend(chain, plan, inputs, wanted, *how, self.backbone.device)
 
     def _raw(self, setting: str, rows: np.ndarray, targets: np.ndarray) -> Predict:
         inputs = [self.task.train.inputs[int(i)] for i in rows]
         outputs = len(self.task.classes) or int(np.prod(targets.shape[1:]))
-        answer = raw.learn(self.task.objective, setting, inputs, targets, outputs)
-        return lambda items, chosen: answer([items.inputs[int(i)] for i in chosen])
+        read = self.task.objective.baseline.learn(inputs)
+        answer = _raw_answer(self.task.objective, setting, read(inputs), targets, outputs)
+        return lambda items, chosen: answer(read([items.inputs[int(i)] for i in chosen]))
 
     def _predictor(self, chain: Chain) -> Predict:
         at, model = self.behind(chain.eval())
@@ -130,7 +133,7 @@ class Job:
         """Items of a batch whose outputs take no more than OUTPUT_BYTES."""
         if self._output_bytes is None:
             output = model(features.example(at, self.task.train))
-            self._output_bytes = sum(leaf.numel() * leaf.element_size() for leaf in tree_leaves(output))
+            self._output_bytes = sum(leaf.nbytes for leaf in tree_leaves(output))
         return max(1, min(features.BATCH, OUTPUT_BYTES // max(1, self._output_bytes)))
 
     def behind(self, chain: Chain) -> tuple[features.Cut, torch.nn.Module]:
@@ -146,11 +149,6 @@ class Job:
         return [augmented(self.task.train, self.recipe.augment, number) for number in numbers]
 
     @property
-    def solver(self) -> str | None:
-        """How the task's probe is solved; None where it descends."""
-        return self.recipe.solver(self.task.objective)
-
-    @property
     def phases(self) -> list[Plan]:
         return self.plan.phases(self.backbone.stages)
 
@@ -162,18 +160,8 @@ class Job:
         return replace(self.recipe, steps=steps, epochs=epochs)
 
     @property
-    def _probe_setting(self) -> float:
-        """Strength (or rate) of the probe that LP-FT starts from: that of `frozen` below 5 labels."""
-        return float(self.recipe.tries(FROZEN, labels=1, solved=self.solver is not None)[0])
-
-    @property
     def cut(self) -> features.Cut:
         return features.Cut.of(self.backbone, self.plan)
-
-    @property
-    def _last_width(self) -> int:
-        """How many features the last stage gives, where those of all stages are read."""
-        return tree_leaves(features.example(features.Cut.end(self.backbone), self.task.train))[-1].shape[1]
 
     @property
     def _pooled(self) -> features.Cut:
@@ -189,14 +177,8 @@ class Job:
         """
         counts = {"fit": len(self.draw.fit), "select": len(self.draw.select), "test": len(self.task.test)}
         descends = model is not None and (not self.plan.head_only or self.solver is None)
-        epochs, seen = self._passes(tries) if descends else (0, 0)
-        found = {
-            "setting": setting,
-            "tries": tries,
-            "items": counts,
-            "steps": self.recipe.steps,
-            "epochs": epochs,
-        }
+        found = {"setting": setting, "tries": tries, "items": counts, "steps": self.recipe.steps}
+        found["epochs"], seen = self._passes(tries) if descends else (0, 0)
         if model is None:
             return found | {"trained_parameters": 0, "flops_prefix": 0, "flops_suffix": 0}
         counted = [flops(self.task, self.backbone, model, phase) for phase in self.phases]
@@ -217,3 +199,21 @@ class Job:
             len(self.phases) * self._part.schedule(len(rows))[0] for rows in (self.draw.all, self.draw.fit)
         )
         return epochs, epochs * len(self.draw.all) + (tries * trial * len(self.draw.fit) if tries > 1 else 0)
+
+
+def _raw_answer(
+    objective: Objective, setting: str, seen: np.ndarray, targets: np.ndarray, outputs: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """From a baseline's features to predictions: "5-nn" by so many neighbours, "C=0.1" by a linear model.
+
+    A setting has no meaning where the features are the answers. outputs: classes, or numbers an item.
+    """
+    if objective.baseline.answers:
+        return np.asarray
+    if setting.endswith("-nn"):
+        from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+        kind = KNeighborsClassifier if objective.by_class else KNeighborsRegressor
+        return kind(int(setting.partition("-")[0])).fit(seen, targets).predict
+    solved = features.probe(seen, targets, float(setting.removeprefix("C=")), outputs, objective.solver)
+    return lambda asked: objective.decode(torch.from_numpy(solved(asked)))

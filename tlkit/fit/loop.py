@@ -97,19 +97,18 @@ def _batches(
 def descend(
     chain: Chain,
     plan: Plan,
-    inputs: Any,
+    inputs: Batches,
     targets: torch.Tensor | list,
     loss: Callable,
     rate: float,
     recipe: Recipe,
     seed: int,
-    show: bool = False,
     collate: Callable[[list], Any] = default_collate,
     device: torch.device = CPU,
 ) -> list[float]:
     """Train `chain` in place by one one-cycle descent of Adam (Smith 2018); returns the loss of every step.
 
-    inputs: activations at `plan.cut`, Rows or a pytree of N x ...; only the suffix behind the cut is run.
+    inputs: activations at `plan.cut`; only the suffix behind the cut is run.
     Frozen tensors are in no optimiser group and their stages stay in eval mode; batch-norm averages that
     moved are taken afresh at the end. collate: a list of (input, target) to a batch. device: where the chain
     goes meanwhile. Raises Diverged when the loss is no longer finite, NotFrozen when the optimiser holds a
@@ -118,28 +117,28 @@ def descend(
     env.seed_everything(seed)
     plans.freeze(chain, plan)
     epochs, size = recipe.schedule(len(targets))
-    rows = inputs if isinstance(inputs, Batches) else Batches.of(inputs)
-    load = _batches(rows, targets, size, collate, device)
+    load = _batches(inputs, targets, size, collate, device)
     _refuse_single(chain, plan, size)
     guard = _Guard(f"plan {plan}, rate {rate:g}")
     half = recipe.precision == "bfloat16"  # as wide as float32, so that no loss needs to be scaled
     with env.on_device(device, chain), torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
         groups, rates, decays = _groups(chain, plan, rate, recipe.weight_decay)
         learn = _learner(chain, plan, load, groups, [guard], _penalised(chain, plan, loss))
-        if not show:
-            learn.remove_cbs(_FOR_SHOW)
+        learn.remove_cbs(_FOR_SHOW)
         try:
             learn.fit_one_cycle(epochs, lr_max=np.array(rates), wd=decays)
         finally:
             chain.eval()
-        recalibrate_batchnorm(chain, plan, rows, size, seed)
+        recalibrate_batchnorm(chain, plan, inputs, size, seed)
     return guard.losses
 
 
 def _penalised(chain: Chain, plan: Plan, loss: Callable) -> Callable:
     """The loss with what the plan adds to it, which is asked where the chain is now."""
-    extra = plans.penalty(chain, plan)
-    return loss if extra is None else lambda output, target: loss(output, target) + extra()
+    if not plan.row.penalty:
+        return loss
+    extra = plan.row.penalty(chain, plan)
+    return lambda output, target: loss(output, target) + extra()
 
 
 def _refuse_single(chain: Chain, plan: Plan, size: int) -> None:
@@ -183,8 +182,8 @@ def recalibrate_batchnorm(chain: Chain, plan: Plan, inputs: Batches, size: int, 
     Running averages trail the weights by some ten steps. After a short descent from random weights they are
     those of another network, and eval mode answers by chance; every plan whose stages move gets the same
     remedy (precise batch norm; Wu & Johnson 2021, arXiv:2105.07576, section 3). Frozen stages keep theirs.
-    inputs: activations at the plan's cut; size: items in a batch, as in training. The
-    chain is in eval mode afterwards.
+    inputs: activations at the plan's cut; size: items in a batch, as in training. The chain is in eval mode
+    afterwards.
     """
     norms = [norm for part in plans.learners(chain, plan) for norm in batch_norms(part)]
     chain.eval()

@@ -1,12 +1,33 @@
 """What moved, tensor by tensor: the proof that frozen means frozen."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
+from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
+from tlkit.plans.freezing import movable
 from tlkit.plans.plan import Plan
+
+
+class NotFrozen(AssertionError):
+    """A frozen tensor moved: a bug in the training loop, never bad input."""
+
+
+def refuse_frozen(model: Chain, plan: Plan, optimised: Iterable[nn.Parameter]) -> None:
+    """Raise NotFrozen if an optimiser holds a parameter that the plan freezes: its decay would move it."""
+    held, free = {id(p) for p in optimised}, movable(model, plan)
+    guilty = [n for n, p in model.named_parameters() if n not in free and id(p) in held]
+    if guilty:
+        raise NotFrozen(f"{plan}: the optimiser holds {len(guilty)} frozen tensors: {', '.join(guilty[:6])}")
+
+
+def state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of all tensors by name: weights and buffers, those too that a state dict leaves out."""
+    tensors = {**dict(model.named_buffers(remove_duplicate=False)), **model.state_dict()}
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
 @dataclass(frozen=True)
@@ -29,46 +50,29 @@ class Audit:
         return f"{self.plan}: {len(self.guilty)} tensors moved that are frozen: {', '.join(self.guilty[:6])}"
 
 
-class NotFrozen(AssertionError):
-    """A frozen tensor moved: a bug in the training loop, never bad input."""
-
-
 def audit(
     before: dict[str, torch.Tensor],
-    after: dict[str, torch.Tensor],
+    model: Chain,
     plan: Plan,
     strict: bool = True,
     free: Collection[str] | None = None,
 ) -> Audit:
-    """Compare two state dicts of one chain, weights and buffers alike, bit by bit; the head may always move.
+    """Compare a chain with an earlier `state` of it, weights and buffers alike, bit by bit.
 
-    free: what may move, from `plans.movable(model, plan)`; without it, every tensor of the plan's stages, of
-    the stages that have tensors. Raises NotFrozen (unless `strict` is false) if another tensor moved,
-    UserError if the two are not states of one model, or for `norm`, which names do not give away.
+    free: what may move, by default what is `movable`. Raises NotFrozen (unless `strict` is false) if another
+    tensor moved, UserError if `before` is no state of this model.
     """
+    after = state(model)
     if before.keys() != after.keys():
         odd = ", ".join(sorted(before.keys() ^ after.keys())[:3])
         raise UserError(f"audit: states of two different models ({odd}); compare one model with itself.")
-    free = _of_stages(before, plan) if free is None else free
+    free = movable(model, plan) if free is None else free
     moved = dict(_changes(before, after))
     guilty = tuple(key for key in moved if key not in free)
     result = Audit(moved, tuple(key for key in before if key not in moved), guilty, str(plan))
     if strict and guilty:
         raise NotFrozen(str(result))
     return result
-
-
-def _of_stages(state: dict, plan: Plan) -> set[str]:
-    if plan.parts_of_stages:
-        raise UserError(f"audit of plan {plan}: give free=plans.movable(model, plan); names do not tell.")
-    known = dict.fromkeys(_stage(key) for key in state if _stage(key) != "head")
-    free = {"head", *plan.tuned(list(known))}
-    return {key for key in state if _stage(key) in free}
-
-
-def _stage(key: str) -> str:
-    first, _, rest = key.partition(".")
-    return rest.partition(".")[0] if first == "stages" else first
 
 
 def _changes(before: dict, after: dict) -> Iterator[tuple[str, float]]:

@@ -1,16 +1,12 @@
 """Which tensors of a chain may move under a plan, and how the others are held still."""
 
-from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import nn
 
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
-from tlkit.plans.auditing import NotFrozen
 from tlkit.plans.plan import Plan
-from tlkit.plans.table import Penalty
 
 
 def learners(model: Chain, plan: Plan) -> list[nn.Module]:
@@ -27,17 +23,6 @@ def prepare(model: Chain, plan: Plan) -> Chain:
     if plan.row.prepare:
         plan.row.prepare(model, plan)
     return model
-
-
-def penalty(model: Chain, plan: Plan) -> Penalty | None:
-    """What the plan adds to every loss of a training that begins now; None for nothing."""
-    return plan.row.penalty(model, plan) if plan.row.penalty else None
-
-
-def state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of all tensors by name: weights and buffers, those too that a state dict leaves out."""
-    tensors = {**dict(model.named_buffers(remove_duplicate=False)), **model.state_dict()}
-    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
 
 
 def movable(model: Chain, plan: Plan) -> set[str]:
@@ -81,10 +66,8 @@ def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
         if objective.solver is None:
             raise UserError(f"plan {plan} has no probe to solve for a {objective.name} task: leave it out.")
         if not backbone.reads_all:
-            text = f"{backbone.name},features=all"
-            raise UserError(
-                f"plan {plan} chooses among the features of all stages: name the backbone {text}."
-            )
+            why = f"plan {plan} chooses among the features of all stages"
+            raise UserError(f"{why}: name the backbone {backbone.name},features=all.")
     if not plan.raw:
         plan.tuned(backbone.stages)
 
@@ -117,11 +100,3 @@ def groups(model: Chain, plan: Plan, rate: float) -> tuple[list[list[nn.Paramete
         held = [p for name, p in model.named_parameters() if name in free and name.startswith(prefix)]
         found += [(held, rate * factor)] if held else []
     return [parameters for parameters, _ in found], [lr for _, lr in found]
-
-
-def refuse_frozen(model: Chain, plan: Plan, optimised: Iterable[nn.Parameter]) -> None:
-    """Raise NotFrozen if an optimiser holds a parameter that the plan freezes: its decay would move it."""
-    held, free = {id(p) for p in optimised}, movable(model, plan)
-    guilty = [n for n, p in model.named_parameters() if n not in free and id(p) in held]
-    if guilty:
-        raise NotFrozen(f"{plan}: the optimiser holds {len(guilty)} frozen tensors: {', '.join(guilty[:6])}")

@@ -62,14 +62,9 @@ class Plan:
         return self.where == "head"
 
     @property
-    def from_random(self) -> bool:
-        """Whether the network starts from random weights: the other baseline."""
-        return self.start == "random"
-
-    @property
     def weights(self) -> str:
-        """What the network's stages start from: "random" or "pretrained" weights."""
-        return "random" if self.from_random else "pretrained"
+        """What the stages start from: "random" or "pretrained" weights, "none" where there is no network."""
+        return "none" if self.raw else "random" if self.start == "random" else "pretrained"
 
     @property
     def from_probe(self) -> bool:
@@ -87,19 +82,9 @@ class Plan:
         return self.schedule == "gradual"
 
     @property
-    def baseline(self) -> bool:
-        """Whether nothing is transferred."""
-        return self.raw or self.from_random
-
-    @property
     def parts_of_stages(self) -> bool:
         """Whether of a stage that moves only some tensors do, which its name alone does not tell."""
         return bool(self.row.movable or self.row.learners or self.row.prepare)
-
-    @property
-    def uses_weights(self) -> bool:
-        """Whether the pretrained weights matter: false for the baselines."""
-        return not self.baseline
 
     def tuned(self, stages: list[str]) -> list[str]:
         """The stages of a chain in which something may move, in order. UserError if one is not there."""

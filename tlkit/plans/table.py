@@ -17,18 +17,10 @@ if TYPE_CHECKING:
 
 NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)  # the first: batch and instance norms
 
-Stages = Callable[[str, list[str]], list[str]]
-Penalty = Callable[[], torch.Tensor]
-
 
 def no_stage(name: str, stages: list[str]) -> list[str]:
     """Nothing of the network moves but its head."""
     return []
-
-
-def every_stage(name: str, stages: list[str]) -> list[str]:
-    """Something may move in every stage."""
-    return list(stages)
 
 
 def last_stages(name: str, stages: list[str]) -> list[str]:
@@ -66,24 +58,18 @@ class Row:
     where: str
     start: str = "pretrained"
     schedule: str = "at once"
-    stages: Stages = every_stage
+    stages: Callable[[str, list[str]], list[str]] = lambda name, stages: list(stages)
     pattern: str = ""
-    paper: str = ""
     prepare: "Callable[[Chain, Plan], None] | None" = None
-    penalty: "Callable[[Chain, Plan], Penalty] | None" = None
+    penalty: "Callable[[Chain, Plan], Callable[[], torch.Tensor]] | None" = None
     movable: "Callable[[Chain, Plan], set[str]] | None" = None
     learners: "Callable[[Chain, Plan], list[nn.Module]] | None" = None
 
 
 def _norm_layers(chain: "Chain", plan: "Plan") -> list[nn.Module]:
-    tuned = [chain.stages[name] for name in plan.tuned(chain.names)]
+    modules = (m for name in plan.tuned(chain.names) for m in chain.stages[name].modules())
     # libraries have RMS norms of their own, of no common class
-    return [
-        m
-        for stage in tuned
-        for m in stage.modules()
-        if isinstance(m, NORMS) or type(m).__name__.endswith("RMSNorm")
-    ]
+    return [m for m in modules if isinstance(m, NORMS) or type(m).__name__.endswith("RMSNorm")]
 
 
 def _biases(chain: "Chain", plan: "Plan") -> set[str]:
@@ -96,20 +82,16 @@ TABLE: dict[str, Row] = {
     "last-value": Row("nothing", "last value", stages=no_stage),
     "scratch": Row("all", "random"),
     "frozen": Row("head", stages=no_stage),
-    "select": Row("head", "selected", stages=no_stage, paper="Head2Toe, Evci et al. 2022"),
+    "select": Row("head", "selected", stages=no_stage),  # Head2Toe, Evci et al. 2022
     "last-K": Row("last-K", stages=last_stages, pattern=r"last-[1-9][0-9]*"),
     "full": Row("all"),
-    "lp-ft": Row("all", "probe", paper="Kumar et al. 2022"),
-    "gradual": Row("all", schedule="gradual", paper="ULMFiT, Howard & Ruder 2018"),
-    "block:NAME": Row(
-        "block:NAME", stages=one_stage, pattern=r"block:\w+", paper="surgical, Lee et al. 2023"
-    ),
-    # the norms of a stage: what is in train mode is all that moves
-    "norm": Row("norm", learners=_norm_layers, paper="Frankle et al. 2021"),
-    # a bias may move while its layer stays in eval mode
-    "bias": Row(
-        "bias", movable=_biases, learners=lambda chain, plan: [], paper="BitFit, Ben Zaken et al. 2022"
-    ),
+    "lp-ft": Row("all", "probe"),  # Kumar et al. 2022
+    "gradual": Row("all", schedule="gradual"),  # ULMFiT, Howard & Ruder 2018
+    "block:NAME": Row("block:NAME", stages=one_stage, pattern=r"block:\w+"),  # surgical, Lee et al. 2023
+    # the norms of a stage: what is in train mode is all that moves (Frankle et al. 2021)
+    "norm": Row("norm", learners=_norm_layers),
+    # a bias may move while its layer stays in eval mode (BitFit, Ben Zaken et al. 2022)
+    "bias": Row("bias", movable=_biases, learners=lambda chain, plan: []),
 }
 
 

@@ -144,7 +144,7 @@ def identify(cell: Cell, task: "Task", backbone: "Backbone") -> FitKey:
     """The key of the cell's record, by the files as they are here; baselines do not depend on weights."""
     from tlkit.plans import Plan
 
-    weights = backbone.digest if Plan.parse(cell.plan).uses_weights else "none"
+    weights = backbone.digest if Plan.parse(cell.plan).weights == "pretrained" else "none"
     version = cell.recipe.version
     return FitKey(task.name, task.digest, backbone.name, weights, cell.plan, cell.labels, cell.seed, version)
 

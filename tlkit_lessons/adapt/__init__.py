@@ -109,7 +109,7 @@ def adapt(
     )
     audit = None
     if run.chain is not None:
-        audit = plans.audit(run.before, plans.state(run.chain), run.plan, free=run.free)
+        audit = plans.audit(run.before, run.chain, run.plan, free=run.free)
     counts = {"learn": len(pair.learn), "held": len(pair.held), "target": len(target.train)}
     detail = {"plan": str(plan), "settings": used, "items": counts, **run.detail}
     named = source.name, target.name, backbone.name, seed

@@ -124,7 +124,7 @@ def as_one_chain(chain: Chain) -> Chain:
 
 
 def _raw(pair: Domains, items: Items, chosen: np.ndarray) -> Batches:
-    return features.reading(features.Cut.start(pair.backbone), [items], chosen, pair.seed)
+    return features.reading(features.Cut(pair.backbone, 0), [items], chosen, pair.seed)
 
 
 def _at_least(least: int, batch: int | None) -> None:
