@@ -93,11 +93,17 @@ def test_test_targets_are_behind_the_seal():
     wanted = np.array([0, 1])
     shown = {n: getattr(task, n) for n in dir(task) if not n.startswith("_")}
     assert not [n for n, v in shown.items() if isinstance(v, np.ndarray) and np.array_equal(v, wanted)]
-    assert task.test_targets is None and "array" not in repr(task).split("test_targets")[1]
+    assert task.test_targets is None and "array" not in repr(task)
     assert task.reads == []
     read = task.evaluate(lambda items: np.zeros(len(items), int), "a plan")
     assert task.reads == ["a plan"] and np.array_equal(read.targets, wanted)
     assert read.metrics == {"accuracy": 0.5}
+
+
+def test_a_task_and_its_items_say_what_they_are_in_a_line():
+    task = build(train=range(8), test=(8, 9))
+    assert repr(task) == "Task('built': classification of 2 classes, 8 to learn from, 2 to test)"
+    assert repr(task.train).startswith("Items(8: ") and repr(task.train).endswith(", …)")
 
 
 def test_a_prediction_for_every_test_item():

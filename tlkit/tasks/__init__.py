@@ -120,6 +120,12 @@ class Task:
         if len(self.train.times) or len(self.test.times):
             splits.refuse_later(self.name, self.train, self.test)
 
+    def __repr__(self) -> str:
+        """One line: what is predicted, from how many items, asked on how many."""
+        kinds = f" of {len(self.classes)} classes" if self.classes else ""
+        sides = f"{len(self.train)} to learn from, {len(self.test)} to test"
+        return f"Task({self.name!r}: {self.objective.name}{kinds}, {sides})"
+
     @property
     def targets(self) -> Any:
         """The training targets. Raises UserError in a label-free task."""

@@ -32,6 +32,10 @@ class Items:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:
+        few = ", ".join(map(str, self.names[:3]))
+        return f"Items({len(self)}: {few}{', …' if len(self) > 3 else ''})"
+
     @cached_property
     def digest(self) -> str:
         """Content hash of all items, in their order."""
