@@ -9,8 +9,9 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from tlkit.env.process import cache_dirs, cores, data_dir, device, threads, version
-from tlkit.errors import UserError, unknown
+from tlkit.env.process import cache_dirs, cores, data_dir, device, threads
+from tlkit.env.provenance import version
+from tlkit.errors import UserError
 
 MEMORY_GB = 2.0  # what one process may need
 DISK_GB = 1.0  # the sets on request, unpacked
@@ -27,35 +28,19 @@ class Check:
     remedy: str = ""
 
 
-@dataclass(frozen=True)
-class Part:
-    """A part of the workbook and what it needs beyond the core packages."""
-
-    title: str
-    packages: tuple[str, ...] = ()
-    sets: tuple[str, ...] = ()
-
-
+# the parts of the workbook; the packages, beyond the core, and the sets that each needs
 PARTS = {
-    "lab": Part("opening and running notebooks", packages=("jupyterlab", "ipykernel", "papermill", "nbval")),
-    "1": Part("foundations"),
-    "photos": Part("photographs", sets=("hymenoptera", "caltech_wildlife")),
-    "text": Part("networks of language", packages=("transformers", "gguf", "accelerate")),
-    "weights": Part("networks from the package index", sets=("efficientnet_lite0", "minilm", "smollm2")),
+    "lab: opening and running notebooks": (["jupyterlab", "ipykernel", "papermill", "nbval"], []),
+    "1: foundations": ([], []),
+    "photos: photographs": ([], ["hymenoptera", "caltech_wildlife"]),
+    "text: networks of language": (["transformers", "gguf", "accelerate"], []),
+    "weights: networks from the package index": ([], ["efficientnet_lite0", "minilm", "smollm2"]),
 }
-
-
-def missing(part: str) -> list[str]:
-    """The packages, then the sets, that a part of the workbook lacks here. UserError for an unknown part."""
-    if part not in PARTS:
-        raise unknown("part", part, PARTS)
-    packages = [*(r.name for r in _required()), *PARTS[part].packages]
-    return [p for p in packages if not version(p)] + [s for s in PARTS[part].sets if not _present(s)]
 
 
 def doctor() -> list[Check]:
     """Every check in reading order; none of them changes anything on the machine."""
-    parts = (_part(name, part) for name, part in PARTS.items())
+    parts = (_part(title, *needs) for title, needs in PARTS.items())
     return [_python(), _packages(), _device(), _threads(), _memory(), _cache(), _sets(), *parts]
 
 
@@ -73,9 +58,10 @@ def _pinned() -> dict[str, str]:
     return {p.name: str(p.specifier).lstrip("=") for p in pins if p.marker is None or p.marker.evaluate()}
 
 
-def _present(name: str) -> bool:
-    folders = (place / name for place in cache_dirs())
-    return any(folder.is_dir() and any(folder.iterdir()) for folder in folders)
+def _here() -> list[str]:
+    """The sets that are here: folders with something in them."""
+    folders = [path for place in cache_dirs() if place.is_dir() for path in place.iterdir() if path.is_dir()]
+    return sorted({folder.name for folder in folders if any(folder.iterdir())})
 
 
 def _python() -> Check:
@@ -139,16 +125,13 @@ def _cache() -> Check:
 
 
 def _sets() -> Check:
-    here = (path.name for place in cache_dirs() if place.is_dir() for path in place.iterdir())
-    names = sorted({name for name in here if _present(name)})
-    return Check("sets", True, ", ".join(names) or "none yet: `tlkit data list` shows what there is")
+    return Check("sets", True, ", ".join(_here()) or "none yet: `tlkit data list` shows what there is")
 
 
-def _part(name: str, part: Part) -> Check:
-    lacks = missing(name)
-    sets = [item for item in lacks if item in part.sets]
-    packages = [item for item in lacks if item not in part.sets]
-    steps = [f"`pip install {' '.join(packages)}`"] * bool(packages)
-    steps += [f"`tlkit data get {' '.join(sets)}`"] * bool(sets)
-    found = f"lacks {', '.join(lacks)}" if lacks else "complete"
-    return Check(f"part {name}: {part.title}", not lacks, found, ", then ".join(steps))
+def _part(title: str, packages: list[str], sets: list[str]) -> Check:
+    packages = [name for name in (*(r.name for r in _required()), *packages) if not version(name)]
+    sets = [name for name in sets if name not in _here()]
+    ways = {"pip install": packages, "tlkit data get": sets}
+    steps = [f"`{way} {' '.join(names)}`" for way, names in ways.items() if names]
+    found = f"lacks {', '.join(packages + sets)}" if steps else "complete"
+    return Check(f"part {title}", not steps, found, ", then ".join(steps))

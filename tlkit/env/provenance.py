@@ -6,10 +6,15 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tlkit.env.process import data_dir, device, device_name, versions
+from tlkit.env.process import data_dir, device, device_name
+
+REPORTED = (
+    "tlkit", "torch", "torchvision", "fastai", "timm", "numpy", "scipy", "scikit-learn", "pandas", "pillow",
+)  # fmt: skip
 
 
 def origin(where: Any = None) -> dict[str, Any]:
@@ -23,7 +28,7 @@ def origin(where: Any = None) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
-        "versions": dict(_versions()),
+        "versions": dict(versions()),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "device": device_name(where or device(small=True)),
@@ -31,7 +36,19 @@ def origin(where: Any = None) -> dict[str, Any]:
     }
 
 
-_versions = cache(versions)
+def version(package: str) -> str | None:
+    """The installed version of a distribution, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Python's version and those of the installed packages that shape a number."""
+    found = {name: version(name) for name in REPORTED}
+    return {"python": sys.version.split()[0], **{name: text for name, text in found.items() if text}}
 
 
 @cache

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tlkit.env.hosted import host, results_dir
+from tlkit.env import host, results_dir
 
 if TYPE_CHECKING:
     from tlkit.records import Store
