@@ -2,9 +2,21 @@
 
 from tlkit.env.checks import Check, doctor
 from tlkit.env.process import (
-    cache_dir, cache_dirs, cores, data_dir, device, device_name, host, on_device, results_dir,
-    seed_everything, set_threads, setup, threads, where_results_go,
-)  # fmt: skip
+    cache_dir,
+    cache_dirs,
+    cores,
+    data_dir,
+    device,
+    device_name,
+    host,
+    on_device,
+    results_dir,
+    seed_everything,
+    set_threads,
+    setup,
+    threads,
+    where_results_go,
+)
 from tlkit.env.provenance import origin, processor, versions
 
 __all__ = [
