@@ -36,7 +36,7 @@ from tlkit.fit import cost
 from tlkit.records import Store
 from tlkit.study import grid, worker
 from tlkit.tasks import images
-from tlkit.tasks.files import class_files
+from tlkit.tasks.images import class_files
 from tlkit_lessons import ledger
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -432,7 +432,7 @@ def test_a_set_is_fetched_into_a_home_with_blanks_and_accents(home):
     row = f"train/é 1.jpg,{sha256(content).hexdigest()},{len(content)},{url}\n"
     (registry / "ants.csv").write_text("file,sha256,bytes,url\n" + row, "utf-8")
     said = dict.fromkeys(("title", "licence", "source", "layout", "split", "overlap"), "none")
-    entry = {**said, "redistributable": True, "faults": [], "mirrors": []}
+    entry = {**said, "redistributable": True, "faults": []}
     lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items()]
     with open(registry / "sets.toml", "a", encoding="utf-8") as file:
         file.write("\n".join(["\n[ants]", *lines, ""]))

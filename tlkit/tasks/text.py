@@ -37,7 +37,7 @@ def from_csv(
     few texts of a class to split, and a leak in a given split.
     """
     path = Path(path)
-    table, aside = _rows(path, [column for column in (text, label, groups, split) if column])
+    table, aside = table_rows(path, [column for column in (text, label, groups, split) if column])
     digests = tuple(hashlib.sha256(one.encode()).hexdigest()[:16] for one in table[text])
     named = tuple(table[groups]) if groups else ()
     items = Items(list(table[text]), [f"row {row + 1}" for row in table.index], digests, named)
@@ -54,8 +54,11 @@ def from_csv(
     return Task(name or f"csv:{path.stem}", objective, *parts, classes, card, aside, reader="text")
 
 
-def _rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str, str]]":
-    """The rows in which every one of the columns says something, and of the others why not."""
+def table_rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str, str]]":
+    """The rows in which every one of the columns says something, and of the others why not.
+
+    Raises UserError for what is no CSV or TSV in UTF-8 (a byte-order mark may stand in front) with them.
+    """
     import pandas as pd
 
     try:
@@ -68,7 +71,7 @@ def _rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str, str]
     absent = [column for column in columns if column not in table]
     if absent:
         raise UserError(
-            f"{path} has no column {absent[0]!r}: it has {', '.join(table.columns)}; name one of them."
+            f"{path} has no column {absent[0]!r}: it has {', '.join(table.columns)}; rename one, or name it."
         )
     table = table[columns].apply(lambda column: column.str.strip())
     empty = {f"row {i + 1}": f"no {column}" for column in columns for i in table.index[table[column] == ""]}

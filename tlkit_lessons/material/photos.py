@@ -5,8 +5,7 @@ from pathlib import Path
 
 from tlkit import downloads, tasks
 from tlkit.tasks import Task
-from tlkit.tasks.files import class_files, scan
-from tlkit.tasks.images import from_folder, picture_task, split
+from tlkit.tasks.images import class_files, from_folder, picture_task, scan, split
 
 DOMAINS = ("photo", "art_painting", "sketch")  # of PACS
 
