@@ -271,18 +271,18 @@ def test_env_is_light():
 
 
 def test_results_lie_where_the_next_session_finds_them(monkeypatch, tmp_path):
+    from tlkit_lessons.notebooks import where_results_go
+
     for name in ("TLKIT_RESULTS", "TLKIT_CACHE", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
         monkeypatch.delenv(name, raising=False)
     assert env.host() is None and env.results_dir().as_posix() == "build"
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
-    assert (
-        env.results_dir().as_posix() == "/kaggle/working/tlkit" and "save a version" in env.where_results_go()
-    )
+    assert env.results_dir().as_posix() == "/kaggle/working/tlkit" and "save a version" in where_results_go()
     monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
     monkeypatch.setattr(process, "DRIVE", tmp_path / "drive")
-    assert env.results_dir().as_posix() == "/content/tlkit" and "mount Drive" in env.where_results_go()
+    assert env.results_dir().as_posix() == "/content/tlkit" and "mount Drive" in where_results_go()
     (tmp_path / "drive").mkdir()
-    assert env.results_dir() == tmp_path / "drive" / "tlkit" and "end with" not in env.where_results_go()
+    assert env.results_dir() == tmp_path / "drive" / "tlkit" and "end with" not in where_results_go()
     assert env.cache_dir() == tmp_path / "drive" / "tlkit" / "cache"
     monkeypatch.setenv("TLKIT_RESULTS", str(tmp_path / "mine"))
     assert env.results_dir() == tmp_path / "mine"

@@ -22,7 +22,7 @@ from tlkit.errors import UserError
 from tlkit.features import Cut, Probe, activation_cache, activations, probe
 from tlkit.fit import descend
 from tlkit.plans import Plan
-from tlkit.tasks.baselines import pixels
+from tlkit.tasks.objective import pixels
 
 EVERY = np.arange(36)
 

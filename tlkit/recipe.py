@@ -11,7 +11,7 @@ from tlkit.env import data_dir
 from tlkit.errors import UserError, unknown
 from tlkit.plans import Plan
 from tlkit.tasks import SELECT_FROM, Objective
-from tlkit.tasks.augment import names as augmentations
+from tlkit.tasks.augment import AUGMENTATIONS
 
 PRECISIONS = ("float32", "bfloat16")
 VERSION = 3  # raise it when the meaning of a fit changes: finished fits of another version are run again
@@ -62,8 +62,8 @@ class Recipe:
             raise UserError(
                 f"views={self.views} with augment={self.augment!r}: give 1 or more views, and above 1 a name."
             )
-        if self.augment and self.augment not in augmentations():
-            raise unknown("augmentation", self.augment, augmentations())
+        if self.augment and self.augment not in AUGMENTATIONS:
+            raise unknown("augmentation", self.augment, AUGMENTATIONS)
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
 

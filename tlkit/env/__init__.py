@@ -15,12 +15,11 @@ from tlkit.env.process import (
     set_threads,
     setup,
     threads,
-    where_results_go,
 )
 from tlkit.env.provenance import origin, processor, versions
 
 __all__ = [
     "Check", "cache_dir", "cache_dirs", "cores", "data_dir", "device", "device_name", "doctor", "host",
     "on_device", "origin", "processor", "results_dir", "seed_everything", "set_threads", "setup", "threads",
-    "versions", "where_results_go",
+    "versions",
 ]  # fmt: skip

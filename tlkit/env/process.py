@@ -153,16 +153,6 @@ def results_dir() -> Path:
     return KAGGLE / "tlkit" if host() == "kaggle" else Path("build")
 
 
-def where_results_go() -> str:
-    """A sentence: the folder, and whether it outlives the session."""
-    folder = results_dir()
-    if host() == "colab" and DRIVE not in folder.parents:
-        return f"Results go to {folder} and end with this session; mount Drive first to keep them."
-    if host() == "kaggle":
-        return f"Results go to {folder}; save a version of this notebook to keep them."
-    return f"Results go to {folder}."
-
-
 def cache_dir() -> Path:
     """The folder of sets and weights on request: TLKIT_CACHE, or the user's own. It may not exist.
 

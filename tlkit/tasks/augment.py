@@ -3,21 +3,13 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import torch
 
-from tlkit.errors import UserError, unknown
 from tlkit.tasks import Items
 
 _VERSION = 1  # raise it when a view of the same number comes out otherwise
-Augment = Callable[[Any], Any]
-
-
-def names() -> list[str]:
-    """The augmentations there are."""
-    return list(_MAKERS)
 
 
 def augmented(items: Items, augmentation: str, number: int) -> Items:
@@ -26,15 +18,10 @@ def augmented(items: Items, augmentation: str, number: int) -> Items:
     "photo": a crop of 35 to 100 % of the area (Szegedy et al. 2015, arXiv:1409.4842) and a mirror image in
     every second one, for pictures. "shift": turned by up to 10 degrees, moved by up to a tenth, up to a tenth
     larger or smaller, for small tensors. What is drawn depends on the item's content and the number alone, so
-    a view is the same in every run and in every process. Raises UserError for an unknown name or a number
-    below 0.
+    a view is the same in every run and in every process.
     """
     if number == 0:
         return items
-    if number < 0:
-        raise UserError(f"view {number}: views are numbered from 0, the item as it is.")
-    if augmentation not in _MAKERS:
-        raise unknown("augmentation", augmentation, _MAKERS)
     digests = tuple(f"{digest}-{augmentation}{_VERSION}-{number}" for digest in items.digests)
     return replace(items, inputs=_Seen(items.inputs, digests, augmentation), digests=digests)
 
@@ -52,32 +39,22 @@ class _Seen(Sequence):
         seed = int(hashlib.sha256(self.digests[i].encode()).hexdigest()[:15], 16)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return _maker(self.augmentation)(self.inputs[i])
+            return AUGMENTATIONS[self.augmentation](self.inputs[i])
 
 
-def _photo() -> Augment:
+def _photo(picture: Any) -> Any:
     from torchvision.transforms import v2
-    from torchvision.transforms.v2 import functional
 
-    mirror = v2.RandomHorizontalFlip()
-
-    def augment(picture: Any) -> Any:
-        box = v2.RandomResizedCrop.get_params(picture, scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3))
-        return mirror(functional.crop(picture, *box))
-
-    return augment
+    box = v2.RandomResizedCrop.get_params(picture, scale=(0.35, 1.0), ratio=(3 / 4, 4 / 3))
+    return v2.RandomHorizontalFlip()(v2.functional.crop(picture, *box))
 
 
-def _shift() -> Augment:
+def _shift(picture: torch.Tensor) -> torch.Tensor:
     from torchvision.transforms import v2
 
     smooth = v2.InterpolationMode.BILINEAR
-    return v2.RandomAffine(degrees=10, translate=(0.1, 0.1), scale=(0.9, 1.1), interpolation=smooth)
+    turn = v2.RandomAffine(degrees=10, translate=(0.1, 0.1), scale=(0.9, 1.1), interpolation=smooth)
+    return turn(picture)
 
 
-_MAKERS: dict[str, Callable[[], Augment]] = {"photo": _photo, "shift": _shift}
-
-
-@lru_cache(maxsize=8)
-def _maker(name: str) -> Augment:
-    return _MAKERS[name]()
+AUGMENTATIONS: dict[str, Callable[[Any], Any]] = {"photo": _photo, "shift": _shift}

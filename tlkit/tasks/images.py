@@ -15,7 +15,7 @@ from tlkit.errors import UserError
 from tlkit.files import Hashes, composed, place
 from tlkit.tasks import Items, Task, classification
 from tlkit.tasks.reading import Unreadable, read_picture
-from tlkit.tasks.splits import held_out, owners
+from tlkit.tasks.splits import Split, held_out, owners, parted
 from tlkit.tasks.text import table_rows
 
 TEST_FOLDERS = ("test", "valid", "val")
@@ -111,9 +111,10 @@ def from_folder(folder: Path | str, name: str | None = None, groups: Path | str 
     _refuse_unusable(root, everything, unread)
     csv_path = Path(groups) if groups else root / "groups.csv"
     named = _read_groups(csv_path, everything, root) if groups or csv_path.exists() else {}
-    train, test = found if split_given else split(everything, named, root)
     card = {"split": "given" if split_given else "by group" if named else "by picture"}
-    return picture_task(name or f"folder:{root.resolve().name}", train, test, named, unread, card)
+    at = np.arange(len(everything))
+    sides = np.split(at, [len(found[0])]) if split_given else split(everything, named, root)
+    return picture_task(name or f"folder:{root.resolve().name}", everything, sides, named, unread, card)
 
 
 def _refuse_unusable(root: Path, found: list[Found], unread: dict[str, str]) -> None:
@@ -158,32 +159,20 @@ def _read_groups(path: Path, found: list[Found], root: Path) -> dict[Path, str]:
     return named
 
 
-def split(found: list[Found], named: dict[Path, str], root: Path) -> tuple[list[Found], list[Found]]:
+def split(found: list[Found], named: dict[Path, str], root: Path) -> Split:
     """Two fifths of the groups, balanced by class, are the test split; the same on every machine."""
     groups = [named[f.place] for f in found] if named else ()
-    held = set(held_out([f.label for f in found], owners([f.digest for f in found], groups), root))
-    return tuple([f for i, f in enumerate(found) if (i in held) == test] for test in (False, True))
+    return held_out([f.label for f in found], owners([f.digest for f in found], groups), root)
 
 
 def picture_task(
-    name: str, train: list[Found], test: list[Found], named: dict, aside: dict[str, str], card: dict
+    name: str, found: list[Found], sides: Split, named: dict[Path, str], aside: dict[str, str], card: dict
 ) -> Task:
     """A task of the pictures found; named: what each is of, by its place, or nothing."""
-    classes = sorted({f.label for f in train} | {f.label for f in test})
-    number = {c: i for i, c in enumerate(classes)}
-
-    def items(part: list[Found]) -> Items:
-        owners = tuple(named[f.place] for f in part) if named else ()
-        return Items(
-            Pictures([f.path for f in part]),
-            [str(f.path) for f in part],
-            tuple(f.digest for f in part),
-            owners,
-        )
-
-    def targets(part: list[Found]) -> np.ndarray:
-        return np.array([number[f.label] for f in part], dtype=np.int64)
-
+    classes, numbers = np.unique([f.label for f in found], return_inverse=True)
+    groups = tuple(named[f.place] for f in found) if named else ()
+    pictures = Pictures([f.path for f in found])
+    items = Items(pictures, [str(f.path) for f in found], tuple(f.digest for f in found), groups)
+    parts = parted(items, numbers.astype(np.int64), sides)
     objective, card = classification(len(classes)), {"backbone": BACKBONE} | card
-    sides = items(train), targets(train), items(test), targets(test)
-    return Task(name, objective, *sides, tuple(classes), card, aside, reader="picture")
+    return Task(name, objective, *parts, tuple(map(str, classes)), card, aside, reader="picture")

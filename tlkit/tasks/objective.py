@@ -1,6 +1,7 @@
-"""What a task asks of a network: its head, its loss, its metrics, and how outputs become predictions."""
+"""What a task asks of a network: its head, its loss, its metrics, how outputs become predictions; and what
+is learnt without one: the baseline that every plan must beat."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,57 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import default_collate
 
 from tlkit.errors import UserError
-from tlkit.tasks.baselines import PIXELS, Baseline
 from tlkit.tasks.metrics import Metric, accuracy, rmse
+
+PIXEL_SIDE = 32  # images are shrunk to this, in pixels
+
+Features = Callable[[Sequence[Any]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A plan without a network. `name` is that plan's.
+
+    learn(inputs): from the raw inputs of the labelled items, a function of raw inputs to N x D features, on
+    which nearest neighbours or a linear model are fitted. answers: those features are predictions already.
+    """
+
+    name: str
+    learn: Callable[[Sequence[Any]], Features]
+    answers: bool = False
+
+
+def pixels(inputs: Sequence[Any]) -> np.ndarray:
+    """Images or tensors as vectors, N x D; images in [0, 1], shrunk to 32 x 32 RGB first."""
+    return np.stack([_vector(raw) for raw in inputs])
+
+
+def _vector(raw: Any) -> np.ndarray:
+    if not torch.is_tensor(raw):
+        small = raw.convert("RGB").resize((PIXEL_SIDE, PIXEL_SIDE))
+        raw = torch.from_numpy(np.array(small, dtype=np.float32)) / 255
+    return raw.flatten().numpy()
+
+
+def _words(inputs: Sequence[str]) -> Features:
+    """Counts of words and pairs of words, weighted by how rare they are among the labelled texts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    table = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b").fit(inputs)
+    return lambda texts: table.transform(texts).toarray()
+
+
+def _last(inputs: Sequence[Any]) -> Features:
+    return lambda series: np.stack([np.asarray(one, dtype=np.float32)[-1:].reshape(-1) for one in series])
+
+
+PIXELS = Baseline("pixels", lambda inputs: pixels)
+TFIDF = Baseline("tfidf", _words)
+LAST_VALUE = Baseline("last-value", _last, answers=True)  # the naive forecast: the next value is the last one
 
 
 @dataclass(frozen=True)
@@ -81,7 +128,8 @@ class Objective:
             if self.keep is None:
                 part = self.decode(output)
             else:
-                part = self.keep(output, picked(targets, range(done, done + batch_size(output))))
+                first = output if isinstance(output, list) else tree_leaves(output)[0]
+                part = self.keep(output, picked(targets, range(done, done + len(first))))
             if isinstance(part, list):
                 found = [*(found or []), *part]
             else:
@@ -91,13 +139,6 @@ class Objective:
             done += len(part)
             del output  # the next one needs its room
         return found
-
-
-def batch_size(output: Any) -> int:
-    """Items of a batch of outputs: the length of a list, else of the first tensor."""
-    from torch.utils._pytree import tree_leaves
-
-    return len(output) if isinstance(output, list) else len(tree_leaves(output)[0])
 
 
 def picked(targets: Any, rows: Iterable[int]) -> Any:

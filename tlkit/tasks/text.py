@@ -26,7 +26,6 @@ def from_csv(
     label: str = "label",
     groups: str = "",
     split: str = "",
-    name: str | None = None,
 ) -> Task:
     """A task of classes from a table with a header, CSV or TSV in UTF-8: a text and its class a row.
 
@@ -46,12 +45,11 @@ def from_csv(
         column = list(table[split])
         sides = published(column, [next((word for word in TEST if word in column), "test")])
     else:
-        held = held_out(list(table[label]), owners(digests, named), path)
-        sides = np.setdiff1d(np.arange(len(items)), held), np.array(held)
+        sides = held_out(list(table[label]), owners(digests, named), path)
     card = {"split": "given" if split else "by group" if groups else "by text"}
     parts = parted(items, numbers.astype(np.int64), sides)
     objective, classes = classification(len(classes), baseline=TFIDF), tuple(map(str, classes))
-    return Task(name or f"csv:{path.stem}", objective, *parts, classes, card, aside, reader="text")
+    return Task(f"csv:{path.stem}", objective, *parts, classes, card, aside, reader="text")
 
 
 def table_rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str, str]]":
