@@ -13,7 +13,7 @@ from tlkit.errors import UserError
 from tlkit.features import Batches, Cut, activations
 from tlkit.fit import fit
 from tlkit.plans import Plan
-from tlkit.tasks.augment import AUGMENTATIONS, augmented
+from tlkit.tasks.items import AUGMENTATIONS, augmented
 
 pytestmark = pytest.mark.usefixtures("computed")
 

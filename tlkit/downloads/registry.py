@@ -118,11 +118,6 @@ class Report:
     missing: tuple[str, ...]
     changed: tuple[str, ...]
 
-    @property
-    def ok(self) -> bool:
-        """Every file is here and is the published one."""
-        return not self.missing and not self.changed
-
 
 def check(name: str) -> Report:
     """Hash every file of a set anew. Raises UserError for an unknown set."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tlkit import downloads
 from tlkit.errors import UserError
 from tlkit.files import Hashes, composed, place
 from tlkit.tasks import Items, Task, classification
+from tlkit.tasks.items import Made
 from tlkit.tasks.reading import Unreadable, read_picture
 from tlkit.tasks.splits import Split, held_out, owners, parted
 from tlkit.tasks.text import table_rows
@@ -21,19 +21,6 @@ from tlkit.tasks.text import table_rows
 TEST_FOLDERS = ("test", "valid", "val")
 BACKBONE = "efficientnet_lite0"  # what suits photographs
 _SCAN = 2  # raise it when a digest comes to mean something else
-
-
-class Pictures(Sequence):
-    """Files read when asked for, upright, as PIL images."""
-
-    def __init__(self, paths: Sequence[Path]):
-        self.paths = list(paths)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, i: int) -> Image.Image:
-        return read_picture(self.paths[i])
 
 
 @dataclass(frozen=True)
@@ -88,7 +75,7 @@ def _digest(path: Path) -> str:
     return content.hexdigest()[:16]
 
 
-def from_folder(folder: Path | str, name: str | None = None, groups: Path | str | None = None) -> Task:
+def from_folder(folder: Path | str, groups: Path | str | None = None, name: str | None = None) -> Task:
     """A task from `folder/CLASS/*`, or `folder/train/CLASS/*` and `folder/test/CLASS/*` (or valid, or val).
 
     groups: a CSV of `file,group` (default `folder/groups.csv` if there): pictures of one group (a patient, a
@@ -134,10 +121,6 @@ def _refuse_unusable(root: Path, found: list[Found], unread: dict[str, str]) -> 
                 f"no file in class folder {label!r} of {root} opens as a picture (of the first: {reason}): "
                 "mend the files or remove it."
             )
-    _refuse_two_labels(found)
-
-
-def _refuse_two_labels(found: list[Found]) -> None:
     seen: dict[str, Found] = {}
     for item in found:
         first = seen.setdefault(item.digest, item)
@@ -171,7 +154,7 @@ def picture_task(
     """A task of the pictures found; named: what each is of, by its place, or nothing."""
     classes, numbers = np.unique([f.label for f in found], return_inverse=True)
     groups = tuple(named[f.place] for f in found) if named else ()
-    pictures = Pictures([f.path for f in found])
+    pictures = Made(read_picture, [f.path for f in found])
     items = Items(pictures, [str(f.path) for f in found], tuple(f.digest for f in found), groups)
     parts = parted(items, numbers.astype(np.int64), sides)
     objective, card = classification(len(classes)), {"backbone": BACKBONE} | card

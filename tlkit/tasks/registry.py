@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 def _files() -> None:
     from tlkit.tasks import images, text  # they stand on tasks
 
-    def folder(rest: str) -> "Task":
-        path, _, groups = rest.partition("|")
-        return images.from_folder(path, groups=groups or None)
-
-    register("folder:", folder, ("folder:PATH",))
+    register("folder:", lambda rest: images.from_folder(*rest.split("|")), ("folder:PATH",))
     register("csv:", lambda rest: text.from_csv(*rest.split("|")), ("csv:PATH",))
 
 

@@ -76,15 +76,13 @@ def table_rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str,
     return table[(table != "").all(axis=1)], empty
 
 
-def from_text(
-    path: Path | str, backbone: Any, length: int = 64, delta: float = 0.5, new_head: bool = False
-) -> Task:
+def from_text(path: Path | str, backbone: Any, length: int = 64, delta: float = 0.5) -> Task:
     """Language modelling: every next token of a text file in UTF-8, in blocks of `length`.
 
-    backbone: a decoder, whose tokenizer makes the tokens; its own head is where plans from its weights start,
-    or, with new_head, an empty one. The last fifth of the text is the test split, but for blocks that the
-    training text has too (`task.set_aside`). delta: the difference in perplexity that does not matter. Raises
-    UserError for a backbone that predicts no token, and for a text of fewer than five blocks.
+    backbone: a decoder, whose tokenizer makes the tokens; its own head is where plans from its weights start.
+    The last fifth of the text is the test split, but for blocks that the training text has too
+    (`task.set_aside`). delta: the difference in perplexity that does not matter. Raises UserError for a
+    backbone that predicts no token, and for a text of fewer than five blocks.
     """
     path = Path(path)
     if not hasattr(backbone.transform, "ids") or isinstance(backbone.source_head(), nn.Identity):
@@ -102,12 +100,12 @@ def from_text(
     known, asked = set(items.digests[:border]), range(border, len(blocks))
     aside = {items.names[i]: "stands in the training text too" for i in asked if items.digests[i] in known}
     sides = np.arange(border), np.array([i for i in asked if items.digests[i] not in known], dtype=np.int64)
-    card, objective = {"split": "by place in the text"}, next_token(backbone, delta, new_head)
+    card, objective = {"split": "by place in the text"}, next_token(backbone, delta)
     parts = parted(items, blocks[:, 1:].numpy(), sides)
     return Task(f"text:{path.stem}", objective, *parts, card=card, set_aside=aside)
 
 
-def next_token(backbone: Any, delta: float, new_head: bool = False) -> Objective:
+def next_token(backbone: Any, delta: float) -> Objective:
     """The objective of a decoder: targets N x T token numbers, cross-entropy, perplexity."""
 
     def empty(features: Any, pool: nn.Module) -> nn.Module:
@@ -124,7 +122,7 @@ def next_token(backbone: Any, delta: float, new_head: bool = False) -> Objective
         decode=lambda output: output.argmax(-1).numpy(),
         keep=_surprise,
         metrics={"perplexity": perplexity(delta)},
-        source_head=not new_head,
+        source_head=True,
     )
 
 

@@ -32,8 +32,8 @@ def _domain(domain: str, root: Path) -> Task:
 
 
 SETS = {
-    "hymenoptera": lambda root: from_folder(root, "hymenoptera"),
-    "caltech_wildlife": lambda root: from_folder(root, "caltech_wildlife"),
+    "hymenoptera": lambda root: from_folder(root, name="hymenoptera"),
+    "caltech_wildlife": lambda root: from_folder(root, name="caltech_wildlife"),
     "neu_steel": lambda root: _by_prefix(root, "neu_steel"),
     **{f"pacs:{domain}": partial(_domain, domain) for domain in DOMAINS},
 }
