@@ -14,7 +14,7 @@ import threadpoolctl
 import torch
 
 from tlkit import env
-from tlkit.env import checks, process, provenance
+from tlkit.env import machine, process
 from tlkit.errors import UserError
 
 
@@ -162,7 +162,7 @@ def test_versions_name_what_shapes_a_number():
     found = env.versions()
     assert found["python"] == sys.version.split()[0]
     assert found["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
-    assert set(found) == {"python", *provenance.REPORTED}
+    assert set(found) == {"python", *machine.REPORTED}
 
 
 def test_folders(monkeypatch, tmp_path, root):
@@ -185,8 +185,8 @@ def test_doctor_finds_this_machine_installed():
 
 def test_doctor_names_the_absent_and_the_out_of_range(monkeypatch):
     installed = {"timm": None, "fastai": "2.0.0"}
-    real = checks.version
-    monkeypatch.setattr(checks, "version", lambda name: installed.get(name, real(name)))
+    real = machine.version
+    monkeypatch.setattr(machine, "version", lambda name: installed.get(name, real(name)))
     check = named("packages")
     assert not check.ok
     assert "missing: timm" in check.found
@@ -197,10 +197,10 @@ def test_doctor_names_the_absent_and_the_out_of_range(monkeypatch):
 
 
 def test_another_version_within_range_is_told_and_well(monkeypatch):
-    real = checks.version
-    pinned = checks._pinned()["torch"]
+    real = machine.version
+    pinned = machine._pinned()["torch"]
     other = {"torch": "2.9.1", "numpy": f"{real('numpy')}+local"}
-    monkeypatch.setattr(checks, "version", lambda name: other.get(name, real(name)))
+    monkeypatch.setattr(machine, "version", lambda name: other.get(name, real(name)))
     check = named("packages")
     assert check.ok
     assert f"other than pinned: torch 2.9.1 ({pinned})" in check.found
@@ -250,7 +250,7 @@ def test_what_lies_in_ones_own_folder_counts_behind_a_read_only_one(monkeypatch,
 
 def test_cache_that_cannot_be_used(monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
-    monkeypatch.setattr(checks.os, "access", lambda *_: False)
+    monkeypatch.setattr(machine.os, "access", lambda *_: False)
     assert not named("cache").ok
     assert "not writable" in named("cache").found
     monkeypatch.undo()
@@ -259,7 +259,7 @@ def test_cache_that_cannot_be_used(monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE", str(file / "below"))
     assert not named("cache").ok
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: SimpleNamespace(free=5e8))
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: SimpleNamespace(free=5e8))
     assert not named("cache").ok
     assert "TLKIT_CACHE" in named("cache").remedy
 

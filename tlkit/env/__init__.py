@@ -1,6 +1,6 @@
 """What a process does first (threads, seed, device), where files lie, and the doctor."""
 
-from tlkit.env.checks import Check, doctor
+from tlkit.env.machine import Check, doctor, origin, processor, versions
 from tlkit.env.process import (
     cache_dir,
     cache_dirs,
@@ -16,7 +16,6 @@ from tlkit.env.process import (
     setup,
     threads,
 )
-from tlkit.env.provenance import origin, processor, versions
 
 __all__ = [
     "Check", "cache_dir", "cache_dirs", "cores", "data_dir", "device", "device_name", "doctor", "host",

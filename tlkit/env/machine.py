@@ -1,21 +1,97 @@
-"""The doctor: what is installed and what is missing for which part of the workbook."""
+"""This machine: where its numbers come from (code, versions, hardware, day), and the doctor.
+
+The doctor says what is installed and what is missing for which part of the workbook.
+"""
 
 import os
+import platform
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
-from tlkit.env.process import cache_dirs, cores, data_dir, device, threads
-from tlkit.env.provenance import version
+from tlkit.env.process import cache_dirs, cores, data_dir, device, device_name, threads
 from tlkit.errors import UserError
 
+REPORTED = (
+    "tlkit", "torch", "torchvision", "fastai", "timm", "numpy", "scipy", "scikit-learn", "pandas", "pillow",
+)  # fmt: skip
 MEMORY_GB = 2.0  # what one process may need
 DISK_GB = 1.0  # the sets on request, unpacked
 INSTALL = "`make install`, or `pip install -c constraints.txt -e .[dev]`"
+
+
+def origin(where: Any = None) -> dict[str, Any]:
+    """Of what this process computes now: date (UTC), commit, versions, hardware; as JSON can keep it.
+
+    where: the device that networks ran on, by default that of small ones. Names no machine, person or folder.
+    `commit` is None where the package is no checkout, as in a wheel.
+    """
+    import torch
+
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+        "versions": dict(versions()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "device": device_name(where or device(small=True)),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def version(package: str) -> str | None:
+    """The installed version of a distribution, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Python's version and those of the installed packages that shape a number."""
+    found = {name: version(name) for name in REPORTED}
+    return {"python": sys.version.split()[0], **{name: text for name, text in found.items() if text}}
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the checkout that the package lies in, followed by + where its code was changed since."""
+    root = data_dir().parent
+    if not (root / ".git").exists():
+        return None
+    found, changes = _git(root, "rev-parse", "--short=12", "HEAD"), _git(root, "status", "-s", "--", "tlkit")
+    return found and found + "+" * bool(changes)
+
+
+def _git(root: Path, *words: str) -> str | None:
+    """What git says, or None where there is no git or it refuses."""
+    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        done = subprocess.run(["git", *words], cwd=root, env=quiet, capture_output=True, encoding="utf-8")
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@cache
+def processor() -> str:
+    """What its maker calls the processor, or its kind where the system does not say."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    if sys.platform == "darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        names = subprocess.run(asked, capture_output=True, encoding="utf-8").stdout.split("\n")
+    return (names and names[0]) or platform.processor() or platform.machine()
 
 
 @dataclass(frozen=True)
