@@ -5,7 +5,7 @@ import hashlib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 from tlkit import env, files
 from tlkit.errors import UserError, unknown
@@ -82,15 +82,10 @@ def rows(name: str) -> list[Row]:
     with open(page, newline="", encoding="utf-8") as file:
         found = [Row(r["file"], r["sha256"], int(r["bytes"]), r["url"]) for r in csv.DictReader(file)]
     for row in found:
-        if _leaves(row.file):
+        path = PureWindowsPath(row.file)  # which knows both slashes, and drives
+        if path.anchor or ".." in path.parts:
             raise UserError(f"{page} names {row.file!r}, outside the folder of the set: mend that line")
     return found
-
-
-def _leaves(name: str) -> bool:
-    """Whether a relative file name, on any system, points out of the folder it is meant for."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive)
 
 
 def describe(name: str) -> SetInfo:

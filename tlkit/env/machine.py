@@ -68,18 +68,15 @@ def commit() -> str | None:
     root = data_dir().parent
     if not (root / ".git").exists():
         return None
-    found, changes = _git(root, "rev-parse", "--short=12", "HEAD"), _git(root, "status", "-s", "--", "tlkit")
-    return found and found + "+" * bool(changes)
-
-
-def _git(root: Path, *words: str) -> str | None:
-    """What git says, or None where there is no git or it refuses."""
-    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    asked, quiet = ["git", "status", "--porcelain=v2", "--branch", "--", "tlkit"], {"GIT_OPTIONAL_LOCKS": "0"}
     try:
-        done = subprocess.run(["git", *words], cwd=root, env=quiet, capture_output=True, encoding="utf-8")
-    except OSError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+        said = subprocess.run(
+            asked, cwd=root, env=os.environ | quiet, check=True, capture_output=True, encoding="utf-8"
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None  # no git, or it refuses
+    changed = any(not line.startswith("#") for line in said.splitlines())
+    return said.removeprefix("# branch.oid ")[:12] + "+" * changed
 
 
 @cache

@@ -67,12 +67,12 @@ class Objective:
     """Everything about a task that is not data; the first metric is the one verdicts are about.
 
     head(features, pool): a new head for an example of the last stage's output and the backbone's pooling;
-    with a solver, `pool` first and one linear layer behind it, as `pooled_linear` makes it. loss(output,
-    target): a scalar tensor. decode(output): one prediction an item, a numpy array or, where items differ in
-    shape, a list. keep(output, targets): what is kept of a batch instead, an array of one row an item, where
-    predictions are too large to keep (a score for each of 50,000 words). collate: a list of (input, target)
-    to a batch; needed where targets differ in shape. metrics: name -> `Metric`. solver: how `frozen` finds
-    its head ("logistic", "ridge"), or None to descend. by_class: whether a label budget is counted per class.
+    with a solver, `pool` first and one linear layer behind it. loss(output, target): a scalar tensor.
+    decode(output): one prediction an item, a numpy array or, where items differ in shape, a list.
+    keep(output, targets): what is kept of a batch instead, an array of one row an item, where predictions are
+    too large to keep (a score for each of 50,000 words). collate: a list of (input, target) to a batch;
+    needed where targets differ in shape. metrics: name -> `Metric`. solver: how `frozen` finds its head
+    ("logistic", "ridge"), or None to descend. by_class: whether a label budget is counted per class.
     baseline: what is learnt from raw inputs, without a network. source_head: whether plans from pretrained
     weights start from the head that came with them instead. decoder: how a saved model tells its answers, by
     name (`readers.DECODERS`). Raises UserError without a metric, or for one that does not say which way is
@@ -148,28 +148,27 @@ def picked(targets: Any, rows: Iterable[int]) -> Any:
     return (targets if torch.is_tensor(targets) else np.asarray(targets))[np.asarray(rows)]
 
 
-def pooled_linear(features: Any, pool: nn.Module, outputs: int) -> nn.Sequential:
-    """Pool, then one linear layer from the pooled width to `outputs`."""
-    with torch.no_grad():
-        width = pool(features).shape[-1]
-    return nn.Sequential(pool, nn.Linear(width, outputs))
+def _pooled(name: str, outputs: int, metrics: Iterable[Metric], **more: Any) -> Objective:
+    """With a head that pools, then one linear layer from the pooled width to `outputs`."""
 
+    def head(features: Any, pool: nn.Module) -> nn.Module:
+        with torch.no_grad():
+            width = pool(features).shape[-1]
+        return nn.Sequential(pool, nn.Linear(width, outputs))
 
-def squared_error(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean squared error; targets N or N x D, outputs N x D."""
-    return F.mse_loss(output, target.reshape(output.shape).to(output.dtype))
+    return Objective(name=name, head=head, metrics={metric.name: metric for metric in metrics}, **more)
 
 
 def classification(
     n_classes: int, metrics: Iterable[Metric] = (accuracy,), baseline: Baseline | None = PIXELS
 ) -> Objective:
     """One of `n_classes`: pooled linear head, cross-entropy, accuracy; targets are int64 class numbers."""
-    return Objective(
-        name="classification",
-        head=lambda features, pool: pooled_linear(features, pool, n_classes),
+    return _pooled(
+        "classification",
+        n_classes,
+        metrics,
         loss=F.cross_entropy,
         decode=lambda output: output.argmax(-1).numpy(),
-        metrics={metric.name: metric for metric in metrics},
         solver="logistic",
         by_class=True,
         baseline=baseline,
@@ -185,12 +184,12 @@ def regression(
     Targets are N (for one output) or N x `outputs`. The default's delta, 0.02, suits targets of unit scale:
     give `metrics` whose delta is a difference that does not matter in yours.
     """
-    return Objective(
-        name="regression",
-        head=lambda features, pool: pooled_linear(features, pool, outputs),
-        loss=squared_error,
+    return _pooled(
+        "regression",
+        outputs,
+        metrics,
+        loss=lambda output, target: F.mse_loss(output, target.reshape(output.shape).to(output.dtype)),
         decode=lambda output: output.numpy(),
-        metrics={metric.name: metric for metric in metrics},
         solver="ridge",
         baseline=baseline,
         decoder="number",
@@ -202,12 +201,12 @@ def multilabel(classes: int, metrics: Iterable[Metric], baseline: Baseline | Non
 
     Predictions are the probabilities, N x classes; metrics threshold or rank them.
     """
-    return Objective(
-        name="multi-label",
-        head=lambda features, pool: pooled_linear(features, pool, classes),
+    return _pooled(
+        "multi-label",
+        classes,
+        metrics,
         loss=lambda output, target: F.binary_cross_entropy_with_logits(output, target.to(output.dtype)),
         decode=lambda output: output.sigmoid().numpy(),
-        metrics={metric.name: metric for metric in metrics},
         baseline=baseline,
         decoder="labels",
     )
