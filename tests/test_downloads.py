@@ -131,6 +131,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in found.items() if name != ".verified.json"}
 
 
+def whole(name: str) -> bool:
+    """Every file is here and is the published one."""
+    report = downloads.check(name)
+    return not (report.missing or report.changed)
+
+
 def place(folder: Path, files: dict = FILES) -> None:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +153,7 @@ def test_a_set_is_fetched_once(server, register, here):
     assert contents(here) == FILES
     assert sorted(server.asked) == sorted(f"/{name}" for name in FILES)
     assert downloads.get("insects") == here and len(server.asked) == len(FILES)
-    assert downloads.check("insects").ok and downloads.describe("insects").state == "ready"
+    assert whole("insects") and downloads.describe("insects").state == "ready"
 
 
 def test_what_is_there_is_not_fetched_again(server, register, here):
@@ -255,7 +261,7 @@ def test_a_changed_file_is_moved_aside_and_fetched_again(server, register, here,
     (here / "train/bee/1.jpg").write_bytes(content)
     assert downloads.describe("insects").state == ("ready" if len(content) == len(b"bee one") else "partly")
     report = downloads.check("insects")
-    assert report.changed == ("train/bee/1.jpg",) and not report.missing and not report.ok
+    assert report.changed == ("train/bee/1.jpg",) and not report.missing
     with pytest.raises(UserError) as error:
         downloads.get("insects", progress=False)
     assert f"expected {sha256(b'bee one')[:8]}, got {sha256(content)[:8]}" in str(error.value)
@@ -397,7 +403,7 @@ def test_what_a_read_only_cache_lacks_is_fetched_into_ones_own(server, register,
     assert env.cache_dirs() == (mount, own)
     assert downloads.get("insects", progress=False) == own / "insects"
     assert contents(own / "insects") == FILES and list(mount.iterdir()) == []
-    assert downloads.describe("insects").state == "ready" and downloads.check("insects").ok
+    assert downloads.describe("insects").state == "ready" and whole("insects")
     assert downloads.clear() > 0 and list(own.iterdir()) == []
 
 
@@ -462,7 +468,7 @@ def test_the_files_of_a_wheel_are_all_that_is_kept_of_it(index, register, here):
     register(None, MEMBERS, wheel=index(MEMBERS | {"README.md": b"not asked for"}))
     assert downloads.describe("insects").wheel.requirement == "insect-net==0.1.0"
     assert downloads.get("insects", progress=False) == here
-    assert contents(here) == MEMBERS and downloads.check("insects").ok
+    assert contents(here) == MEMBERS and whole("insects")
     assert find_spec("insect_net") is None
     assert [p.name for p in here.parent.iterdir() if p != here] == ["insects.lock"]
 
@@ -737,7 +743,7 @@ def test_import_is_light():
 def test_the_real_sets_are_the_registered_ones(real_cache, monkeypatch):
     monkeypatch.setenv("TLKIT_CACHE", str(real_cache))
     for info in [info for info in downloads.listing() if not info.wheel]:
-        assert downloads.check(info.name).ok, info.name
+        assert whole(info.name), info.name
         assert info.state == "ready"
         assert downloads.get(info.name) == Path(os.path.abspath(real_cache / info.name))
 

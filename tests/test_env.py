@@ -14,12 +14,18 @@ import threadpoolctl
 import torch
 
 from tlkit import env
-from tlkit.env import checks, process
+from tlkit.env import machine, process
 from tlkit.errors import UserError
 
 
 def named(name: str) -> env.Check:
     return next(check for check in env.doctor() if check.name == name)
+
+
+def missing(part: str) -> list[str]:
+    """What a part of the workbook lacks here, as the doctor says."""
+    found = next(check.found for check in env.doctor() if check.name.startswith(f"part {part}: "))
+    return found.removeprefix("lacks ").split(", ") if found != "complete" else []
 
 
 @pytest.fixture
@@ -156,7 +162,7 @@ def test_versions_name_what_shapes_a_number():
     found = env.versions()
     assert found["python"] == sys.version.split()[0]
     assert found["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
-    assert set(found) == {"python", *process.REPORTED}
+    assert set(found) == {"python", *machine.REPORTED}
 
 
 def test_folders(monkeypatch, tmp_path, root):
@@ -174,27 +180,27 @@ def test_doctor_finds_this_machine_installed():
     assert named("Python").ok
     assert named("packages").ok
     assert named("part 1: foundations").ok
-    assert env.missing("1") == []
+    assert missing("1") == []
 
 
 def test_doctor_names_the_absent_and_the_out_of_range(monkeypatch):
     installed = {"timm": None, "fastai": "2.0.0"}
-    real = checks.version
-    monkeypatch.setattr(checks, "version", lambda name: installed.get(name, real(name)))
+    real = machine.version
+    monkeypatch.setattr(machine, "version", lambda name: installed.get(name, real(name)))
     check = named("packages")
     assert not check.ok
     assert "missing: timm" in check.found
     assert "(2.0.0)" in check.found
     assert "constraints.txt" in check.remedy
-    assert "timm" in env.missing("1")
+    assert "timm" in missing("1")
     assert "`pip install timm`" in named("part 1: foundations").remedy
 
 
 def test_another_version_within_range_is_told_and_well(monkeypatch):
-    real = checks.version
-    pinned = checks._pinned()["torch"]
+    real = machine.version
+    pinned = machine._pinned()["torch"]
     other = {"torch": "2.9.1", "numpy": f"{real('numpy')}+local"}
-    monkeypatch.setattr(checks, "version", lambda name: other.get(name, real(name)))
+    monkeypatch.setattr(machine, "version", lambda name: other.get(name, real(name)))
     check = named("packages")
     assert check.ok
     assert f"other than pinned: torch 2.9.1 ({pinned})" in check.found
@@ -213,13 +219,13 @@ def test_cache_and_sets(monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE", str(folder))
     assert "not made yet" in named("cache").found
     assert not folder.exists()
-    assert set(env.missing("photos")) == {"hymenoptera", "caltech_wildlife"}
+    assert set(missing("photos")) == {"hymenoptera", "caltech_wildlife"}
     assert named("sets").found.startswith("none")
 
     (folder / "hymenoptera").mkdir(parents=True)
-    assert "hymenoptera" in env.missing("photos"), "an empty folder is no set"
+    assert "hymenoptera" in missing("photos"), "an empty folder is no set"
     (folder / "hymenoptera" / "a.jpg").touch()
-    assert "hymenoptera" not in env.missing("photos")
+    assert "hymenoptera" not in missing("photos")
     assert named("sets").found == "hymenoptera"
     part = next(check for check in env.doctor() if check.name.startswith("part photos"))
     assert not part.ok
@@ -233,10 +239,10 @@ def test_what_lies_in_ones_own_folder_counts_behind_a_read_only_one(monkeypatch,
         (place / name / "file").touch()
     monkeypatch.setenv("TLKIT_CACHE", str(mount))
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: own)
-    assert "minilm" in env.missing("weights")
+    assert "minilm" in missing("weights")
     mount.chmod(0o555)
-    assert env.missing("weights") == ["efficientnet_lite0", "smollm2"]
-    assert env.missing("photos") == ["caltech_wildlife"]
+    assert missing("weights") == ["efficientnet_lite0", "smollm2"]
+    assert missing("photos") == ["caltech_wildlife"]
     assert named("sets").found == "hymenoptera, minilm"
     assert named("cache").found.startswith(f"{mount} (read-only), then {own} (exists, ")
     mount.chmod(0o755)
@@ -244,7 +250,7 @@ def test_what_lies_in_ones_own_folder_counts_behind_a_read_only_one(monkeypatch,
 
 def test_cache_that_cannot_be_used(monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
-    monkeypatch.setattr(checks.os, "access", lambda *_: False)
+    monkeypatch.setattr(machine.os, "access", lambda *_: False)
     assert not named("cache").ok
     assert "not writable" in named("cache").found
     monkeypatch.undo()
@@ -253,14 +259,9 @@ def test_cache_that_cannot_be_used(monkeypatch, tmp_path):
     monkeypatch.setenv("TLKIT_CACHE", str(file / "below"))
     assert not named("cache").ok
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: SimpleNamespace(free=5e8))
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: SimpleNamespace(free=5e8))
     assert not named("cache").ok
     assert "TLKIT_CACHE" in named("cache").remedy
-
-
-def test_unknown_part():
-    with pytest.raises(UserError, match="photos"):
-        env.missing("photo")
 
 
 def test_env_is_light():
@@ -270,20 +271,18 @@ def test_env_is_light():
 
 
 def test_results_lie_where_the_next_session_finds_them(monkeypatch, tmp_path):
-    from tlkit.env import hosted
+    from tlkit_lessons.notebooks import where_results_go
 
     for name in ("TLKIT_RESULTS", "TLKIT_CACHE", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
         monkeypatch.delenv(name, raising=False)
     assert env.host() is None and env.results_dir().as_posix() == "build"
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
-    assert (
-        env.results_dir().as_posix() == "/kaggle/working/tlkit" and "save a version" in env.where_results_go()
-    )
+    assert env.results_dir().as_posix() == "/kaggle/working/tlkit" and "save a version" in where_results_go()
     monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace())
-    monkeypatch.setattr(hosted, "DRIVE", tmp_path / "drive")
-    assert env.results_dir().as_posix() == "/content/tlkit" and "mount Drive" in env.where_results_go()
+    monkeypatch.setattr(process, "DRIVE", tmp_path / "drive")
+    assert env.results_dir().as_posix() == "/content/tlkit" and "mount Drive" in where_results_go()
     (tmp_path / "drive").mkdir()
-    assert env.results_dir() == tmp_path / "drive" / "tlkit" and "end with" not in env.where_results_go()
+    assert env.results_dir() == tmp_path / "drive" / "tlkit" and "end with" not in where_results_go()
     assert env.cache_dir() == tmp_path / "drive" / "tlkit" / "cache"
     monkeypatch.setenv("TLKIT_RESULTS", str(tmp_path / "mine"))
     assert env.results_dir() == tmp_path / "mine"

@@ -13,7 +13,7 @@ from tlkit.backbones.chain import Chain, Suffix
 from tlkit.features import Cut
 from tlkit.plans import Plan
 from tlkit.tasks import Items
-from tlkit.tasks.augment import augmented
+from tlkit.tasks.items import augmented
 
 SOURCES = {
     "letters": "letters",

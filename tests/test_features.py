@@ -22,7 +22,7 @@ from tlkit.errors import UserError
 from tlkit.features import Batches, Cut, Probe, activation_cache, activations, probe
 from tlkit.fit import descend
 from tlkit.plans import Plan
-from tlkit.tasks.baselines import pixels
+from tlkit.tasks.objective import pixels
 
 EVERY = np.arange(36)
 
@@ -456,6 +456,6 @@ def test_a_probe_goes_into_the_last_linear_layer():
 def test_another_kind_of_processor_has_entries_of_its_own(monkeypatch):
     at, bare = (features.Cut(backbones.load("letters"), cut) for cut in (2, 0))
     keys = at.key, bare.key
-    monkeypatch.setattr(env, "device", lambda small: torch.device("cuda"))
+    monkeypatch.setattr(env, "device", lambda *_: torch.device("cuda"))
     assert at.key != keys[0], "its last digits are others"
     assert bare.key == keys[1], "no network has run yet"

@@ -22,8 +22,8 @@ from tlkit.errors import UserError
 from tlkit.fit import Diverged
 from tlkit.records import FitKey, Record, Store, scale
 from tlkit.tasks import Evaluation, Metric, classification
-from tlkit.tasks.baselines import pixels
-from tlkit.tasks.metrics import error_rate, mae
+from tlkit.tasks.metrics import mae
+from tlkit.tasks.objective import pixels
 
 PIPELINES = {
     "majority": lambda: DummyClassifier(strategy="most_frequent"),
@@ -48,7 +48,7 @@ def measured(store: Store, task, plan: str, seed: int) -> Record:
     return study.measure(store, key(task, plan, seed), partial(pipeline, task, plan, seed), metric)
 
 
-@pytest.mark.parametrize("metric", [classification(3).first, error_rate], ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", [classification(3).first, tiny.error_rate], ids=lambda m: m.name)
 def test_a_pipeline_of_scikit_learn_gets_its_verdict(tmp_path, metric):
     task, _ = tiny.classifier()
     task.objective = classification(3, metrics=(metric,))

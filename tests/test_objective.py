@@ -17,7 +17,7 @@ from tlkit.fit import fit
 from tlkit.plans import Plan, Row
 from tlkit.records import Record, Store, scale
 from tlkit.tasks import LAST_VALUE, TFIDF, Metric, Task, classification, multilabel, regression
-from tlkit.tasks.metrics import error_rate, mae, mean_of, perplexity, rmse
+from tlkit.tasks.metrics import mae, mean_of, perplexity, rmse
 from tlkit.tasks.objective import Objective
 
 KEY = ("t", "d", "b", "w")
@@ -33,7 +33,7 @@ def table(store: Store, metric: Metric, values: dict[str, list[float]]) -> list[
     return store.read()
 
 
-@pytest.mark.parametrize("metric", [error_rate, perplexity(0.1), mae(0.5, "euro")], ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", [tiny.error_rate, perplexity(0.1), mae(0.5, "euro")], ids=lambda m: m.name)
 def test_where_lower_is_better_the_words_say_so(tmp_path, metric):
     store, rng = Store(tmp_path / "r.jsonl"), np.random.default_rng(0)
     low, high = rng.normal(1, 0.01, 6), rng.normal(9, 0.01, 6)
@@ -73,7 +73,7 @@ def test_a_metric_without_a_direction_is_refused():
 
 def test_numbers_of_each_metric_by_hand():
     kept, targets = np.array([1, 2, 2, 0]), np.array([1, 2, 0, 0])
-    assert error_rate(kept, targets) == 0.25 and error_rate.chance(targets) == 0.5
+    assert tiny.error_rate(kept, targets) == 0.25 and tiny.error_rate.chance(targets) == 0.5
     assert mae(0.1)(np.array([[1.0], [3.0]]), np.array([2.0, 1.0])) == 1.5
     assert mae(0.1).by_item(np.array([[1.0], [3.0]]), np.array([2.0, 1.0])).tolist() == [1.0, 2.0]
     assert rmse(0.1)(np.array([1.0, 3.0]), np.array([1.0, 1.0])) == pytest.approx(2**0.5)
@@ -95,7 +95,7 @@ def test_scores_by_item_are_kept_and_their_mean_is_the_metric(tmp_path):
 
 def test_intervals_cover_new_items_where_scores_are_shares(tmp_path):
     task, backbone = tiny.classifier()
-    task.objective = classification(3, metrics=(error_rate,))
+    task.objective = classification(3, metrics=(tiny.error_rate,))
     store = Store(tmp_path / "r.jsonl")
     study.run(study.Grid(task, backbone, ("scratch", "frozen"), (6,), tuple(range(5)), tiny.QUICK), store)
     (pair,) = compare.pairs(store)

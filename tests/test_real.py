@@ -10,7 +10,7 @@ from PIL import Image
 from tlkit import backbones, env, recipe, tasks
 from tlkit.fit import fit
 from tlkit.plans import Plan
-from tlkit.tasks.baselines import PIXEL_SIDE, pixels
+from tlkit.tasks.objective import PIXEL_SIDE, pixels
 
 WEIGHTS = "mobilenetv1_100_224.pt"
 

@@ -13,7 +13,7 @@ from tlkit.errors import UserError
 from tlkit.features import Batches, Cut, activations
 from tlkit.fit import fit
 from tlkit.plans import Plan
-from tlkit.tasks.augment import augmented, names
+from tlkit.tasks.items import AUGMENTATIONS, augmented
 
 pytestmark = pytest.mark.usefixtures("computed")
 
@@ -29,7 +29,7 @@ def photographs(count: int = 3):
     return tiny.items(pictures, "photo")
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_a_view_is_the_same_whenever_it_is_looked_at_and_no_other(items, name):
     side = photographs() if name == "photo" else items
     one, same, other = augmented(side, name, 1), augmented(side, name, 1), augmented(side, name, 2)
@@ -61,11 +61,7 @@ def test_view_0_is_the_items(items):
     assert augmented(items, "shift", 0) is items
 
 
-def test_what_is_no_view_is_refused(items):
-    with pytest.raises(UserError, match="unknown augmentation 'shfit'"):
-        augmented(items, "shfit", 1)
-    with pytest.raises(UserError, match="view -1"):
-        augmented(items, "shift", -1)
+def test_what_is_no_view_is_refused():
     for wrong in ({"views": 3}, {"augment": "shift", "views": 0}, {"augment": "flop"}):
         with pytest.raises(UserError):
             replace(tiny.QUICK, **wrong)

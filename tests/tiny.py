@@ -16,12 +16,16 @@ from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.recipe import Recipe
 from tlkit.tasks import Items, Objective, Task, classification, regression
-from tlkit.tasks.metrics import mean_of, perplexity
+from tlkit.tasks.metrics import accuracy, mean_of, perplexity
 
 STAGES = ("stem", "mid", "top")
 PLANS = ("scratch", "frozen", "last-1", "full", "lp-ft", "gradual", "block:mid", "norm", "bias")
 QUICK = Recipe(steps=4, epochs=1, batch=8, rates=(1e-3, 3e-3, 1e-2))
 WIDTH, WORDS, LENGTH = 8, 7, 6
+error_rate = mean_of(
+    "error rate", lambda kept, targets: np.asarray(kept) != np.asarray(targets), "lower", 0.02,
+    chance=lambda targets: 1 - accuracy.chance(targets),
+)  # fmt: skip
 
 
 def items(inputs, name: str, groups: tuple[str, ...] = ()) -> Items:

@@ -1,12 +1,13 @@
 """Files written whole or not at all, with the same bytes on every system; and where a file is."""
 
 import errno
+import json
 import os
 import shutil
 import time
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -90,6 +91,34 @@ def require_writable(folder: Path) -> None:
     """Raise PermissionError for a folder that is not `writable`."""
     if not writable(folder):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+class Hashes:
+    """Hashes of files by name, noted in a JSON file between runs: made anew where a size or time changed."""
+
+    def __init__(self, note: Path):
+        self.note = note
+        self.fresh: dict[str, list] = {}  # name -> [hash, bytes, time of change in ns]
+        try:
+            self.known = dict(json.loads(note.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            self.known = {}  # none yet, or damaged
+
+    def of(self, path: Path, name: str, make: Callable[[Path], str], anew: bool = False) -> str:
+        """The hash of a file, which `make` makes where it is not known, or `anew`."""
+        status = path.stat()
+        state = [status.st_size, status.st_mtime_ns]
+        seen = self.known.get(name, [])
+        if anew or seen[1:] != state:
+            seen = [make(path), *state]
+        self.fresh[name] = seen
+        return seen[0]
+
+    def keep(self) -> None:
+        """Note those that were asked for, where the folder can be written."""
+        if self.fresh != self.known and writable(self.note.parent):
+            with suppress(UserError):  # a full disk keeps no note: they are made anew next time
+                write_whole(self.note, json.dumps(self.fresh))
 
 
 def place(path: Path) -> Path:

@@ -11,7 +11,7 @@ from tlkit.env import data_dir
 from tlkit.errors import UserError, unknown
 from tlkit.plans import Plan
 from tlkit.tasks import SELECT_FROM, Objective
-from tlkit.tasks.augment import names as augmentations
+from tlkit.tasks.items import AUGMENTATIONS
 
 PRECISIONS = ("float32", "bfloat16")
 VERSION = 3  # raise it when the meaning of a fit changes: finished fits of another version are run again
@@ -27,7 +27,7 @@ class Recipe:
     equally long: equal tries for all. fixed: the setting per plan where labels are too few to choose, from
     sibling tasks. solve: false lets every probe descend at the rates instead, for those who ask what a solver
     spares.
-    augment: learn from `views` views of each item (`tasks.augment`), in each pass from the next one; a solved
+    augment: learn from `views` views of each item (`tasks.items`), in each pass from the next one; a solved
     probe from all of them at once. precision: "bfloat16" lets every descent multiply in half the digits
     (weights, sums and what is kept stay float32); it pays on processors that are made for it.
     """
@@ -61,8 +61,8 @@ class Recipe:
             raise UserError(
                 f"views={self.views} with augment={self.augment!r}: give 1 or more views, and above 1 a name."
             )
-        if self.augment and self.augment not in augmentations():
-            raise unknown("augmentation", self.augment, augmentations())
+        if self.augment and self.augment not in AUGMENTATIONS:
+            raise unknown("augmentation", self.augment, AUGMENTATIONS)
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
 

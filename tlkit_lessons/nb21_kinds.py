@@ -18,7 +18,7 @@ from tlkit.plots.style import BLUE, GREEN, GREY, INK, PALE, PURPLE, TEXT, VERMIL
 from tlkit.records import FitKey, Record, Store
 from tlkit.stats import Verdict
 from tlkit.tasks import Evaluation, Items, Task
-from tlkit.tasks.baselines import pixels
+from tlkit.tasks.objective import pixels
 from tlkit_lessons import material
 from tlkit_lessons.adapt.domains import sealed
 from tlkit_lessons.drawing import picture

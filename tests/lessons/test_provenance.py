@@ -15,7 +15,7 @@ import pytest
 import tiny
 
 from tlkit import backbones, cli, compare, env, report, study, tasks
-from tlkit.env import provenance
+from tlkit.env import machine
 from tlkit.errors import UserError
 from tlkit.records import Store
 from tlkit_lessons import ledger
@@ -127,12 +127,12 @@ def checkout(tmp_path, monkeypatch) -> Path:
     who = ["-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false"]
     for words in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "first"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
-    monkeypatch.setattr(provenance, "data_dir", lambda: tmp_path / "data")
+    monkeypatch.setattr(machine, "data_dir", lambda: tmp_path / "data")
     return tmp_path
 
 
 def commit() -> str | None:
-    return provenance.commit.__wrapped__()
+    return machine.commit.__wrapped__()
 
 
 def test_the_commit_is_that_of_the_checkout_and_marked_where_code_was_changed(checkout):
@@ -148,16 +148,16 @@ def test_without_a_checkout_or_git_there_is_no_commit(checkout, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert commit() is None
     monkeypatch.undo()
-    monkeypatch.setattr(provenance, "data_dir", lambda: checkout / "tlkit" / "_data")
+    monkeypatch.setattr(machine, "data_dir", lambda: checkout / "tlkit" / "_data")
     assert commit() is None, "a wheel in somebody's repository is not that repository"
 
 
 def test_a_mac_is_asked_for_its_processor(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(provenance.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="Apple M3\n"))
-    assert provenance.processor.__wrapped__() == "Apple M3"
-    monkeypatch.setattr(provenance.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=""))
-    assert provenance.processor.__wrapped__() == (platform.processor() or platform.machine())
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="Apple M3\n"))
+    assert machine.processor.__wrapped__() == "Apple M3"
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=""))
+    assert machine.processor.__wrapped__() == (platform.processor() or platform.machine())
 
 
 # --- what is told of it

@@ -156,7 +156,7 @@ def computed() -> Path:
     try:
         place.mkdir(parents=True, exist_ok=True)
         if not any(place.iterdir()):
-            (place / TAG).write_text(TAG_TEXT, encoding="utf-8", newline="\n")
+            files.write_whole(place / TAG, TAG_TEXT)
     except OSError as error:
         raise UserError(
             f"{place} cannot be written ({error.strerror}): set TLKIT_COMPUTED to a folder that can"

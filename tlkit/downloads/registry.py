@@ -2,17 +2,15 @@
 
 import csv
 import hashlib
-import json
 import tomllib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 from tlkit import env, files
 from tlkit.errors import UserError, unknown
 
-NOTE = ".verified.json"  # file -> [sha256, bytes, time of change in ns], of verified files
+NOTE = ".verified.json"  # the sha256 of what was hashed (`files.Hashes`)
 
 
 @dataclass(frozen=True)
@@ -84,15 +82,10 @@ def rows(name: str) -> list[Row]:
     with open(page, newline="", encoding="utf-8") as file:
         found = [Row(r["file"], r["sha256"], int(r["bytes"]), r["url"]) for r in csv.DictReader(file)]
     for row in found:
-        if _leaves(row.file):
+        path = PureWindowsPath(row.file)  # which knows both slashes, and drives
+        if path.anchor or ".." in path.parts:
             raise UserError(f"{page} names {row.file!r}, outside the folder of the set: mend that line")
     return found
-
-
-def _leaves(name: str) -> bool:
-    """Whether a relative file name, on any system, points out of the folder it is meant for."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or bool(PureWindowsPath(name).drive)
 
 
 def describe(name: str) -> SetInfo:
@@ -120,11 +113,6 @@ class Report:
     missing: tuple[str, ...]
     changed: tuple[str, ...]
 
-    @property
-    def ok(self) -> bool:
-        """Every file is here and is the published one."""
-        return not self.missing and not self.changed
-
 
 def check(name: str) -> Report:
     """Hash every file of a set anew. Raises UserError for an unknown set."""
@@ -138,34 +126,19 @@ def examine(
 ) -> tuple[list[Row], list[tuple[Row, str]]]:
     """The files that are not there, and those with other content, with their sha256.
 
-    The good ones are noted in the folder, where it can be written, and not hashed again while their size and
+    What they hold is noted in the folder, where it can be written, and not hashed again while their size and
     time of change stay, unless `anew`.
     """
-    known = _noted(place)
-    good, missing, changed = {}, [], []
+    hashes = files.Hashes(place / NOTE)
+    missing, changed = [], []
     for row in listed:
         path = place / row.file
         if not path.is_file():
             missing.append(row)
-            continue
-        status = path.stat()
-        signature = [row.sha256, status.st_size, status.st_mtime_ns]
-        if (known.get(row.file) == signature and not anew) or (found := sha256_of(path)) == row.sha256:
-            good[row.file] = signature
-        else:
+        elif (found := hashes.of(path, row.file, sha256_of, anew)) != row.sha256:
             changed.append((row, found))
-    if good != known and files.writable(place):
-        with suppress(UserError):  # a full disk keeps no note: they are hashed again next time
-            files.write_whole(place / NOTE, json.dumps(good))
+    hashes.keep()
     return missing, changed
-
-
-def _noted(place: Path) -> dict[str, list]:
-    try:
-        known = json.loads((place / NOTE).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}  # no note, or a damaged one: everything is hashed
-    return known if isinstance(known, dict) else {}
 
 
 def sha256_of(path: Path) -> str:

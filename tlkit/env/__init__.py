@@ -1,7 +1,6 @@
 """What a process does first (threads, seed, device), where files lie, and the doctor."""
 
-from tlkit.env.checks import PARTS, Check, Part, doctor, missing
-from tlkit.env.hosted import host, results_dir, where_results_go
+from tlkit.env.machine import Check, doctor, origin, processor, versions
 from tlkit.env.process import (
     cache_dir,
     cache_dirs,
@@ -9,36 +8,17 @@ from tlkit.env.process import (
     data_dir,
     device,
     device_name,
+    host,
     on_device,
+    results_dir,
     seed_everything,
     set_threads,
     setup,
     threads,
-    versions,
 )
-from tlkit.env.provenance import origin, processor
 
 __all__ = [
-    "PARTS",
-    "Check",
-    "Part",
-    "cache_dir",
-    "cache_dirs",
-    "cores",
-    "data_dir",
-    "device",
-    "device_name",
-    "doctor",
-    "host",
-    "missing",
-    "on_device",
-    "origin",
-    "processor",
-    "results_dir",
-    "seed_everything",
-    "set_threads",
-    "setup",
-    "threads",
+    "Check", "cache_dir", "cache_dirs", "cores", "data_dir", "device", "device_name", "doctor", "host",
+    "on_device", "origin", "processor", "results_dir", "seed_everything", "set_threads", "setup", "threads",
     "versions",
-    "where_results_go",
-]
+]  # fmt: skip

@@ -1,7 +1,7 @@
 """Threads, seed, device, folders: settings of a process, read from the environment.
 
 TLKIT_THREADS (default 1), TLKIT_DEVICE (default: a GPU, but for small networks), TLKIT_CACHE (default: the
-user's own).
+user's own), TLKIT_RESULTS (default: `build`, or what a hosted notebook keeps).
 """
 
 import os
@@ -10,32 +10,21 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
 from tlkit import files
-from tlkit.env.hosted import host, results_dir
 from tlkit.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import torch
 
-REPORTED = (
-    "tlkit",
-    "torch",
-    "torchvision",
-    "fastai",
-    "timm",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "pandas",
-    "pillow",
-)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts a reader's own storage
+COLAB, KAGGLE = Path("/content"), Path("/kaggle/working")
 
 
 def setup(seed: int | None = None) -> None:
@@ -138,25 +127,30 @@ def on_device(where: "torch.device", *modules: "torch.nn.Module") -> "Iterator[t
             module.to("cpu")
 
 
-def version(package: str) -> str | None:
-    """The installed version of a distribution, or None."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def versions() -> dict[str, str]:
-    """Python's version and those of the installed packages that shape a number."""
-    found = {name: version(name) for name in REPORTED}
-    return {"python": sys.version.split()[0], **{name: text for name, text in found.items() if text}}
-
-
 def data_dir() -> Path:
     """The small data that comes along: `tlkit/_data` in a wheel, `data/` beside the package in a checkout."""
     package = Path(str(resources.files("tlkit")))
     inside = package / "_data"
     return inside if inside.is_dir() else package.parent / "data"
+
+
+def host() -> str | None:
+    """ "colab", "kaggle", or None on a machine of one's own."""
+    if "google.colab" in sys.modules or os.environ.get("COLAB_RELEASE_TAG"):
+        return "colab"
+    return "kaggle" if os.environ.get("KAGGLE_KERNEL_RUN_TYPE") else None
+
+
+def results_dir() -> Path:
+    """Where results go by default: TLKIT_RESULTS, else on Colab and Kaggle a folder `tlkit`, else `build`.
+
+    On Colab the folder lies on Drive if that is mounted, and is then found again by the next session.
+    """
+    if named := os.environ.get("TLKIT_RESULTS"):
+        return Path(named).expanduser()
+    if host() == "colab":
+        return (DRIVE if DRIVE.is_dir() else COLAB) / "tlkit"
+    return KAGGLE / "tlkit" if host() == "kaggle" else Path("build")
 
 
 def cache_dir() -> Path:

@@ -18,7 +18,7 @@ from tlkit.fit.loop import Diverged, descend
 from tlkit.plans import FROZEN, Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Items, LabelledSubset, Objective, Task, picked
-from tlkit.tasks.augment import augmented
+from tlkit.tasks.items import augmented
 
 Predict = Callable[[Items, np.ndarray], Any]  # predictions, or an iterator of outputs batch by batch
 OUTPUT_BYTES = 2**25  # of one batch of outputs, at most: a language model's would fill the memory

@@ -10,11 +10,20 @@ from torch.utils.data import default_collate
 
 from tlkit.errors import UserError
 from tlkit.tasks import splits
-from tlkit.tasks.baselines import LAST_VALUE, PIXELS, TFIDF, Baseline
 from tlkit.tasks.detection import detection
 from tlkit.tasks.items import Items, array_items, content_digest, digest_of
 from tlkit.tasks.metrics import Metric
-from tlkit.tasks.objective import Objective, classification, multilabel, picked, regression
+from tlkit.tasks.objective import (
+    LAST_VALUE,
+    PIXELS,
+    TFIDF,
+    Baseline,
+    Objective,
+    classification,
+    multilabel,
+    picked,
+    regression,
+)
 from tlkit.tasks.registry import load, names, register
 
 __all__ = [

@@ -8,7 +8,6 @@ import numpy as np
 
 from tlkit.errors import UserError
 
-BETTER = ("higher", "lower")
 ByItem = Callable[[Any, Any], np.ndarray]
 
 
@@ -32,7 +31,7 @@ class Metric:
     chance: Callable[[Any], float] | None = None
 
     def __post_init__(self) -> None:
-        if self.better not in BETTER:
+        if self.better not in ("higher", "lower"):
             raise UserError(f"metric {self.name!r} has better={self.better!r}: say 'higher' or 'lower'.")
         if not self.delta >= 0:
             raise UserError(f"metric {self.name!r} has delta={self.delta}: give a difference, 0 or more.")
@@ -55,14 +54,11 @@ class Metric:
 
 def mean_of(name: str, by_item: ByItem, better: str, delta: float, **more: Any) -> Metric:
     """A metric that is the mean of a number an item."""
-    return Metric(
-        name,
-        lambda kept, targets: float(by_item(kept, targets).mean()),
-        better,
-        delta,
-        by_item=by_item,
-        **more,
-    )
+
+    def of(kept: Any, targets: Any) -> float:
+        return float(by_item(kept, targets).mean())
+
+    return Metric(name, of, better, delta, by_item=by_item, **more)
 
 
 def _like(kept: np.ndarray, targets: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -79,6 +75,10 @@ def _off(kept: np.ndarray, targets: Any) -> np.ndarray:
     return np.abs(kept - targets).reshape(len(targets), -1).mean(1)
 
 
+def _off_the_median(targets: Any) -> float:
+    return float(np.abs(np.asarray(targets) - np.median(targets, 0)).mean())
+
+
 def _root_mean_square(kept: np.ndarray, targets: Any) -> float:
     kept, targets = _like(kept, targets)
     return float(np.sqrt(((kept - targets) ** 2).mean()))
@@ -89,25 +89,11 @@ def _commonest(targets: Any) -> float:
 
 
 accuracy = mean_of("accuracy", _right, "higher", 0.02, chance=_commonest)
-error_rate = mean_of(
-    "error rate",
-    lambda kept, targets: ~_right(kept, targets),
-    "lower",
-    0.02,
-    chance=lambda t: 1 - _commonest(t),
-)
 
 
 def mae(delta: float, unit: str = "") -> Metric:
     """Mean absolute error, in the target's unit; chance is the median for everybody."""
-    return mean_of(
-        "mae",
-        _off,
-        "lower",
-        delta,
-        unit=unit,
-        chance=lambda t: float(np.abs(np.asarray(t) - np.median(t, 0)).mean()),
-    )
+    return mean_of("mae", _off, "lower", delta, unit=unit, chance=_off_the_median)
 
 
 def rmse(delta: float, unit: str = "") -> Metric:

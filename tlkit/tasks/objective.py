@@ -1,6 +1,7 @@
-"""What a task asks of a network: its head, its loss, its metrics, and how outputs become predictions."""
+"""What a task asks of a network: its head, its loss, its metrics, how outputs become predictions; and what
+is learnt without one: the baseline that every plan must beat."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,57 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import default_collate
 
 from tlkit.errors import UserError
-from tlkit.tasks.baselines import PIXELS, Baseline
 from tlkit.tasks.metrics import Metric, accuracy, rmse
+
+PIXEL_SIDE = 32  # images are shrunk to this, in pixels
+
+Features = Callable[[Sequence[Any]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A plan without a network. `name` is that plan's.
+
+    learn(inputs): from the raw inputs of the labelled items, a function of raw inputs to N x D features, on
+    which nearest neighbours or a linear model are fitted. answers: those features are predictions already.
+    """
+
+    name: str
+    learn: Callable[[Sequence[Any]], Features]
+    answers: bool = False
+
+
+def pixels(inputs: Sequence[Any]) -> np.ndarray:
+    """Images or tensors as vectors, N x D; images in [0, 1], shrunk to 32 x 32 RGB first."""
+    return np.stack([_vector(raw) for raw in inputs])
+
+
+def _vector(raw: Any) -> np.ndarray:
+    if not torch.is_tensor(raw):
+        small = raw.convert("RGB").resize((PIXEL_SIDE, PIXEL_SIDE))
+        raw = torch.from_numpy(np.array(small, dtype=np.float32)) / 255
+    return raw.flatten().numpy()
+
+
+def _words(inputs: Sequence[str]) -> Features:
+    """Counts of words and pairs of words, weighted by how rare they are among the labelled texts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    table = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b").fit(inputs)
+    return lambda texts: table.transform(texts).toarray()
+
+
+def _last(inputs: Sequence[Any]) -> Features:
+    return lambda series: np.stack([np.asarray(one, dtype=np.float32)[-1:].reshape(-1) for one in series])
+
+
+PIXELS = Baseline("pixels", lambda inputs: pixels)
+TFIDF = Baseline("tfidf", _words)
+LAST_VALUE = Baseline("last-value", _last, answers=True)  # the naive forecast: the next value is the last one
 
 
 @dataclass(frozen=True)
@@ -20,12 +67,12 @@ class Objective:
     """Everything about a task that is not data; the first metric is the one verdicts are about.
 
     head(features, pool): a new head for an example of the last stage's output and the backbone's pooling;
-    with a solver, `pool` first and one linear layer behind it, as `pooled_linear` makes it. loss(output,
-    target): a scalar tensor. decode(output): one prediction an item, a numpy array or, where items differ in
-    shape, a list. keep(output, targets): what is kept of a batch instead, an array of one row an item, where
-    predictions are too large to keep (a score for each of 50,000 words). collate: a list of (input, target)
-    to a batch; needed where targets differ in shape. metrics: name -> `Metric`. solver: how `frozen` finds
-    its head ("logistic", "ridge"), or None to descend. by_class: whether a label budget is counted per class.
+    with a solver, `pool` first and one linear layer behind it. loss(output, target): a scalar tensor.
+    decode(output): one prediction an item, a numpy array or, where items differ in shape, a list.
+    keep(output, targets): what is kept of a batch instead, an array of one row an item, where predictions are
+    too large to keep (a score for each of 50,000 words). collate: a list of (input, target) to a batch;
+    needed where targets differ in shape. metrics: name -> `Metric`. solver: how `frozen` finds its head
+    ("logistic", "ridge"), or None to descend. by_class: whether a label budget is counted per class.
     baseline: what is learnt from raw inputs, without a network. source_head: whether plans from pretrained
     weights start from the head that came with them instead. decoder: how a saved model tells its answers, by
     name (`readers.DECODERS`). Raises UserError without a metric, or for one that does not say which way is
@@ -81,7 +128,8 @@ class Objective:
             if self.keep is None:
                 part = self.decode(output)
             else:
-                part = self.keep(output, picked(targets, range(done, done + batch_size(output))))
+                first = output if isinstance(output, list) else tree_leaves(output)[0]
+                part = self.keep(output, picked(targets, range(done, done + len(first))))
             if isinstance(part, list):
                 found = [*(found or []), *part]
             else:
@@ -93,13 +141,6 @@ class Objective:
         return found
 
 
-def batch_size(output: Any) -> int:
-    """Items of a batch of outputs: the length of a list, else of the first tensor."""
-    from torch.utils._pytree import tree_leaves
-
-    return len(output) if isinstance(output, list) else len(tree_leaves(output)[0])
-
-
 def picked(targets: Any, rows: Iterable[int]) -> Any:
     """The targets of some items: of an array or tensor the like, of a list (one entry an item) a list."""
     if isinstance(targets, list | tuple):
@@ -107,28 +148,27 @@ def picked(targets: Any, rows: Iterable[int]) -> Any:
     return (targets if torch.is_tensor(targets) else np.asarray(targets))[np.asarray(rows)]
 
 
-def pooled_linear(features: Any, pool: nn.Module, outputs: int) -> nn.Sequential:
-    """Pool, then one linear layer from the pooled width to `outputs`."""
-    with torch.no_grad():
-        width = pool(features).shape[-1]
-    return nn.Sequential(pool, nn.Linear(width, outputs))
+def _pooled(name: str, outputs: int, metrics: Iterable[Metric], **more: Any) -> Objective:
+    """With a head that pools, then one linear layer from the pooled width to `outputs`."""
 
+    def head(features: Any, pool: nn.Module) -> nn.Module:
+        with torch.no_grad():
+            width = pool(features).shape[-1]
+        return nn.Sequential(pool, nn.Linear(width, outputs))
 
-def squared_error(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean squared error; targets N or N x D, outputs N x D."""
-    return F.mse_loss(output, target.reshape(output.shape).to(output.dtype))
+    return Objective(name=name, head=head, metrics={metric.name: metric for metric in metrics}, **more)
 
 
 def classification(
     n_classes: int, metrics: Iterable[Metric] = (accuracy,), baseline: Baseline | None = PIXELS
 ) -> Objective:
     """One of `n_classes`: pooled linear head, cross-entropy, accuracy; targets are int64 class numbers."""
-    return Objective(
-        name="classification",
-        head=lambda features, pool: pooled_linear(features, pool, n_classes),
+    return _pooled(
+        "classification",
+        n_classes,
+        metrics,
         loss=F.cross_entropy,
         decode=lambda output: output.argmax(-1).numpy(),
-        metrics={metric.name: metric for metric in metrics},
         solver="logistic",
         by_class=True,
         baseline=baseline,
@@ -144,12 +184,12 @@ def regression(
     Targets are N (for one output) or N x `outputs`. The default's delta, 0.02, suits targets of unit scale:
     give `metrics` whose delta is a difference that does not matter in yours.
     """
-    return Objective(
-        name="regression",
-        head=lambda features, pool: pooled_linear(features, pool, outputs),
-        loss=squared_error,
+    return _pooled(
+        "regression",
+        outputs,
+        metrics,
+        loss=lambda output, target: F.mse_loss(output, target.reshape(output.shape).to(output.dtype)),
         decode=lambda output: output.numpy(),
-        metrics={metric.name: metric for metric in metrics},
         solver="ridge",
         baseline=baseline,
         decoder="number",
@@ -161,12 +201,12 @@ def multilabel(classes: int, metrics: Iterable[Metric], baseline: Baseline | Non
 
     Predictions are the probabilities, N x classes; metrics threshold or rank them.
     """
-    return Objective(
-        name="multi-label",
-        head=lambda features, pool: pooled_linear(features, pool, classes),
+    return _pooled(
+        "multi-label",
+        classes,
+        metrics,
         loss=lambda output, target: F.binary_cross_entropy_with_logits(output, target.to(output.dtype)),
         decode=lambda output: output.sigmoid().numpy(),
-        metrics={metric.name: metric for metric in metrics},
         baseline=baseline,
         decoder="labels",
     )

@@ -1,6 +1,5 @@
 """Tasks by name: folders, those of installed packages, and those that are registered."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -15,11 +14,7 @@ if TYPE_CHECKING:
 def _files() -> None:
     from tlkit.tasks import images, text  # they stand on tasks
 
-    def folder(rest: str) -> "Task":
-        path, _, groups = rest.partition("|")
-        return images.from_folder(path, groups=groups or None)
-
-    register("folder:", folder, ("folder:PATH",))
+    register("folder:", lambda rest: images.from_folder(*rest.split("|")), ("folder:PATH",))
     register("csv:", lambda rest: text.from_csv(*rest.split("|")), ("csv:PATH",))
 
 
@@ -55,13 +50,12 @@ def load(name: "str | Task") -> "Task":
 
 
 @lru_cache(maxsize=4)
-def _named(name: str, *_stamps: str) -> "Task":
+def _named(name: str, *_stamps: tuple) -> "Task":
     return TASKS.make(name)
 
 
-def _stamp(path: str) -> str:
+def _stamp(path: str) -> tuple:
     """Changes when a file below `path` comes, goes or is written."""
     below = [os.path.join(folder, file) for folder, _, files in os.walk(path) for file in files]
     status = {file: os.stat(file) for file in [path, *below] if os.path.isfile(file)}
-    seen = sorted((file, s.st_size, s.st_mtime_ns) for file, s in status.items())
-    return hashlib.sha256(os.fsencode(repr(seen))).hexdigest()
+    return tuple(sorted((file, s.st_size, s.st_mtime_ns) for file, s in status.items()))

@@ -99,8 +99,8 @@ def by_group(groups: Sequence[str], labels: Sequence[Any] | None = None) -> Spli
     return np.setdiff1d(np.arange(len(groups)), test), test
 
 
-def held_out(labels: Sequence[str], owners: Sequence[str], where: Path) -> list[int]:
-    """The test rows of `by_group`. Raises UserError, which names `where`, for a class of too few groups."""
+def held_out(labels: Sequence[str], owners: Sequence[str], where: Path) -> Split:
+    """`by_group`, balanced by label. Raises UserError, which names `where`, for a class of too few groups."""
     sizes = {c: len({o for o, x in zip(owners, labels, strict=True) if x == c}) for c in sorted(set(labels))}
     smallest = min(sizes, key=sizes.__getitem__)
     if sizes[smallest] < FOLDS:
@@ -108,25 +108,20 @@ def held_out(labels: Sequence[str], owners: Sequence[str], where: Path) -> list[
             f"{where}: class {smallest!r} has {sizes[smallest]} separate items or groups, a split needs "
             f"{FOLDS}: add some, or bring your own split."
         )
-    return by_group(owners, labels)[1].tolist()
+    return by_group(owners, labels)
 
 
-def published(
-    column: Sequence[Any], test: Collection[Any] = ("test",), train: Collection[Any] | None = ("train",)
-) -> Split:
+def published(column: Sequence[Any], test: Collection[Any] = ("test",)) -> Split:
     """As its authors split it, so that numbers can stand beside theirs.
 
-    column: what each item's place says of it, such as train, valid and test; items of another side are left
-    out. Or the items' names, with those of the test listed, and `train` listed too, or None for all others.
-    Raises UserError for a word of `test` or `train` that is not in the column.
+    column: what each item's place says of it, such as train, valid and test; those of another side than train
+    and the words of `test` are left out. Raises UserError for a word that is not in the column.
     """
     column = list(column)
     said = ", ".join(sorted(map(str, set(column)))[:5])
-    if missing := [word for word in (*test, *(train or ())) if word not in column]:
+    if missing := [word for word in (*test, "train") if word not in column]:
         raise UserError(f"the published split names {missing[0]!r}, and no item does; they say {said}, ...")
-    asked = np.isin(column, list(test))
-    learnt = ~asked if train is None else np.isin(column, list(train))
-    return np.flatnonzero(learnt), np.flatnonzero(asked)
+    return np.flatnonzero(np.isin(column, ["train"])), np.flatnonzero(np.isin(column, list(test)))
 
 
 def parted(items: Any, targets: Any, split: Split) -> tuple[Any, Any, Any, Any]:
@@ -138,16 +133,13 @@ def owners(digests: Sequence[str], groups: Sequence[str] = ()) -> list[str]:
     """What each item must not be parted from: copies of it, or its group and all groups with a copy."""
     if not groups:
         return list(digests)
-    above: dict[str, str] = {}
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def top(group: str) -> str:
-        while group in above:
-            group = above[group]
-        return group
-
-    first: dict[str, str] = {}
-    for digest, mine in zip(digests, groups, strict=True):
-        one, other = top(mine), top(first.setdefault(digest, mine))
-        if one != other:
-            above[max(one, other)] = min(one, other)
-    return [top(group) for group in groups]
+    names, group = np.unique(groups, return_inverse=True)
+    copy = len(names) + np.unique(digests, return_inverse=True)[1]  # groups and contents, linked by items
+    size = 1 + copy.max()
+    links = coo_array((np.ones(len(copy)), (group, copy)), (size, size))
+    part = connected_components(links, directed=False)[1][: len(names)]
+    _, first, of_name = np.unique(part, return_index=True, return_inverse=True)
+    return names[first][of_name][group].tolist()

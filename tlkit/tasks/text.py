@@ -26,7 +26,6 @@ def from_csv(
     label: str = "label",
     groups: str = "",
     split: str = "",
-    name: str | None = None,
 ) -> Task:
     """A task of classes from a table with a header, CSV or TSV in UTF-8: a text and its class a row.
 
@@ -37,7 +36,7 @@ def from_csv(
     few texts of a class to split, and a leak in a given split.
     """
     path = Path(path)
-    table, aside = _rows(path, [column for column in (text, label, groups, split) if column])
+    table, aside = table_rows(path, [column for column in (text, label, groups, split) if column])
     digests = tuple(hashlib.sha256(one.encode()).hexdigest()[:16] for one in table[text])
     named = tuple(table[groups]) if groups else ()
     items = Items(list(table[text]), [f"row {row + 1}" for row in table.index], digests, named)
@@ -46,16 +45,18 @@ def from_csv(
         column = list(table[split])
         sides = published(column, [next((word for word in TEST if word in column), "test")])
     else:
-        held = held_out(list(table[label]), owners(digests, named), path)
-        sides = np.setdiff1d(np.arange(len(items)), held), np.array(held)
+        sides = held_out(list(table[label]), owners(digests, named), path)
     card = {"split": "given" if split else "by group" if groups else "by text"}
     parts = parted(items, numbers.astype(np.int64), sides)
     objective, classes = classification(len(classes), baseline=TFIDF), tuple(map(str, classes))
-    return Task(name or f"csv:{path.stem}", objective, *parts, classes, card, aside, reader="text")
+    return Task(f"csv:{path.stem}", objective, *parts, classes, card, aside, reader="text")
 
 
-def _rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str, str]]":
-    """The rows in which every one of the columns says something, and of the others why not."""
+def table_rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str, str]]":
+    """The rows in which every one of the columns says something, and of the others why not.
+
+    Raises UserError for what is no CSV or TSV in UTF-8 (a byte-order mark may stand in front) with them.
+    """
     import pandas as pd
 
     try:
@@ -68,22 +69,20 @@ def _rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str, str]
     absent = [column for column in columns if column not in table]
     if absent:
         raise UserError(
-            f"{path} has no column {absent[0]!r}: it has {', '.join(table.columns)}; name one of them."
+            f"{path} has no column {absent[0]!r}: it has {', '.join(table.columns)}; rename one, or name it."
         )
     table = table[columns].apply(lambda column: column.str.strip())
     empty = {f"row {i + 1}": f"no {column}" for column in columns for i in table.index[table[column] == ""]}
     return table[(table != "").all(axis=1)], empty
 
 
-def from_text(
-    path: Path | str, backbone: Any, length: int = 64, delta: float = 0.5, new_head: bool = False
-) -> Task:
+def from_text(path: Path | str, backbone: Any, length: int = 64, delta: float = 0.5) -> Task:
     """Language modelling: every next token of a text file in UTF-8, in blocks of `length`.
 
-    backbone: a decoder, whose tokenizer makes the tokens; its own head is where plans from its weights start,
-    or, with new_head, an empty one. The last fifth of the text is the test split, but for blocks that the
-    training text has too (`task.set_aside`). delta: the difference in perplexity that does not matter. Raises
-    UserError for a backbone that predicts no token, and for a text of fewer than five blocks.
+    backbone: a decoder, whose tokenizer makes the tokens; its own head is where plans from its weights start.
+    The last fifth of the text is the test split, but for blocks that the training text has too
+    (`task.set_aside`). delta: the difference in perplexity that does not matter. Raises UserError for a
+    backbone that predicts no token, and for a text of fewer than five blocks.
     """
     path = Path(path)
     if not hasattr(backbone.transform, "ids") or isinstance(backbone.source_head(), nn.Identity):
@@ -101,12 +100,12 @@ def from_text(
     known, asked = set(items.digests[:border]), range(border, len(blocks))
     aside = {items.names[i]: "stands in the training text too" for i in asked if items.digests[i] in known}
     sides = np.arange(border), np.array([i for i in asked if items.digests[i] not in known], dtype=np.int64)
-    card, objective = {"split": "by place in the text"}, next_token(backbone, delta, new_head)
+    card, objective = {"split": "by place in the text"}, next_token(backbone, delta)
     parts = parted(items, blocks[:, 1:].numpy(), sides)
     return Task(f"text:{path.stem}", objective, *parts, card=card, set_aside=aside)
 
 
-def next_token(backbone: Any, delta: float, new_head: bool = False) -> Objective:
+def next_token(backbone: Any, delta: float) -> Objective:
     """The objective of a decoder: targets N x T token numbers, cross-entropy, perplexity."""
 
     def empty(features: Any, pool: nn.Module) -> nn.Module:
@@ -123,7 +122,7 @@ def next_token(backbone: Any, delta: float, new_head: bool = False) -> Objective
         decode=lambda output: output.argmax(-1).numpy(),
         keep=_surprise,
         metrics={"perplexity": perplexity(delta)},
-        source_head=not new_head,
+        source_head=True,
     )
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from tlkit import downloads, tasks
 from tlkit.tasks import Task
-from tlkit.tasks.files import class_files, scan
-from tlkit.tasks.images import from_folder, picture_task, split
+from tlkit.tasks.images import class_files, from_folder, picture_task, scan, split
 
 DOMAINS = ("photo", "art_painting", "sketch")  # of PACS
 
@@ -21,21 +20,20 @@ def _by_prefix(root: Path, name: str) -> Task:
     """Class in the file name: `images/CLASS_17.jpg`."""
     files = [(f, f.stem.rsplit("_", 1)[0]) for f in sorted((root / "images").iterdir()) if f.is_file()]
     found, aside = scan(files)
-    train, test = split(found, {}, root)
-    return picture_task(name, train, test, {}, aside, {"split": "by picture"})
+    return picture_task(name, found, split(found, {}, root), {}, aside, {"split": "by picture"})
 
 
 def _domain(domain: str, root: Path) -> Task:
     """One domain of PACS; sketches of one photograph stay together, by the name in front of the hyphen."""
     found, aside = scan(class_files(root / domain))
     named = {f.place: f"{f.label} {f.path.stem.rpartition('-')[0] or f.path.stem}" for f in found}
-    train, test = split(found, named, root / domain)
-    return picture_task(f"pacs:{domain}", train, test, named, aside, {"split": "by photograph"})
+    sides = split(found, named, root / domain)
+    return picture_task(f"pacs:{domain}", found, sides, named, aside, {"split": "by photograph"})
 
 
 SETS = {
-    "hymenoptera": lambda root: from_folder(root, "hymenoptera"),
-    "caltech_wildlife": lambda root: from_folder(root, "caltech_wildlife"),
+    "hymenoptera": lambda root: from_folder(root, name="hymenoptera"),
+    "caltech_wildlife": lambda root: from_folder(root, name="caltech_wildlife"),
     "neu_steel": lambda root: _by_prefix(root, "neu_steel"),
     **{f"pacs:{domain}": partial(_domain, domain) for domain in DOMAINS},
 }

@@ -1,10 +1,10 @@
 """The notebooks of the workbook: list them, choose some, run them with other parameters."""
 
 from tlkit_lessons.notebooks.listing import NotebookInfo, home, notebooks, parameters, parse, pick, select
-from tlkit_lessons.notebooks.live import live_store
+from tlkit_lessons.notebooks.live import live_store, where_results_go
 from tlkit_lessons.notebooks.runner import KERNEL, RunResult, one_thread, run
 
 __all__ = [
     "KERNEL", "NotebookInfo", "RunResult", "home", "live_store", "notebooks", "one_thread", "parameters",
-    "parse", "pick", "run", "select",
+    "parse", "pick", "run", "select", "where_results_go",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where the fits that a page runs itself are recorded."""
+"""Where the fits that a page runs itself are recorded, and whether they outlive the session."""
 
 import os
 from functools import cache
@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tlkit.env.hosted import host, results_dir
+from tlkit.env import host, process, results_dir
 
 if TYPE_CHECKING:
     from tlkit.records import Store
@@ -22,6 +22,16 @@ def live_store(name: str) -> "Store":
 
     kept = host() or os.environ.get("TLKIT_RESULTS")
     return Store((results_dir() if kept else Path(_passing().name)) / f"{name}.jsonl")
+
+
+def where_results_go() -> str:
+    """A sentence: the folder, and whether it outlives the session."""
+    folder = results_dir()
+    if host() == "colab" and process.DRIVE not in folder.parents:
+        return f"Results go to {folder} and end with this session; mount Drive first to keep them."
+    if host() == "kaggle":
+        return f"Results go to {folder}; save a version of this notebook to keep them."
+    return f"Results go to {folder}."
 
 
 @cache

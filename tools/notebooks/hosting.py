@@ -41,9 +41,9 @@ if not util.find_spec("tlkit"):
         raise RuntimeError(f"tlkit cannot be added: {why}. {said[-300:]}")
     os.remove("installed.txt")
     invalidate_caches()@SETS@
-    from tlkit import env
+    from tlkit_lessons.notebooks import where_results_go
 
-    print(f"tlkit {metadata.version('tlkit')} is added, nothing else has changed. {env.where_results_go()}")
+    print(f"tlkit {metadata.version('tlkit')} is added, nothing else has changed. {where_results_go()}")
 """
 
 
