@@ -89,7 +89,7 @@ def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> l
         ]
         if gains:
             tuned = [plan for plan in plans if plan not in compare.BASELINES]
-            drawn.append(figure(plots.gain_by_labels(rows, tuned, pairs=pairs), "Gain over scratch", said))
+            drawn.append(figure(plots.gain_by_labels(pairs, tuned, how), "Gain over scratch", said))
     if all({"flops_prefix", "flops_suffix"} <= r.detail.keys() for r in rows):
         caption = f"{how.metric.capitalize()} against operations (the solver of a probe is not counted)"
         drawn.append(figure(plots.accuracy_against_cost(rows), caption, f"{caption}. {_means(rows)}"))
