@@ -66,50 +66,44 @@ def after(store: "Store", records: "list[Record]") -> None:
 
 
 def _means(store: "Store", records: "list[Record]") -> None:
-    from tlkit.compare import chance, constant, count_items, standings
+    from tlkit import compare
     from tlkit.records import scale
 
-    found = standings(records)
-    budgets, most = sorted({s.labels for s in found}), max(s.seeds for s in found)
-    values = {(s.plan, s.labels): f"{s.mean:.3f}" + f" ({s.seeds})" * (s.seeds < most) for s in found}
-    floor = chance(store, records)
     rows = [r for r in records if r.split == "test" and r.status == "ok"]
-    how, items = scale(rows), count_items(store, rows[0])
+    found, items = compare.standings(rows), compare.count_items(store, rows[0])
+    most, fewest = max(s.seeds for s in found), min(s.seeds for s in found)
     caption = f"{most} seed{'s' * (most != 1)}" + f"; {items} test items" * bool(items)
-    fewer = any(s.seeds < most for s in found)
-    for first in range(0, len(budgets), ACROSS):
-        shown = budgets[first : first + ACROSS]
-        table = Table(box=box.SIMPLE_HEAD, title=f"mean test {how.axis}", title_justify="left")
-        table.caption = caption + "; (n): of so many seeds, the others came to nothing" * fewer
-        table.caption_justify = "left"
-        table.add_column("plan", overflow="fold")
-        for n in shown:
-            table.add_column(f"{n} label{'s' * (n != 1)}", justify="right", no_wrap=True)
-        for plan in dict.fromkeys(s.plan for s in found):
-            table.add_row(escape(plan), *(values.get((plan, n), "") for n in shown))
-        if floor is not None:
-            table.add_row(f"(chance: {constant(how)})", *[f"{floor:.3f}"] * len(shown), style="dim")
+    caption += "; (n): of so many seeds, the others came to nothing" * (fewest < most)
+    head, *body = compare.means(store, rows)
+    for first in range(1, len(head), ACROSS):
+        table = _table(f"mean test {scale(rows).axis}", caption)
+        for name in head[first : first + ACROSS]:
+            table.add_column(name, justify="right", no_wrap=True)
+        for plan, *values in body:
+            dim = "dim" * plan.startswith("(chance")
+            table.add_row(escape(plan), *values[first - 1 : first - 1 + ACROSS], style=dim)
         console.print(table)
+
+
+def _table(title: str, caption: str) -> Table:
+    """One whose first column, the plans, gives way where a terminal is narrow."""
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    table.caption, table.caption_justify = caption, "left"
+    table.add_column("plan", overflow="fold")
+    return table
 
 
 def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
     family = f"{len(pairs)} comparisons, corrected together (Holm)" if len(pairs) > 1 else "1 comparison"
-    items = all(p.items for p in pairs)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", caption_justify="left")
-    table.title = "against not transferring"
-    table.caption = f"{family}; intervals for new seeds{' and new test items' * items}"
-    table.caption += "; turned, so that + is better" * turned
-    table.add_column("plan", overflow="fold")
+    caption = f"{family}; intervals for new seeds{' and new test items' * all(p.items for p in pairs)}"
+    table = _table("against not transferring", caption + "; turned, so that + is better" * turned)
     table.add_column("labels", justify="right")
-    table.add_column("against", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("difference", no_wrap=True)
-    table.add_column("won", no_wrap=True)
+    for name in ("against", "verdict", "difference", "won"):
+        table.add_column(name, no_wrap=True)
     for p in pairs:
         v = p.verdict
-        difference = f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]"
-        won = f"{v.wins} of {v.n}"
-        table.add_row(escape(p.plan), str(p.labels), p.against, v.word, escape(difference), won)
+        difference = escape(f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]")
+        table.add_row(escape(p.plan), str(p.labels), p.against, v.word, difference, f"{v.wins} of {v.n}")
     console.print(table)
 
 

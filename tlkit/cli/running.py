@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tlkit import files
 from tlkit.cli.output import console
-from tlkit.errors import UserError
 
 if TYPE_CHECKING:
     from tlkit.forecast import Forecast
@@ -72,30 +71,12 @@ def run(grid: "Grid", store: "Store", jobs: int | None, backend: str, cluster: s
 
     if not study.todo(grid, store):
         return study.run(grid, store)
-    with _alone(store.path), _progress() as told:
+    held = (
+        f"another process is running fits into {store.path}: wait for it and give this command again (what it "
+        "finished is then found), or name another --out."
+    )
+    with files.locked(store.path, ".run.lock", 0, held), _progress() as told:
         return study.run(grid, store, jobs, told, backend, cluster)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the file's run lock; the system lets go of it when the process ends, however it ends."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(f"{path}.run.lock", timeout=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            f"another process is running fits into {path}: wait for it and give this command again (what it "
-            "finished is then found), or name another --out."
-        ) from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): name another --out.") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

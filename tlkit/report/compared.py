@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from tlkit import compare, plots, recipe, stats
-from tlkit.compare import chance, conclude, constant, standings
+from tlkit.compare import conclude
 from tlkit.errors import UserError
 from tlkit.plots.style import GREY, canvas, look
 from tlkit.records import Record, Scale, Store, scale
@@ -49,27 +49,14 @@ def _compared(store: Store, tests: list[Record], pairs: list[compare.Pair], key:
     plans = list(dict.fromkeys(r.plan for r in rows))
     mine = [p for p in pairs if (p.task, p.metric, p.recipe, p.backbone) == (task, metric, version, backbone)
             and p.plan in plans]  # fmt: skip
-    means = _table(store, rows)
     drawn_from = (
         "new seeds and new test items" if all(p.items for p in mine) else "new seeds on this test set"
     )
     how = scale(rows)
     caption = f"{len(mine)} comparisons, one family; intervals speak of {drawn_from}."
     caption += " Lower is better; differences are turned, so that + is better." * (how.sign < 0)
-    text = " ".join(conclude(store, rows, mine))
+    text, means = " ".join(conclude(store, rows, mine)), compare.means(store, rows)
     return Group(f"{task}, from {backbone}", _drawn(rows, plans, mine), mine, caption, how, text, means)
-
-
-def _table(store: Store, rows: list[Record]) -> list[list[str]]:
-    """Mean test values as rows of text: plans down, budgets across, chance last."""
-    budgets, how = sorted({r.labels for r in rows}), scale(rows)
-    found: dict[str, dict[int, str]] = {}
-    for s in standings(rows):
-        found.setdefault(s.plan, {})[s.labels] = f"{s.mean:.3f}"
-    if (floor := chance(store, rows)) is not None:
-        found[f"({constant(how)})"] = dict.fromkeys(budgets, f"{floor:.3f}")
-    head = ["plan", *(f"{n} label{'s' * (n != 1)}" for n in budgets)]
-    return [head, *([plan, *(by.get(n, "") for n in budgets)] for plan, by in found.items())]
 
 
 def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> list[Figure]:
