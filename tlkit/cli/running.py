@@ -83,7 +83,7 @@ def run(grid: "Grid", store: "Store", jobs: int | None, backend: str, cluster: s
 def progress(found: int, total: int, clock: Callable[[], float] = time.monotonic) -> Iterator[Told]:
     """To be called after every fit: a bar, and the time left at the rate of the fits run now.
 
-    Where there is no terminal, a line at every tenth of the way, and at the first fit a minute after the last.
+    Where there is no terminal, a line at every tenth of the way, and a minute after the last one.
     """
     plain = not console.is_terminal
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())

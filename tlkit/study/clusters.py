@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from tlkit import env
 from tlkit.env.process import THREAD_VARIABLES
 from tlkit.errors import UserError, unknown
-from tlkit.study.worker import RETRIES, Finished, on_cluster
+from tlkit.study.worker import RETRIES, on_cluster
 
 if TYPE_CHECKING:
     from tlkit.study.executors import Cluster, Ended
@@ -124,7 +124,7 @@ def _ray(address: str | None, jobs: int) -> "Iterator[Cluster]":
         processors = int(resources.get("CPU", 0))
         gpus = resources.get("GPU", 0) if env.device().type == "cuda" else 0
         share = {"num_cpus": 1, "num_gpus": min(1, gpus / max(1, processors))}
-        task = ray.remote(max_retries=RETRIES, **share)(tlkit_fit)
+        task = ray.remote(on_cluster).options(name="tlkit fit", max_retries=RETRIES, **share)
         killed = of_ray.OutOfMemoryError, of_ray.WorkerCrashedError
         gone = of_ray.LocalRayletDiedError, of_ray.ObjectLostError, of_ray.RaySystemError
         raised = killed, gone, (of_ray.RayTaskError,)
@@ -132,11 +132,6 @@ def _ray(address: str | None, jobs: int) -> "Iterator[Cluster]":
     finally:
         if ours:
             ray.shutdown()
-
-
-def tlkit_fit(cell: "Cell") -> "tuple[Cell, Finished | UserError]":
-    """What Ray runs; its tools show the name."""
-    return on_cluster(cell)
 
 
 def _connect(address: str | None, jobs: int) -> None:
