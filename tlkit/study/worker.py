@@ -11,6 +11,7 @@ from platform import node
 from typing import TYPE_CHECKING
 
 import numpy as np
+from loky import process_executor
 
 from tlkit.errors import UserError
 from tlkit.records import FitKey
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tlkit.fit import Fit
 
 SPLITS = ("train", "select", "test")
+GROWTH = 2**30  # bytes a worker may grow by before it is replaced
 RETRIES = 3  # of a fit whose worker was killed; then it is recorded as failed
 WATCH = 1.0  # seconds between a worker's looks at whether its parent is still there
 
@@ -74,7 +76,12 @@ def _register(added: bytes) -> None:
 
 
 def in_process(cell: Cell, parent: int) -> tuple[Cell, Finished]:
-    """A fit in a process of loky's, which lives on."""
+    """A fit in a process of loky's, which lives on.
+
+    loky replaces a worker that has grown by 300 MB since its first task, as every large fit behind a small one
+    does, and has no public word for it; to import everything anew takes longer than the fit.
+    """
+    process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH
     _end_with(parent)
     return work(cell)
 
