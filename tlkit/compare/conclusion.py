@@ -38,7 +38,7 @@ def chance(store: Store, records: Iterable[Record]) -> float | None:
     rows = [r for r in records if r.split == "test" and r.status == "ok"]
     if not rows or (told := scale(rows)).chance is not None or told.metric != PLAIN:
         return told.chance if rows else None
-    if not sample(store, rows[0].plan, rows[0].labels, rows).has_items:
+    if not store.predicted(rows[0].fit_key):
         return None
     targets = store.targets(rows[0].task, rows[0].data)
     return float(np.unique(targets, return_counts=True)[1].max() / len(targets))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +20,7 @@ def compare_html(
     out: str | Path,
     title: str,
     records: Iterable[Record] | None = None,
-    facts: Mapping[str, str] = MappingProxyType({}),
+    facts: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the report of a comparison: means, verdicts, figures, and what was run. Returns `out`.
 
@@ -39,7 +38,7 @@ def compare_html(
     groups = [_compared(store, tests, pairs, key) for key in keys]
     lost = [f"{r.plan}, {r.labels} labels, seed {r.seed}: {r.status}. {r.detail.get('why', '')}"
             for r in tests if r.status != "ok"]  # fmt: skip
-    told = dict(facts) | _facts(tests) | _origins(store, tests) | machine()
+    told = dict(facts or {}) | _facts(tests) | _origins(store, tests) | machine()
     return write(out, title=f"Did transfer pay? {title}", groups=groups, failures=lost, facts=told)
 
 
@@ -85,12 +84,10 @@ def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> l
 
 def _means(rows: list[Record]) -> str:
     """The figure in words, for those who cannot see it."""
-    plans = dict.fromkeys(r.plan for r in rows)
-    curves = {plan: plots.by_labels(rows, plan) for plan in plans}
-    return "; ".join(
-        f"{plan}: " + ", ".join(f"{sum(s.values()) / len(s):.2f} at {n}" for n, s in curve.items())
-        for plan, curve in curves.items()
-    )
+    curves: dict[str, list[str]] = {}
+    for s in compare.standings(rows):
+        curves.setdefault(s.plan, []).append(f"{s.mean:.2f} at {s.labels}")
+    return "; ".join(f"{plan}: {', '.join(told)}" for plan, told in curves.items())
 
 
 def _facts(tests: list[Record]) -> dict[str, str]:

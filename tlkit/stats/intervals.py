@@ -134,32 +134,22 @@ def as_finite(what: str, values: ArrayLike | Sequence, ndim: int) -> np.ndarray:
     try:
         x = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise UserError(
-            f"{what} are not a plain array of numbers: give every seed the same length."
-        ) from None
+        raise UserError(f"{what} are no plain array of numbers: give seeds of the same length.") from None
     if x.ndim != ndim or x.size == 0:
         raise UserError(f"{what} have shape {x.shape}: a non-empty array with {ndim} axes was expected.")
-    if not np.isfinite(x).all():
-        raise UserError(
-            f"{what} hold {(~np.isfinite(x)).sum()} NaN or infinite values: leave failed fits out."
-        )
+    if bad := (~np.isfinite(x)).sum():
+        raise UserError(f"{what} hold {bad} NaN or infinite values: leave failed fits out.")
     return x
 
 
 def _as_items(items: ArrayLike, diffs: np.ndarray) -> np.ndarray:
-    x = as_finite("item differences", items, 2)
+    x, expected = as_finite("item differences", items, 2), f"{diffs.size} seeds and at least 2 items"
     n, m = x.shape
     if n != diffs.size or m < 2:
-        raise UserError(
-            f"item differences have shape {x.shape}: {diffs.size} seeds and at least 2 items were expected."
-        )
+        raise UserError(f"item differences have shape {x.shape}: {expected} were expected.")
     if np.abs(x).max() > 1:
-        raise UserError(
-            "item differences lie outside [-1, 1]: give correct_a - correct_b, or the seeds alone."
-        )
+        raise UserError("item differences lie outside [-1, 1]: give correct_a - correct_b, or none.")
     # Half an item leaves room for accuracies stored rounded, and none for another test set.
     if np.abs(x.mean(axis=1) - diffs).max() > 0.5 / m:
-        raise UserError(
-            "item differences do not average to the differences per seed: were seeds or items mixed up?"
-        )
+        raise UserError("item differences do not average to the differences per seed: were they mixed up?")
     return x

@@ -66,9 +66,7 @@ def verdict(
     if a.shape != b.shape:
         raise UserError(f"a has {a.size} seeds and b has {b.size}: pair them seed by seed.")
     if not (np.isfinite(delta) and delta > 0):
-        raise UserError(
-            f"delta must be a positive number, not {delta}: it is the difference that does not matter."
-        )
+        raise UserError(f"delta must be positive, not {delta}: it is the difference that does not matter.")
     found = interval(a - b, _item_differences(items_a, items_b))
     word = str(words(found.low, found.high, found.p, found.n, delta))
     ahead = np.round(a - b, 12)  # the last digits of a mean or a difference are no lead
@@ -125,9 +123,7 @@ def _item_differences(items_a: ArrayLike | None, items_b: ArrayLike | None) -> n
         raise UserError("items were given for one side only: give both, or the seeds alone.")
     a, b = as_finite("items of a", items_a, 2), as_finite("items of b", items_b, 2)
     if a.shape != b.shape:
-        raise UserError(
-            f"items of a have shape {a.shape} and of b {b.shape}: use the same seeds and test items."
-        )
+        raise UserError(f"items of a are {a.shape} and of b {b.shape}: use the same seeds and test items.")
     return a - b
 
 

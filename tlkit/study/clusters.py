@@ -116,9 +116,7 @@ def _ray(address: str | None, jobs: int) -> "Iterator[Cluster]":
     if ours:
         _connect(address, jobs)
     elif address is not None:
-        raise UserError(
-            "this process is in a Ray cluster already: leave --cluster out, or call ray.shutdown()."
-        )
+        raise UserError("this process is in a Ray cluster already: leave --cluster out, or shut that down.")
     try:
         resources = ray.cluster_resources()
         processors = int(resources.get("CPU", 0))
@@ -147,9 +145,8 @@ def _connect(address: str | None, jobs: int) -> None:
             if type(error) is not Exception:  # for a machine too busy Ray raises nothing narrower
                 raise
             ray.shutdown()
-            raise UserError(
-                f"Ray did not start here ({_first(error)}): try again when the machine is less busy."
-            ) from error
+            why = f"Ray did not start here ({_first(error)}): try again when the machine is less busy."
+            raise UserError(why) from error
     else:
         if address != "auto":
             _knock("ray", address)

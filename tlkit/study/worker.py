@@ -78,8 +78,8 @@ def _register(added: bytes) -> None:
 def in_process(cell: Cell, parent: int) -> tuple[Cell, Finished]:
     """A fit in a process of loky's, which lives on.
 
-    loky replaces a worker that has grown by 300 MB since its first task, as every large fit behind a small one
-    does, and has no public word for it; to import everything anew takes longer than the fit.
+    loky replaces one that has grown by 300 MB since its first task, as with every large fit behind a small
+    one; it has no public word for that, and to import everything anew takes longer than the fit.
     """
     process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH
     _end_with(parent)
