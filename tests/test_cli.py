@@ -256,26 +256,29 @@ def test_a_long_plan_folds_and_nothing_else(tmp_path, capsys):
     assert len(lines) == 1 and "scratch" in lines[0] and lines[0].count("[") == lines[0].count("]") == 1
 
 
+def lines_of(capsys, found: int, total: int, fits: dict[int, float]) -> list[str]:
+    """What is printed for fits (so many done at that second) where there is no terminal."""
+    times = {"now": 0.0}
+    with running.progress(found, total, lambda: times["now"]) as told:
+        for done, times["now"] in fits.items():
+            told(done, total)
+    return capsys.readouterr().out.splitlines()
+
+
 def test_a_line_now_and_then_where_there_is_no_terminal(capsys):
-    times = iter([0, 1, 2, 70, 80, 90])
-    told = running.plain_lines(lambda: next(times))
-    for done in (1, 10, 11, 12, 20):
-        told(done, 100)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == [
-        "10 of 100 fits, 2 s; 300 a minute, 18 s left",
-        "11 of 100 fits, 70 s; 9.4 a minute, 9 min left",
-        "20 of 100 fits, 90 s; 13 a minute, 6 min left",
+    fits = {1: 1, 10: 2, 11: 70, 12: 80, 20: 90, 100: 7300}
+    assert lines_of(capsys, 0, 100, fits) == [
+        "10 of 100 fits, 2 s, 10 s left",
+        "11 of 100 fits, 70 s, 10 min left",
+        "20 of 100 fits, 90 s, 6 min left",
+        "100 of 100 fits, 2.0 h",
     ]
 
 
-def test_the_rate_is_that_of_the_fits_run_now():
+def test_the_time_left_is_that_of_the_fits_run_now(capsys):
     """Those found finished took no time, and say nothing of the time left."""
-    times = iter([0, 60, 120, 3660])
-    pace = running.Pace(lambda: next(times))
-    assert pace.told(501, 1000) == "1.0 a minute, 8.3 h left"
-    assert pace.told(504, 1000) == "2.0 a minute, 4.1 h left"
-    assert pace.told(1000, 1000) == "8.2 a minute"
+    found = lines_of(capsys, 500, 1000, {501: 60, 504: 240})
+    assert found == ["501 of 1000 fits, 60 s", "504 of 1000 fits, 4 min, 8.3 h left"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import platform
 import re
 import secrets
 import signal
@@ -24,12 +25,12 @@ from loky.process_executor import TerminatedWorkerError
 from tlkit import study, tasks
 from tlkit.errors import UserError
 from tlkit.recipe import Recipe
-from tlkit.records import Store
+from tlkit.records import FitKey, Store
 from tlkit.study import clusters, executors, running, worker
 
 BRIEF = replace(tiny.QUICK, steps=2, batch=32)
 PATIENCE = 100.0  # seconds that one fit waits for the record of another
-HERE = worker.here()
+HERE = platform.node()
 WORKER = {"loky": "popen_loky", "ray": "ray::", "dask": "spawn_main"}  # in the command line of one
 
 needs_clusters = pytest.mark.skipif(
@@ -376,7 +377,7 @@ def test_a_worker_is_given_whole_paths(tmp_path, monkeypatch):
     assert cell.anywhere() == cell
 
 
-KEY = ("digits", "d1", "letters", "w1", "full", 5, 0, "r3-1")
+KEY = FitKey("digits", "d1", "letters", "w1", "full", 5, 0, "r3-1")
 
 
 @pytest.mark.parametrize(
@@ -390,7 +391,7 @@ KEY = ("digits", "d1", "letters", "w1", "full", 5, 0, "r3-1")
     ],
 )
 def test_a_fit_of_other_files_is_refused(at, machine, says):
-    other = (*KEY[:at], "other", *KEY[at + 1 :])
+    other = FitKey(*KEY[:at], "other", *KEY[at + 1 :])
     with pytest.raises(UserError, match=says):
         running._refuse_other(KEY, worker.Finished(other, [], machine=machine or HERE))
     running._refuse_other(KEY, worker.Finished(KEY, [], machine="far"))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -492,7 +493,7 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path):
 def test_a_lock_that_is_never_released_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "LOCK_SECONDS", 0.05)
     with (
-        store.FileLock(f"{tmp_path / 'r.jsonl'}.lock"),
+        FileLock(f"{tmp_path / 'r.jsonl'}.lock"),
         pytest.raises(UserError, match="held by another process"),
     ):
         Store(tmp_path / "r.jsonl").append(fit(0))

@@ -146,10 +146,10 @@ def test_only_the_given_records_are_reported(store, tmp_path):
 def test_the_means_of_all_plans_and_a_sentence_for_each_budget(store, page):
     rows = {row[0]: row[1:] for row in page.rows if len(row) == 3}
     assert rows["plan"] == ["1 label", "5 labels"]
-    assert rows.keys() == {"plan", "pixels", "scratch", "frozen", "(the commonest class)"}
+    assert rows.keys() == {"plan", "pixels", "scratch", "frozen", "(chance: the commonest class)"}
     for s in compare.standings(store.read()):
         assert rows[s.plan][(1, 5).index(s.labels)] == f"{s.mean:.3f}"
-    assert rows["(the commonest class)"] == ["0.100"] * 2
+    assert rows["(chance: the commonest class)"] == ["0.100"] * 2
     assert "With 1 label a class frozen has the highest mean" in page.text
     assert "better than scratch" in page.text
 

@@ -95,10 +95,8 @@ def test_order_of_seeds_does_not_matter(d, random):
 
 
 @given(as_accuracy)
-def test_higher_level_is_wider_and_p_agrees_with_the_interval(d):
-    narrow, usual, wide = (stats.interval(d, level=level) for level in (0.8, 0.95, 0.99))
-    assert wide.low < usual.low < narrow.low <= d.mean() <= narrow.high < usual.high < wide.high
-    student = stats.interval(d, method="student")
+def test_p_agrees_with_the_interval_which_is_never_shorter_than_students(d):
+    usual, student = stats.interval(d), stats.interval(d, method="student")
     assert usual.low <= student.low
     assert usual.high >= student.high
     if abs(usual.p - 0.05) > 1e-9:
@@ -175,7 +173,6 @@ def _items(n=5, m=10):
         ({"diffs": [0.1, np.inf]}, "infinite"),
         ({"diffs": [[0.1, 0.2]]}, "1 axes"),
         ({"diffs": ["much", "more"]}, "numbers"),
-        ({"diffs": [0.1, 0.2], "level": 95}, "level"),
         ({"diffs": [0.1, 0.2], "method": "studnet"}, "did you mean 'student'"),
         ({"diffs": [0.5] * 4, "items": _items()}, "4 seeds"),
         ({"diffs": [0.5] * 5, "items": _items()[:, :1]}, "2 items"),

@@ -151,29 +151,34 @@ EUROS = {"better": "lower", "delta": 0.05, "unit": "euro", "by_class": False, "c
 
 
 def test_axes_say_the_metric_its_unit_and_which_way_is_better(tmp_path):
-    found = rows(Store(tmp_path / "a.jsonl"), {"scratch": 5.0, "full": 3.0, "tfidf": 4.0}, EUROS, "mae")
+    store = Store(tmp_path / "a.jsonl")
+    found = rows(store, {"scratch": 5.0, "full": 3.0, "tfidf": 4.0}, EUROS, "mae")
     drawn = plots.accuracy_by_labels(found, ["scratch", "full"])
     assert drawn.get_ylabel() == "test mae, euro (lower is better)" and drawn.get_xlabel() == "labels"
     assert drawn.get_ylim()[1] > 4, "bands are not cut off at 1"
-    gains = plots.gain_by_labels(found, ["full", "tfidf"])
+    pairs = compare.pairs(store, baselines=("scratch",))
+    gains = plots.gain_by_labels(pairs, ["full", "tfidf"], scale(found))
     assert gains.get_ylabel() == "gain in mae, euro over scratch (up is better)"
     assert all(line.get_ydata()[0] > 0.9 for line in gains.lines if len(line.get_xdata()) == 2
                and line.get_linestyle() != "None" and set(line.get_ydata()) != {0})  # fmt: skip
-    costs = plots.accuracy_against_cost(found, 5)
+    costs = plots.accuracy_against_cost(r for r in found if r.labels == 5)
     assert costs.get_ylabel() == "test mae, euro (lower is better)" and costs.get_title("left") == "5 labels"
-    assert stops_paying(found, ["full"]) is None, "it pays at the last budget too"
-    assert (
-        stops_paying(rows(Store(tmp_path / "b.jsonl"), {"scratch": 3.0, "full": 5.0}, EUROS, "mae"), ["full"])
-        == 5
-    )
+    assert stops_paying(pairs, ["full"]) is None, "it pays at the last budget too"
+    rows(store := Store(tmp_path / "b.jsonl"), {"scratch": 3.0, "full": 5.0}, EUROS, "mae")
+    assert stops_paying(compare.pairs(store), ["full"]) == 5
 
 
 def test_an_accuracy_is_told_as_before(tmp_path):
-    found = rows(Store(tmp_path / "a.jsonl"), {"scratch": 0.5, "full": 0.7}, None, "accuracy")
+    store = Store(tmp_path / "a.jsonl")
+    found = rows(store, {"scratch": 0.5, "full": 0.7}, None, "accuracy")
     drawn = plots.accuracy_by_labels(found, ["scratch", "full"])
     assert (drawn.get_ylabel(), drawn.get_xlabel()) == ("test accuracy", "labels per class")
-    assert plots.gain_by_labels(found, ["full"]).get_ylabel() == "gain in accuracy over scratch"
-    assert plots.accuracy_against_cost(found, 5).get_title("left") == "5 labels per class"
+    gains = plots.gain_by_labels(compare.pairs(store), ["full"], scale(found))
+    assert gains.get_ylabel() == "gain in accuracy over scratch"
+    assert (
+        plots.accuracy_against_cost(r for r in found if r.labels == 5).get_title("left")
+        == "5 labels per class"
+    )
 
 
 def test_a_scale_in_words():

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from filelock import FileLock, Timeout
+
 from tlkit.errors import UserError
 
 PATIENCE = (0.05, 0.1, 0.2, 0.4)  # seconds between tries, where another process has the file open (Windows)
@@ -26,9 +28,37 @@ def write_whole(path: Path | str, content: str | bytes) -> Path:
         with draft(path) as part:
             part.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        why = error.strerror or error
-        raise UserError(f"{path} cannot be written ({why}): make room or permission there.") from error
+        raise unwritable(path, error) from error
     return path
+
+
+def unwritable(path: Path, error: OSError) -> UserError:
+    """For a file that cannot be written."""
+    why = error.strerror or error
+    return UserError(
+        f"{path} cannot be written ({why}): make room or permission there, or name another file."
+    )
+
+
+@contextmanager
+def locked(path: Path, suffix: str, seconds: float, held: str) -> Iterator[None]:
+    """Hold the lock beside a file; the system lets go of it when the process ends, however it ends.
+
+    Raises UserError, which says `held`, where another process has it for so many seconds, and where the
+    folder cannot be written.
+    """
+    lock = FileLock(f"{path}{suffix}", timeout=seconds)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(held) from error
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

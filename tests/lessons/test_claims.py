@@ -246,9 +246,9 @@ def test_one_family_for_holm(tmp_path):
     rng, store = np.random.default_rng(0), Store(tmp_path / "a.jsonl")
     for labels in range(1, 41):
         for seed in range(10):
-            store.append([made.row("scratch", labels, seed, 0.5 + rng.normal(0, 0.03))])
-            store.append([made.row("full", labels, seed, 0.5 + rng.normal(0, 0.03))])
-    found = compare.pairs(store, delta=0.001)
+            store.append([made.row("scratch", labels, seed, 0.5 + rng.normal(0, 0.3))])
+            store.append([made.row("full", labels, seed, 0.5 + rng.normal(0, 0.3))])
+    found = compare.pairs(store)
     assert any(p.verdict.low > 0 or p.verdict.high < 0 for p in found)
     assert {p.verdict.word for p in found} == {"cannot tell"}
 

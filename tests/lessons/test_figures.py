@@ -18,6 +18,7 @@ from PIL import Image
 from tlkit import compare, plots, stats
 from tlkit.errors import UserError
 from tlkit.plans import Audit
+from tlkit.records import scale
 from tlkit_lessons import (
     drawing,
     figures,
@@ -172,8 +173,8 @@ FIGURES = {
     "chain": lambda s: plan_strip.chain(STAGES, "last-2"),
     "paired_dots": lambda s: paired.paired_dots(*(seeds(s, p, 5) for p in made.PLANS[1:3]), made.PLANS[1:3]),
     "bars_with_guess": lambda s: paired.bars_with_guess([0.6, 0.38, 0.73], 0.5),
-    "accuracy_by_labels": lambda s: plots.accuracy_by_labels(s.read(), made.PLANS, 5, compare.pairs(s)),
-    "gain_by_labels": lambda s: plots.gain_by_labels(s.read(), TRANSFER),
+    "accuracy_by_labels": lambda s: plots.accuracy_by_labels(s.read(), made.PLANS, compare.pairs(s)),
+    "gain_by_labels": lambda s: plots.gain_by_labels(compare.pairs(s), TRANSFER, scale(s.read())),
     "interval_from_dots": lambda s: paired.interval_from_dots(difference(s), stats.interval(difference(s))),
     "label_saving": lambda s: nb16_comparison.label_saving(
         made.BUDGETS, curves(s, "scratch"), curves(s, "frozen"), 2
@@ -434,30 +435,24 @@ def test_interval_and_dots_stand_where_they_should():
 
 
 def test_the_mark_stands_where_transfer_stops_paying(store):
-    records, pairs = store.read(), compare.pairs(store)
+    pairs = compare.pairs(store)
     rows = {
         n: [p.verdict.word for p in pairs if (p.labels, p.against) == (n, "scratch")] for n in made.BUDGETS
     }
     last = max(n for n, words in rows.items() if "better" in words)
-    stop = plots.stops_paying(records, TRANSFER, pairs)
+    stop = plots.stops_paying(pairs, TRANSFER)
     assert stop == made.BUDGETS[made.BUDGETS.index(last) + 1]
-    ax = plots.accuracy_by_labels(records, made.PLANS, pairs=pairs)
+    ax = plots.accuracy_by_labels(store.read(), made.PLANS, pairs)
     said = text_of(ax)
     assert any(list(line.get_xdata()) == [stop, stop] for line in ax.lines), "where it was measured"
     found = {p.plan: p.verdict for p in pairs if (p.labels, p.against) == (stop, "scratch")}
     best = max(found, key=lambda plan: found[plan].mean)
     assert "no plan\nis better than scratch" in said and f"({best}: {found[best].word}" in said
     assert "95 % interval\nover seeds" in said, "what the bands are"
-    early = [r for r in records if r.labels <= 2]
-    assert plots.stops_paying(early, TRANSFER) is None
-    assert "from here on" not in text_of(plots.accuracy_by_labels(early, made.PLANS))
-
-
-def test_the_highlight_shows_every_mean(store):
-    ax = plots.accuracy_by_labels(store.read(), ["frozen", "scratch"], highlight=10)
-    assert f"frozen  {seeds(store, 'frozen', 10).mean():.2f}" in text_of(ax) and "10 labels" in text_of(ax)
-    with pytest.raises(UserError, match="choose from 1, 2, 5"):
-        plots.accuracy_by_labels(store.read(), ["frozen"], highlight=3)
+    early = [r for r in store.read() if r.labels <= 2]
+    pairs = compare.pairs(store, early)
+    assert plots.stops_paying(pairs, TRANSFER) is None
+    assert "from here on" not in text_of(plots.accuracy_by_labels(early, made.PLANS, pairs))
 
 
 def test_a_plan_without_records_is_named(store):
@@ -467,7 +462,7 @@ def test_a_plan_without_records_is_named(store):
 
 def test_markers_are_filled_only_where_better(store):
     pairs = compare.pairs(store)
-    ax = plots.gain_by_labels(store.read(), ["full"], pairs=pairs)
+    ax = plots.gain_by_labels(pairs, ["full"], scale(store.read()))
     points = [x for x in ax.lines if len(x.get_xdata()) == 1]
     filled = [to_rgb(x.get_markerfacecolor()) != (1, 1, 1) for x in points]
     words = [p.verdict.word == "better" for p in pairs if (p.plan, p.against) == ("full", "scratch")]
@@ -582,12 +577,10 @@ def test_bars_stand_side_by_side_at_their_heights():
 
 
 def test_cost_is_prefix_and_suffix_of_all_tries(store):
-    ax = plots.accuracy_against_cost(store.read(), 5)
+    ax = plots.accuracy_against_cost(r for r in store.read() if r.labels == 5)
     at = {line.get_label(): line.get_xdata()[0] for line in ax.lines}
     assert at["frozen"] == 17e6 * 50 and at["full"] == 53e6 * 60 * 32 * 4
     assert "pixels (no network)" in text_of(ax) and ax.get_xscale() == "log"
-    with pytest.raises(UserError, match="at 3 labels"):
-        plots.accuracy_against_cost(store.read(), 3)
     with pytest.raises(UserError, match="counts no operations"):
         plots.accuracy_against_cost([made.row("full", 1, 0, 0.5, detail={})])
 

@@ -51,7 +51,9 @@ def app() -> None:
     try:
         cli()
     except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_plain(error)}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"[bold red]error:[/] {escape(str(error))}", highlight=False
+        )
         sys.exit(2)
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -60,10 +62,6 @@ def app() -> None:
 def _stop(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)  # once is enough: what is being written down may end
     raise KeyboardInterrupt(number)
-
-
-def _plain(error: UserError) -> str:
-    return str(error).replace("[", r"\[")
 
 
 @cli.command()

@@ -50,7 +50,6 @@ def _note(text: str) -> None:
 def after(store: "Store", records: "list[Record]") -> None:
     """The means of all plans, the verdicts, and in words which plan to use."""
     from tlkit import compare
-    from tlkit.compare import conclude
     from tlkit.records import scale
 
     if not any(r.split == "test" and r.status == "ok" for r in records):
@@ -59,57 +58,51 @@ def after(store: "Store", records: "list[Record]") -> None:
     pairs = compare.pairs(store, records)
     if pairs:
         _verdicts(pairs, turned=scale(records).sign < 0)
-    for sentence in conclude(store, records, pairs):
+    for sentence in compare.conclude(store, records, pairs):
         console.print(sentence, highlight=False)
     if note := compare.outdated(compare.origins(store, records)):
         _note(note)
 
 
 def _means(store: "Store", records: "list[Record]") -> None:
-    from tlkit.compare import chance, constant, count_items, standings
+    from tlkit import compare
     from tlkit.records import scale
 
-    found = standings(records)
-    budgets, most = sorted({s.labels for s in found}), max(s.seeds for s in found)
-    values = {(s.plan, s.labels): f"{s.mean:.3f}" + f" ({s.seeds})" * (s.seeds < most) for s in found}
-    floor = chance(store, records)
     rows = [r for r in records if r.split == "test" and r.status == "ok"]
-    how, items = scale(rows), count_items(store, rows[0])
+    found, items = compare.standings(rows), compare.count_items(store, rows[0])
+    most, fewest = max(s.seeds for s in found), min(s.seeds for s in found)
     caption = f"{most} seed{'s' * (most != 1)}" + f"; {items} test items" * bool(items)
-    fewer = any(s.seeds < most for s in found)
-    for first in range(0, len(budgets), ACROSS):
-        shown = budgets[first : first + ACROSS]
-        table = Table(box=box.SIMPLE_HEAD, title=f"mean test {how.axis}", title_justify="left")
-        table.caption = caption + "; (n): of so many seeds, the others came to nothing" * fewer
-        table.caption_justify = "left"
-        table.add_column("plan", overflow="fold")
-        for n in shown:
-            table.add_column(f"{n} label{'s' * (n != 1)}", justify="right", no_wrap=True)
-        for plan in dict.fromkeys(s.plan for s in found):
-            table.add_row(escape(plan), *(values.get((plan, n), "") for n in shown))
-        if floor is not None:
-            table.add_row(f"(chance: {constant(how)})", *[f"{floor:.3f}"] * len(shown), style="dim")
+    caption += "; (n): of so many seeds, the others came to nothing" * (fewest < most)
+    head, *body = compare.means(store, rows)
+    for first in range(1, len(head), ACROSS):
+        table = _table(f"mean test {scale(rows).axis}", caption)
+        for name in head[first : first + ACROSS]:
+            table.add_column(name, justify="right", no_wrap=True)
+        for plan, *values in body:
+            dim = "dim" * plan.startswith("(chance")
+            table.add_row(escape(plan), *values[first - 1 : first - 1 + ACROSS], style=dim)
         console.print(table)
+
+
+def _table(title: str, caption: str) -> Table:
+    """One whose first column, the plans, gives way where a terminal is narrow."""
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    table.caption, table.caption_justify = caption, "left"
+    table.add_column("plan", overflow="fold")
+    return table
 
 
 def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
     family = f"{len(pairs)} comparisons, corrected together (Holm)" if len(pairs) > 1 else "1 comparison"
-    items = all(p.items for p in pairs)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", caption_justify="left")
-    table.title = "against not transferring"
-    table.caption = f"{family}; intervals for new seeds{' and new test items' * items}"
-    table.caption += "; turned, so that + is better" * turned
-    table.add_column("plan", overflow="fold")
+    caption = f"{family}; intervals for new seeds{' and new test items' * all(p.items for p in pairs)}"
+    table = _table("against not transferring", caption + "; turned, so that + is better" * turned)
     table.add_column("labels", justify="right")
-    table.add_column("against", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("difference", no_wrap=True)
-    table.add_column("won", no_wrap=True)
+    for name in ("against", "verdict", "difference", "won"):
+        table.add_column(name, no_wrap=True)
     for p in pairs:
         v = p.verdict
-        difference = f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]"
-        won = f"{v.wins} of {v.n}"
-        table.add_row(escape(p.plan), str(p.labels), p.against, v.word, escape(difference), won)
+        difference = escape(f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]")
+        table.add_row(escape(p.plan), str(p.labels), p.against, v.word, difference, f"{v.wins} of {v.n}")
     console.print(table)
 
 
@@ -125,26 +118,29 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     from tlkit import saved_model
     from tlkit.tasks.readers import READERS
 
-    folder = store.path.with_suffix(".model")
-    task = grid.parts[0]
+    folder, task = store.path.with_suffix(".model"), grid.parts[0]
     kept = task.reader and task.objective.decoder
     choice = saved_model.choose(records) if kept else None
-    about = _about(store, records, choice) if choice else None
-    there = (folder / "model.json").is_file()
-    stale = about is not None and (not there or saved_model.card(folder).get("fit") != about["fit"])
-    if about and (ran or stale):
+    about = _about(store, records, choice) if choice else {}
+    there = (folder / "model.json").is_file() and saved_model.card(folder).get("fit")
+    stale = about and (ran or there != about["fit"])
+    if stale:
         _save(grid, choice, folder, about)
+    facts = _facts(task, store)
+    if about:
+        told, doubts = saved_model.told(about), saved_model.doubts(about)
+        chosen = [f"chosen by {about['rule']}", *([doubts] if doubts else [])]
+        facts = {"saved model": "; ".join([told, *chosen])} | facts
     if ran or stale or not report.exists():
         from tlkit.report import compare_html
 
-        compare_html(store.path, report, task.name, records, _facts(task, store, about))
+        compare_html(store.path, report, task.name, records, facts)
     if not kept:
         _note(f"no model is kept: {task.name} does not say how an input is read and an answer told.")
     if about:
-        console.print(f"saved: {saved_model.told(about)}", soft_wrap=True, highlight=False)
-        console.print(f"       chosen by {about['rule']}.", soft_wrap=True, highlight=False)
-        if doubts := saved_model.doubts(about):
-            console.print(f"[yellow]       {doubts}.[/]", soft_wrap=True, highlight=False)
+        console.print(f"saved: {told}", soft_wrap=True, highlight=False)
+        for line, style in zip(chosen, ("", "yellow"), strict=False):
+            console.print(f"       {line}.", soft_wrap=True, highlight=False, style=style)
         use = f"tlkit predict {folder} {READERS.make(task.reader).shown}..."
         console.print(f"model:  {folder}   (use it: {use})", soft_wrap=True)
     console.print(f"report: {report}", soft_wrap=True)
@@ -153,12 +149,11 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
 def _about(store: "Store", records: "list[Record]", choice: "Choice") -> dict:
     """What the record says of the chosen fit, for `predict` and the report."""
     from tlkit import compare
-    from tlkit.compare import chance, count_items, standings
     from tlkit.records import scale
 
     row = choice.record
     how, scores = scale([row]), store.scores(row.fit_key)
-    means = {s.plan: s.mean for s in standings(records) if s.labels == row.labels}
+    means = {s.plan: s.mean for s in compare.standings(records) if s.labels == row.labels}
     against = {  # scratch, where it is what was chosen, is compared with pixels by its mean alone
         name: {"mean": mean, "verdict": "better" if how.sign * (choice.mean - mean) > 0 else "no worse"}
         for name, mean in means.items()
@@ -179,8 +174,8 @@ def _about(store: "Store", records: "list[Record]", choice: "Choice") -> dict:
         "mean": choice.mean,
         "seeds": choice.seeds,
         "rule": choice.rule,
-        "chance": chance(store, records),
-        "test_items": count_items(store, row),
+        "chance": compare.chance(store, records),
+        "test_items": compare.count_items(store, row),
         "against": against,
     }
 
@@ -199,16 +194,9 @@ def _save(grid: "Grid", choice: "Choice", folder: Path, about: dict) -> None:
     saved_model.save(folder, done.model, backbone.blueprint, task.classes, about, **how)
 
 
-def _facts(task: "Task", store: "Store", about: dict | None) -> dict[str, str]:
-    """What only the task knows: the saved model, items a class on either side, files set aside."""
-    from tlkit import saved_model
-
+def _facts(task: "Task", store: "Store") -> dict[str, str]:
+    """What only the task knows: items a class on either side, files set aside."""
     facts = {}
-    if about:
-        doubts = saved_model.doubts(about)
-        facts["saved model"] = f"{saved_model.told(about)}; chosen by {about['rule']}" + f"; {doubts}" * bool(
-            doubts
-        )
     if task.objective.by_class:
         facts["training items a class"] = _counts(task.targets, task.classes)
         facts["test items a class"] = _counts(store.targets(task.name, task.digest), task.classes)

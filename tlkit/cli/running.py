@@ -1,15 +1,15 @@
 """The fits of `tlkit compare`: how long they will take, and how far they are."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+from tlkit import files
 from tlkit.cli.output import console
-from tlkit.errors import UserError
 
 if TYPE_CHECKING:
     from tlkit.forecast import Forecast
@@ -51,10 +51,8 @@ def _kept(ahead: "Forecast") -> str:
     from tlkit import features
 
     size, room = ahead.bytes / 1e6, features.room()
-    text = (
-        f"Activations that are kept: {size:.0f} MB" if size >= 1 else "Activations that are kept: under 1 MB"
-    )
-    text += f"; with nothing kept it would be about {_span(ahead.again)}."
+    kept = f"{size:.0f} MB" if size >= 1 else "under 1 MB"
+    text = f"Activations that are kept: {kept}; with nothing kept it would be about {_span(ahead.again)}."
     if ahead.bytes > room:
         text += (
             f" There is room for {room / 1e6:.0f} MB (TLKIT_BUDGET, in GB, says how much): the rest is "
@@ -70,67 +68,39 @@ def run(grid: "Grid", store: "Store", jobs: int | None, backend: str, cluster: s
     """
     from tlkit import study
 
-    if not study.todo(grid, store):
+    left, total = len(study.todo(grid, store)), sum(1 for _ in grid.cells())
+    if not left:
         return study.run(grid, store)
-    with _alone(store.path), _progress() as told:
+    held = (
+        f"another process is running fits into {store.path}: wait for it and give this command again (what "
+        "it finished is then found), or name another --out."
+    )
+    with files.locked(store.path, ".run.lock", 0, held), progress(total - left, total) as told:
         return study.run(grid, store, jobs, told, backend, cluster)
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the file's run lock; the system lets go of it when the process ends, however it ends."""
-    from filelock import FileLock, Timeout
+def progress(found: int, total: int, clock: Callable[[], float] = time.monotonic) -> Iterator[Told]:
+    """To be called after every fit: a bar, and the time left at the rate of the fits run now.
 
-    lock = FileLock(f"{path}.run.lock", timeout=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            f"another process is running fits into {path}: wait for it and give this command again (what it "
-            "finished is then found), or name another --out."
-        ) from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): name another --out.") from error
-    try:
-        yield
-    finally:
-        lock.release()
+    Where there is no terminal, a line at every tenth of the way, and a minute after the last one.
+    """
+    plain = not console.is_terminal
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    how = {"console": console, "transient": True, "get_time": clock, "speed_estimate_period": math.inf}
+    with Progress("{task.description}", *columns, **how, disable=plain) as bar:
+        fits = bar.add_task("fits", total=total, completed=found)
+        task, last, tenth = bar.tasks[0], 0.0, 10 * found // total
 
+        def told(done: int, total: int) -> None:
+            nonlocal last, tenth
+            bar.update(fits, completed=done)
+            if plain and (10 * done // total > tenth or task.elapsed - last >= PATIENCE):
+                last, tenth = task.elapsed, 10 * done // total
+                left = f", {_span(task.time_remaining)} left" if task.time_remaining else ""
+                console.print(f"{done} of {total} fits, {_span(last)}{left}", highlight=False)
 
-@contextmanager
-def _progress() -> Iterator[Told]:
-    if not console.is_terminal:
-        yield plain_lines()
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[pace]}"),
-    )
-    pace = Pace()
-    with Progress(*columns, console=console, transient=True) as bar:
-        fits = bar.add_task("fits", total=None, pace="")
-        yield lambda done, total: bar.update(fits, completed=done, total=total, pace=pace.told(done, total))
-
-
-class Pace:
-    """How fast fits end, those found finished apart, and how long the rest will take at that rate."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self.clock, self.found = clock, None
-        self.began = self.now = clock()
-
-    def told(self, done: int, total: int) -> str:
-        """To be called after every fit: its rate, and the time left."""
-        if self.found is None:
-            self.found = done - 1
-        self.now = self.clock()
-        rate = (done - self.found) / max(self.now - self.began, 1e-3)
-        a_minute = f"{60 * rate:.{1 if 60 * rate < 10 else 0}f} a minute"
-        return f"{a_minute}, {_span((total - done) / rate)} left" if done < total else a_minute
+        yield told
 
 
 def _span(seconds: float) -> str:
@@ -138,18 +108,3 @@ def _span(seconds: float) -> str:
     if seconds <= 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def plain_lines(clock: Callable[[], float] = time.monotonic) -> Told:
-    """A line at every tenth of the way, and at the first fit that ends a minute after the last line."""
-    pace = Pace(clock)
-    last, tenth = pace.began, 0
-
-    def told(done: int, total: int) -> None:
-        nonlocal last, tenth
-        text, now = pace.told(done, total), pace.now
-        if done * 10 // total > tenth or now - last >= PATIENCE:
-            last, tenth = now, done * 10 // total
-            console.print(f"{done} of {total} fits, {_span(now - pace.began)}; {text}", highlight=False)
-
-    return told

@@ -1,6 +1,14 @@
 """What records say of plans: pairs with a baseline and their verdicts, and in words which plan to use."""
 
-from tlkit.compare.conclusion import Standing, chance, conclude, constant, count_items, standings
+from tlkit.compare.conclusion import (
+    Standing,
+    chance,
+    conclude,
+    constant,
+    count_items,
+    means,
+    standings,
+)
 from tlkit.compare.pairs import BASELINES, Pair, compare, pairs
 from tlkit.compare.provenance import origins, outdated, whence
 from tlkit.compare.samples import sample
@@ -14,6 +22,7 @@ __all__ = [
     "conclude",
     "constant",
     "count_items",
+    "means",
     "origins",
     "outdated",
     "pairs",

@@ -38,10 +38,27 @@ def chance(store: Store, records: Iterable[Record]) -> float | None:
     rows = [r for r in records if r.split == "test" and r.status == "ok"]
     if not rows or (told := scale(rows)).chance is not None or told.metric != PLAIN:
         return told.chance if rows else None
-    if not sample(store, rows[0].plan, rows[0].labels, rows).has_items:
+    if not store.predicted(rows[0].fit_key):
         return None
     targets = store.targets(rows[0].task, rows[0].data)
     return float(np.unique(targets, return_counts=True)[1].max() / len(targets))
+
+
+def means(store: Store, records: Iterable[Record]) -> list[list[str]]:
+    """Mean test values as rows of text: budgets across, plans down, chance last.
+
+    (n) behind a mean: of so many seeds, where others have more.
+    """
+    rows = [r for r in records if r.split == "test" and r.status == "ok"]
+    found, how, floor = standings(rows), scale(rows), chance(store, rows)
+    budgets, most = sorted({s.labels for s in found}), max(s.seeds for s in found)
+    told: dict[str, dict[int, str]] = {}
+    for s in found:
+        told.setdefault(s.plan, {})[s.labels] = f"{s.mean:.3f}" + f" ({s.seeds})" * (s.seeds < most)
+    if floor is not None:
+        told[f"(chance: {constant(how)})"] = dict.fromkeys(budgets, f"{floor:.3f}")
+    head = ["plan", *(f"{n} label{'s' * (n != 1)}" for n in budgets)]
+    return [head, *([plan, *(by.get(n, "") for n in budgets)] for plan, by in told.items())]
 
 
 def constant(how: Scale) -> str:

@@ -63,7 +63,6 @@ def pairs(
     store: Store,
     records: Iterable[Record] | None = None,
     baselines: Sequence[str] = BASELINES,
-    delta: float | None = None,
 ) -> list[Pair]:
     """Every plan at every budget against each baseline, by budget and plan; a diverged fit is left out.
 
@@ -79,10 +78,9 @@ def pairs(
         if row.plan not in baselines:
             groups.setdefault(_setting(row), []).append(row)
     found = []
-    for (task, data, metric, recipe, backbone, _), tried in groups.items():
-        like = (task, data, metric, recipe, backbone)  # scratch is the same architecture, so the same name
-        base = [r for r in rows if r.plan in baselines and _setting(r)[:-1] == like]
-        found += _group(store, tried, base, baselines, delta)
+    for like, tried in groups.items():  # scratch is the same architecture, so the same name
+        base = [r for r in rows if r.plan in baselines and _setting(r)[:-1] == like[:-1]]
+        found += _group(store, tried, base, baselines)
     return found
 
 
@@ -90,9 +88,7 @@ def _setting(row: Record) -> tuple[str, ...]:
     return row.task, row.data, row.metric, row.recipe, row.backbone, row.weights
 
 
-def _group(
-    store: Store, tried: list[Record], base: list[Record], baselines: Sequence[str], delta: float | None
-) -> list[Pair]:
+def _group(store: Store, tried: list[Record], base: list[Record], baselines: Sequence[str]) -> list[Pair]:
     plans = list(dict.fromkeys(r.plan for r in tried))
     jobs = []
     for labels in sorted({r.labels for r in tried}):
@@ -102,9 +98,7 @@ def _group(
                 other = sample(store, against, labels, base)
                 if one.rows.keys() & other.rows.keys():
                     jobs.append((plan, labels, against, one, other))
-    if not jobs:
-        return []
-    words = compare([(one, other) for *_, one, other in jobs], delta)
+    words = compare([(one, other) for *_, one, other in jobs])
     first = tried[0]
     return [
         Pair(first.task, first.backbone, first.recipe, first.metric, plan, labels, one.mean, against,

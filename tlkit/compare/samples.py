@@ -8,7 +8,6 @@ import numpy as np
 from tlkit.errors import UserError
 from tlkit.records import PLAIN, Record, Scale, Store, scale, values
 
-_ALONE = ("task", "backbone", "recipe")  # what the fits of one sample share
 _SAME = ("task", "data", "metric", "recipe")  # what two sides must share
 
 
@@ -32,14 +31,9 @@ class Sample:
         """Which way is better, and which difference does not matter."""
         return scale(self.rows.values())
 
-    def values(self, seeds: Sequence[int], split: str = "test") -> np.ndarray:
-        """The metric on a split, seed by seed; the sign is turned where lower is better."""
-        any_row, sign = self.rows[seeds[0]], float(self.scale.sign)
-        if split == "test":
-            return sign * np.array([self.rows[seed].value for seed in seeds])
-        rows = [r for r in self.store.read() if all(getattr(r, n) == getattr(any_row, n) for n in _ALONE)]
-        found = values(rows, plan=any_row.plan, labels=any_row.labels, split=split)
-        return sign * np.array([found[seed] for seed in seeds])
+    def values(self, seeds: Sequence[int]) -> np.ndarray:
+        """The metric, seed by seed; the sign is turned where lower is better."""
+        return float(self.scale.sign) * np.array([self.rows[seed].value for seed in seeds])
 
     def by_item(self, seeds: Sequence[int]) -> np.ndarray:
         """(seeds, items): a number an item whose mean is the metric; the sign turned as in `values`."""
@@ -77,8 +71,8 @@ def sample(store: Store, plan: str, labels: int, records: Iterable[Record] | Non
     """
     records = store.read() if records is None else list(records)
     kept = values(records, plan=plan, labels=labels)  # refuses what is ambiguous
-    rows = [r for r in records if (r.plan, r.labels, r.split) == (plan, labels, "test")]
-    return Sample(store, {r.seed: r for r in rows if r.status == "ok" and r.seed in kept})
+    rows = [r for r in records if (r.plan, r.labels, r.split, r.status) == (plan, labels, "test", "ok")]
+    return Sample(store, {r.seed: r for r in rows if r.seed in kept})
 
 
 def refuse_unlike(*sides: Sample, but: Sequence[str] = ()) -> None:
@@ -91,6 +85,5 @@ def refuse_unlike(*sides: Sample, but: Sequence[str] = ()) -> None:
             continue
         found = sorted({setting[i] for one in sides for setting in one.settings})
         if len(found) > 1:
-            raise UserError(
-                f"records of {name} {' and '.join(found)} cannot be compared: run both on the same."
-            )
+            told = " and ".join(found)
+            raise UserError(f"records of {name} {told} cannot be compared: run both on the same.")

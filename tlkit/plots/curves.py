@@ -1,4 +1,4 @@
-"""A metric, and the gain in it, against labels: where transfer pays, and where it stops."""
+"""A metric, and the gain in it, against labels and cost: where transfer pays, and where it stops."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,25 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from tlkit.errors import UserError
-from tlkit.plans import BASELINES
 from tlkit.plots.style import GREY, INK, budgets_axis, canvas, legend, look
 from tlkit.records import PLAIN, Record, Scale, scale, values
-from tlkit.stats import Verdict, interval, verdicts
+from tlkit.stats import Verdict, interval
 
 
 def accuracy_by_labels(
-    records: Iterable[Record],
-    plans: Sequence[str],
-    highlight: int | None = None,
-    pairs: Iterable[Any] | None = None,
-    ax: Axes | None = None,
+    records: Iterable[Record], plans: Sequence[str], pairs: Sequence[Any] = (), ax: Axes | None = None
 ) -> Axes:
     """The test metric's mean of each plan at each budget, its 95 % interval over seeds as a band.
 
-    highlight: a budget; a line stands there, every plan's mean in the legend. A mark says from where on no
-    plan is better than scratch (`stops_paying`), and what the best is instead. pairs: those of
-    `compare.pairs`, whose verdicts also weigh new test items; without them the verdicts come from the seeds
-    alone. Raises UserError where a plan has no records.
+    pairs: those of `compare.pairs`; with them a mark says from where on no plan is better than scratch
+    (`stops_paying`), and what the best is instead. Raises UserError where a plan has no records.
     """
     records, ax = list(records), canvas(ax, 7.0, 4.0)
     curves = {plan: by_labels(records, plan) for plan in plans}
@@ -42,14 +35,12 @@ def accuracy_by_labels(
             ax.fill_between(x, *ends.T, color=style["color"], alpha=0.13, linewidth=0)
     budgets_axis(ax, budgets, how.by_class)
     ax.set_ylabel(f"test {how.axis}")
-    _mark(ax, records, plans, pairs)
-    if highlight is not None:
-        _highlight(ax, curves, highlight)
-    noun = None if highlight is None else f"{highlight} label{'s' * (highlight != 1)}"
+    if "scratch" in plans and (stop := stops_paying(pairs, plans)):
+        _mark(ax, stop, _instead(_verdicts(pairs, plans, "scratch"), stop, how))
     handles = ax.get_legend_handles_labels()[0]
     if banded:
         handles.append(Patch(color=GREY, alpha=0.25, linewidth=0, label="95 % interval\nover seeds"))
-    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=noun, handles=handles)
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), handles=handles)
     return ax
 
 
@@ -61,58 +52,23 @@ def by_labels(records: Iterable[Record], plan: str) -> dict[int, dict[int, float
     return {n: values(records, plan=plan, labels=n) for n in sorted({r.labels for r in records})}
 
 
-def _highlight(ax: Axes, curves: dict[str, dict[int, dict[int, float]]], budget: int) -> None:
-    """A line at the budget, and every plan's mean there in the legend, whose order stays as it is."""
-    means = {plan: float(np.mean(list(c[budget].values()))) for plan, c in curves.items() if budget in c}
-    if not means:
-        known = sorted({n for curve in curves.values() for n in curve})
-        raise UserError(f"nothing was measured at {budget} labels: choose from {', '.join(map(str, known))}.")
-    ax.axvline(budget, color=INK, linewidth=1, zorder=1)
-    for line in ax.lines:
-        if line.get_label() in means:
-            line.set_label(f"{line.get_label()}  {means[line.get_label()]:.2f}")
-
-
-def stops_paying(
-    records: Iterable[Record],
-    plans: Sequence[str],
-    pairs: Iterable[Any] | None = None,
-    against: str = "scratch",
-) -> int | None:
+def stops_paying(pairs: Iterable[Any], plans: Sequence[str], against: str = "scratch") -> int | None:
     """The first budget from which on no plan is better than `against`; None where one is at the last."""
-    found = _verdicts(records, plans, pairs, against)
+    found = _verdicts(pairs, plans, against)
     last = max((n for (_, n), v in found.items() if v.word == "better"), default=0)
     return min((n for _, n in found if n > last), default=None)
 
 
-def _verdicts(
-    records: Iterable[Record], plans: Sequence[str], pairs: Iterable[Any] | None, against: str
-) -> dict[tuple[str, int], Verdict]:
-    if pairs is not None:
-        return {(p.plan, p.labels): p.verdict for p in pairs if p.against == against and p.plan in plans}
-    records = list(records)
-    base = by_labels(records, against)
-    jobs, how = {}, scale(r for r in records if r.plan == against)
-    for plan in (plan for plan in plans if plan not in (against, *BASELINES)):
-        for n, seeds in by_labels(records, plan).items():
-            both = sorted(seeds.keys() & base.get(n, {}).keys())
-            if both:
-                jobs[plan, n] = tuple([how.sign * side[s] for s in both] for side in (seeds, base[n]))
-    return dict(zip(jobs, verdicts(list(jobs.values()), how.delta), strict=True)) if jobs else {}
+def _verdicts(pairs: Iterable[Any], plans: Sequence[str], against: str) -> dict[tuple[str, int], Verdict]:
+    return {(p.plan, p.labels): p.verdict for p in pairs if p.against == against and p.plan in plans}
 
 
-def _mark(ax: Axes, records: list[Record], plans: Sequence[str], pairs: Iterable[Any] | None) -> None:
-    if "scratch" not in plans:
-        return
-    stop = stops_paying(records, plans, pairs)
-    if stop is None:
-        return
+def _mark(ax: Axes, stop: int, instead: str) -> None:
     ax.axvline(stop, color=GREY, linestyle=(0, (1, 2)), linewidth=1.5, zorder=1)
     place = {"xycoords": ax.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
-    text = "from here on no plan\nis better than scratch"
-    rest = _instead(_verdicts(records, plans, pairs, "scratch"), stop, scale(records))
     offset = {"xytext": (-4, 0), "textcoords": "offset points"}
-    ax.annotate(f"{text}\n({rest})", (stop, 0.03), **place, **offset, fontsize=8.5, color=INK)
+    text = f"from here on no plan\nis better than scratch\n({instead})"
+    ax.annotate(text, (stop, 0.03), **place, **offset, fontsize=8.5, color=INK)
 
 
 def _instead(found: dict[tuple[str, int], Verdict], stop: int, how: Scale) -> str:
@@ -125,42 +81,65 @@ def _instead(found: dict[tuple[str, int], Verdict], stop: int, how: Scale) -> st
     return f"{best}: {' or '.join(words)}"
 
 
-def gain_by_labels(
-    records: Iterable[Record],
-    plans: Sequence[str],
-    against: str = "scratch",
-    pairs: Iterable[Any] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Gain of each plan over `against` with its 95 % interval; a filled marker where it is `better`."""
-    records, ax = list(records), canvas(ax, 6.4, 3.8)
-    found = _verdicts(records, plans, pairs, against)
-    how = scale(r for r in records if r.plan in (*plans, against))
+def gain_by_labels(pairs: Sequence[Any], plans: Sequence[str], how: Scale, ax: Axes | None = None) -> Axes:
+    """Gain of each plan over scratch with its 95 % interval; a filled marker where it is `better`.
+
+    pairs: those of `compare.pairs`; how: the scale of their metric.
+    """
+    ax, found = canvas(ax, 6.4, 3.8), _verdicts(pairs, plans, "scratch")
     budgets = sorted({n for _, n in found})
     shown = list(dict.fromkeys(plan for plan, _ in found))
     for k, plan in enumerate(shown):
         style, spread = look(plan), 1 + 0.06 * (k - (len(shown) - 1) / 2)
-        points = [(n, found[plan, n]) for n in budgets if (plan, n) in found]
-        x = np.array([n for n, _ in points]) * spread  # side by side, so that intervals can be told apart
-        y = np.array([v.mean for _, v in points])
-        ends = np.abs(np.array([(v.low, v.high) for _, v in points]).T - y)
-        ax.errorbar(
-            x, y, ends, color=style["color"], linestyle=style["linestyle"], linewidth=1.3, elinewidth=1.3
-        )
-        for one, (_, verdict) in zip(x, points, strict=True):
+        points = {n * spread: found[plan, n] for n in budgets if (plan, n) in found}  # spread side by side
+        y = np.array([v.mean for v in points.values()])
+        ends = np.abs(np.array([(v.low, v.high) for v in points.values()]).T - y)
+        line = {"color": style["color"], "linestyle": style["linestyle"], "linewidth": 1.3}
+        ax.errorbar(list(points), y, ends, **line, elinewidth=1.3)
+        for x, verdict in points.items():
             face = style["color"] if verdict.word == "better" else "white"
-            ax.plot(
-                one,
-                verdict.mean,
-                marker=style["marker"],
-                color=style["color"],
-                markerfacecolor=face,
-                markersize=7,
-            )
+            dot = style | {"markerfacecolor": face, "label": "_"}
+            ax.plot(x, verdict.mean, **dot, markersize=7)
         ax.plot([], [], **style)
     ax.axhline(0, color=INK, linewidth=1)
     budgets_axis(ax, budgets, how.by_class)
-    ax.set_ylabel(how.gain(against))
+    ax.set_ylabel(how.gain("scratch"))
     ax.set_title("filled: better; open: not shown to be better", loc="left", fontsize=9)
     legend(ax)
     return ax
+
+
+def accuracy_against_cost(records: Iterable[Record], ax: Axes | None = None) -> Axes:
+    """The test metric's mean of each plan over the operations of its fit, all tries included; log axis.
+
+    A line through the budgets of each plan. One without a network costs no such operations and stands on the
+    axis. Raises UserError where nothing was counted.
+    """
+    records = [r for r in records if r.split == "test" and r.status == "ok"]
+    ax, how = canvas(ax, 7.0, 3.8), scale(records)
+    for plan in dict.fromkeys(r.plan for r in records):
+        curve = by_labels(records, plan)
+        mean = [float(np.mean(list(seeds.values()))) for seeds in curve.values()]
+        mine = [r for r in records if r.plan == plan]
+        cost = [np.mean([_operations(r) for r in mine if r.labels == n]) for n in curve]
+        style = look(plan)
+        if all(cost):
+            ax.plot(cost, mean, **style, linewidth=1, markersize=8)
+            continue
+        style |= {"linestyle": "", "label": f"{style['label']} (no network)"}
+        edge = ax.get_yaxis_transform()  # no operations: on the axis itself, however far it reaches
+        ax.plot(np.zeros(len(mean)), mean, **style, transform=edge, clip_on=False)
+    ax.set_xscale("log")
+    ax.minorticks_off()
+    ax.set(xlabel="floating-point operations of a fit, all tries", ylabel=f"test {how.axis}")
+    budgets = sorted({r.labels for r in records})
+    text = ", ".join(map(str, budgets)) + (" labels" if budgets != [1] else " label")
+    ax.set_title(text + " per class" * how.by_class, loc="left")
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def _operations(row: Record) -> int:
+    if not {"flops_prefix", "flops_suffix"} <= row.detail.keys():
+        raise UserError(f"a record of plan {row.plan!r} counts no operations: run it again.")
+    return row.detail["flops_prefix"] + row.detail["flops_suffix"]

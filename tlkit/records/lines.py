@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.errors import UserError
+from tlkit.files import unwritable
 
 
 class Lines:
@@ -74,9 +75,3 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"{path} cannot be written ({error.strerror}): make room or permission there, or name another file"
-    )

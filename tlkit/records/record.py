@@ -66,9 +66,7 @@ class Record:
         if value is None and self.value is not None and self.status == "ok":
             object.__setattr__(self, "status", "diverged")
         if (value is None) == (self.status == "ok"):
-            raise UserError(
-                f"value {self.value!r} does not go with status {self.status!r}: only 'ok' has a value"
-            )
+            raise UserError(f"value {self.value!r} with status {self.status!r}: 'ok' alone has a value")
         object.__setattr__(self, "value", value)
         for name in ("measured", "detail"):
             if not isinstance(getattr(self, name), dict):
@@ -172,7 +170,6 @@ def values(
     for name in ("task", "backbone", "metric", "data", "weights", "recipe"):
         found = sorted({getattr(row, name) for row in rows})
         if len(found) > 1:
-            raise UserError(
-                f"plan {plan!r} at {labels} labels has records of {name} {', '.join(found)}: keep one"
-            )
+            told = f"records of {name} {', '.join(found)}"
+            raise UserError(f"plan {plan!r} at {labels} labels has {told}: keep one")
     return {row.seed: row.value for row in rows}

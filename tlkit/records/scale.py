@@ -62,9 +62,7 @@ def scale(rows: Iterable[Record]) -> Scale:
     found = {_scale(row) for row in rows if row.split == "test" and row.status == "ok"}
     if len(found) != 1:
         names = " and ".join(sorted(one.metric for one in found)) or "none"
-        raise UserError(
-            f"records on one scale are needed, these are of {names}: keep one metric, on one test split."
-        )
+        raise UserError(f"records on one scale are needed, not of {names}: keep one metric and test split.")
     return found.pop()
 
 
@@ -75,7 +73,5 @@ def _scale(row: Record) -> Scale:
         more = told.get("chance"), told.get("by_class", False)
         return Scale(row.metric, sign, told["delta"], told["unit"], *more)
     if row.metric != PLAIN:
-        raise UserError(
-            f"a record of {row.metric} does not say which way is better: run the fit again with this version."
-        )
+        raise UserError(f"a record of {row.metric} does not say which way is better: run the fit again.")
     return Scale(row.metric)

@@ -4,17 +4,17 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
+from tlkit import files
 from tlkit.errors import UserError
-from tlkit.records.lines import Lines, unwritable
+from tlkit.records.lines import Lines
 from tlkit.records.record import FitKey, Record
 
 LOCK_SECONDS = 60.0  # an append takes milliseconds: whoever holds the lock this long is stuck
@@ -26,8 +26,9 @@ class Store:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._records = Lines(self.path, _parse_record)
-        self._items = Lines(self.path.with_name(f"{self.path.stem}.items.jsonl"), _parse_items)
-        self._origins = Lines(self.path.with_name(f"{self.path.stem}.origins.jsonl"), _parse_origin)
+        items, origins = (self.path.with_name(f"{self.path.stem}.{n}.jsonl") for n in ("items", "origins"))
+        self._items = Lines(items, partial(_parse, "predictions", _items_key))
+        self._origins = Lines(origins, partial(_parse, "origins", lambda row: row.pop("origin")))
 
     def append(
         self,
@@ -51,7 +52,8 @@ class Store:
         fits = {record.fit_key for record in records}
         if len(fits) > 1 and (items is not None or targets is not None):
             raise ValueError(f"predictions belong to one fit, but these records are of {len(fits)}")
-        with self._locked():
+        held = f"{self.path} is held by another process: end it, or name another file"
+        with files.locked(self.path, ".lock", LOCK_SECONDS, held):
             self._records.refresh()
             fresh = {record.key: record for record in records if record.key not in self._records.rows}
             if fresh:
@@ -139,43 +141,18 @@ class Store:
                 f"{self._items.path} holds damaged {title} ({error}): delete that line"
             ) from error
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = FileLock(f"{self.path}.lock", timeout=LOCK_SECONDS)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout as error:
-            raise UserError(
-                f"{self.path} is held by another process: end it, or name another file"
-            ) from error
-        except OSError as error:
-            raise unwritable(self.path, error) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
 
 def _parse_record(line: bytes, where: str) -> tuple[tuple, Record]:
     record = Record.from_json(line, where)
     return record.key, record
 
 
-def _parse_items(line: bytes, where: str) -> tuple[Any, dict]:
+def _parse(what: str, key: Callable[[dict], Any], line: bytes, where: str) -> tuple[Any, dict]:
     try:
         row = json.loads(line)
-        return _items_key(row), row
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{where}: not a line of predictions ({error}); delete that line") from error
-
-
-def _parse_origin(line: bytes, where: str) -> tuple[str, dict]:
-    try:
-        row = json.loads(line)
-        return row.pop("origin"), row
+        return key(row), row
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{where}: not a line of origins ({error}); delete that line") from error
+        raise UserError(f"{where}: not a line of {what} ({error}); delete that line") from error
 
 
 def _name(origin: dict) -> str:

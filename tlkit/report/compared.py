@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from tlkit import compare, plots, recipe, stats
-from tlkit.compare import chance, conclude, constant, standings
+from tlkit.compare import conclude
 from tlkit.errors import UserError
 from tlkit.plots.style import GREY, canvas, look
 from tlkit.records import Record, Scale, Store, scale
@@ -21,7 +20,7 @@ def compare_html(
     out: str | Path,
     title: str,
     records: Iterable[Record] | None = None,
-    facts: Mapping[str, str] = MappingProxyType({}),
+    facts: Mapping[str, str] | None = None,
 ) -> Path:
     """Write the report of a comparison: means, verdicts, figures, and what was run. Returns `out`.
 
@@ -39,7 +38,7 @@ def compare_html(
     groups = [_compared(store, tests, pairs, key) for key in keys]
     lost = [f"{r.plan}, {r.labels} labels, seed {r.seed}: {r.status}. {r.detail.get('why', '')}"
             for r in tests if r.status != "ok"]  # fmt: skip
-    told = dict(facts) | _facts(tests) | _origins(store, tests) | machine()
+    told = dict(facts or {}) | _facts(tests) | _origins(store, tests) | machine()
     return write(out, title=f"Did transfer pay? {title}", groups=groups, failures=lost, facts=told)
 
 
@@ -49,27 +48,14 @@ def _compared(store: Store, tests: list[Record], pairs: list[compare.Pair], key:
     plans = list(dict.fromkeys(r.plan for r in rows))
     mine = [p for p in pairs if (p.task, p.metric, p.recipe, p.backbone) == (task, metric, version, backbone)
             and p.plan in plans]  # fmt: skip
-    means = _table(store, rows)
     drawn_from = (
         "new seeds and new test items" if all(p.items for p in mine) else "new seeds on this test set"
     )
     how = scale(rows)
     caption = f"{len(mine)} comparisons, one family; intervals speak of {drawn_from}."
     caption += " Lower is better; differences are turned, so that + is better." * (how.sign < 0)
-    text = " ".join(conclude(store, rows, mine))
+    text, means = " ".join(conclude(store, rows, mine)), compare.means(store, rows)
     return Group(f"{task}, from {backbone}", _drawn(rows, plans, mine), mine, caption, how, text, means)
-
-
-def _table(store: Store, rows: list[Record]) -> list[list[str]]:
-    """Mean test values as rows of text: plans down, budgets across, chance last."""
-    budgets, how = sorted({r.labels for r in rows}), scale(rows)
-    found: dict[str, dict[int, str]] = {}
-    for s in standings(rows):
-        found.setdefault(s.plan, {})[s.labels] = f"{s.mean:.3f}"
-    if (floor := chance(store, rows)) is not None:
-        found[f"({constant(how)})"] = dict.fromkeys(budgets, f"{floor:.3f}")
-    head = ["plan", *(f"{n} label{'s' * (n != 1)}" for n in budgets)]
-    return [head, *([plan, *(by.get(n, "") for n in budgets)] for plan, by in found.items())]
 
 
 def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> list[Figure]:
@@ -89,7 +75,7 @@ def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> l
         ]
         if gains:
             tuned = [plan for plan in plans if plan not in compare.BASELINES]
-            drawn.append(figure(plots.gain_by_labels(rows, tuned, pairs=pairs), "Gain over scratch", said))
+            drawn.append(figure(plots.gain_by_labels(pairs, tuned, how), "Gain over scratch", said))
     if all({"flops_prefix", "flops_suffix"} <= r.detail.keys() for r in rows):
         caption = f"{how.metric.capitalize()} against operations (the solver of a probe is not counted)"
         drawn.append(figure(plots.accuracy_against_cost(rows), caption, f"{caption}. {_means(rows)}"))
@@ -98,12 +84,10 @@ def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> l
 
 def _means(rows: list[Record]) -> str:
     """The figure in words, for those who cannot see it."""
-    plans = dict.fromkeys(r.plan for r in rows)
-    curves = {plan: plots.by_labels(rows, plan) for plan in plans}
-    return "; ".join(
-        f"{plan}: " + ", ".join(f"{sum(s.values()) / len(s):.2f} at {n}" for n, s in curve.items())
-        for plan, curve in curves.items()
-    )
+    curves: dict[str, list[str]] = {}
+    for s in compare.standings(rows):
+        curves.setdefault(s.plan, []).append(f"{s.mean:.2f} at {s.labels}")
+    return "; ".join(f"{plan}: {', '.join(told)}" for plan, told in curves.items())
 
 
 def _facts(tests: list[Record]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from ..errors import UserError, unknown
 
 METHODS = ("guarded", "student")
 FEWEST_SEEDS = 5
+LEVEL = 0.95
 
 # No disagreement at all in m items is compatible with a rate of 3/m at 95 % (Hanley & Lippman-Hand 1983,
 # JAMA 249:1743-1745, "if nothing goes wrong"). As a standard error under a normal quantile that is 3/m/1.96.
@@ -35,13 +36,8 @@ class Interval:
     p: float
 
 
-def interval(
-    diffs: ArrayLike,
-    items: ArrayLike | None = None,
-    level: float = 0.95,
-    method: str = "guarded",
-) -> Interval:
-    """Interval for the mean of paired differences a - b.
+def interval(diffs: ArrayLike, items: ArrayLike | None = None, method: str = "guarded") -> Interval:
+    """95 % interval for the mean of paired differences a - b.
 
     diffs: (n_seeds,) differences of any metric. The interval then speaks of new seeds on *this* test set.
     items: (n_seeds, n_items) differences per test item, correct_a - correct_b in [-1, 1], all seeds on the
@@ -54,11 +50,9 @@ def interval(
     One seed alone has the same wide interval.
 
     Raises UserError for empty, NaN or misshapen input, items outside [-1, 1], items whose seed means are not
-    the differences, a level outside (0, 1), an unknown method.
+    the differences, an unknown method.
     """
     d = as_finite("differences", diffs, 1)
-    if not 0 < level < 1:
-        raise UserError(f"level must lie between 0 and 1, not {level}: 0.95 is usual.")
     if method not in METHODS:
         raise unknown("interval method", method, METHODS)
     x = None if items is None else _as_items(items, d)
@@ -66,19 +60,16 @@ def interval(
     if d.size < 2 or (x is None and np.ptp(d) <= 1e-9 * max(1.0, abs(mean))):
         half = 1 + abs(mean)
         return Interval(mean, mean - half, mean + half, d.size, 1.0)
-    low, high, p = limits(d, x, level, method)
+    low, high, p = limits(d, x, method)
     return Interval(mean, float(low), float(high), d.size, float(p))
 
 
 def limits(
-    diffs: np.ndarray,
-    items: np.ndarray | None = None,
-    level: float = 0.95,
-    method: str = "guarded",
+    diffs: np.ndarray, items: np.ndarray | None = None, method: str = "guarded"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Low end, high end and p-value for stacks of samples: diffs (..., n) or items (..., n, m). No checks."""
     mean, error, df, skew = seed_error(diffs) if items is None else crossed_error(items)
-    t = stdtrit(df, (1 + level) / 2)
+    t = stdtrit(df, (1 + LEVEL) / 2)
     low, high = mean - error * t, mean + error * t
     p = 2 * stdtr(df, -np.abs(mean / error))
     if method == "guarded":
@@ -143,32 +134,22 @@ def as_finite(what: str, values: ArrayLike | Sequence, ndim: int) -> np.ndarray:
     try:
         x = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise UserError(
-            f"{what} are not a plain array of numbers: give every seed the same length."
-        ) from None
+        raise UserError(f"{what} are no plain array of numbers: give seeds of the same length.") from None
     if x.ndim != ndim or x.size == 0:
         raise UserError(f"{what} have shape {x.shape}: a non-empty array with {ndim} axes was expected.")
-    if not np.isfinite(x).all():
-        raise UserError(
-            f"{what} hold {(~np.isfinite(x)).sum()} NaN or infinite values: leave failed fits out."
-        )
+    if bad := (~np.isfinite(x)).sum():
+        raise UserError(f"{what} hold {bad} NaN or infinite values: leave failed fits out.")
     return x
 
 
 def _as_items(items: ArrayLike, diffs: np.ndarray) -> np.ndarray:
-    x = as_finite("item differences", items, 2)
+    x, expected = as_finite("item differences", items, 2), f"{diffs.size} seeds and at least 2 items"
     n, m = x.shape
     if n != diffs.size or m < 2:
-        raise UserError(
-            f"item differences have shape {x.shape}: {diffs.size} seeds and at least 2 items were expected."
-        )
+        raise UserError(f"item differences have shape {x.shape}: {expected} were expected.")
     if np.abs(x).max() > 1:
-        raise UserError(
-            "item differences lie outside [-1, 1]: give correct_a - correct_b, or the seeds alone."
-        )
+        raise UserError("item differences lie outside [-1, 1]: give correct_a - correct_b, or none.")
     # Half an item leaves room for accuracies stored rounded, and none for another test set.
     if np.abs(x.mean(axis=1) - diffs).max() > 0.5 / m:
-        raise UserError(
-            "item differences do not average to the differences per seed: were seeds or items mixed up?"
-        )
+        raise UserError("item differences do not average to the differences per seed: were they mixed up?")
     return x

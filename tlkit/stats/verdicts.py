@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, log10
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import UserError
-from .intervals import FEWEST_SEEDS, as_finite, interval
-
-LEVEL = 0.95
+from .intervals import FEWEST_SEEDS, LEVEL, as_finite, interval
 
 
 @dataclass(frozen=True)
@@ -34,26 +31,19 @@ class Verdict:
 
     def sentence(self, name_a: str, name_b: str) -> str:
         """Such as "frozen is better than scratch by 0.31 [0.27, 0.35] (10 of 10 seeds)"."""
-        seeds = f"{self.losses if self.word == 'worse' else self.wins} of {self.n} seeds"
+        mean, low, high = self.mean, self.low, self.high
+        told, higher = _rounded(mean, low, high), f"higher in {self.wins} of {self.n} seeds"
         if self.word == "better":
-            return f"{name_a} is better than {name_b} by {self._numbers()} ({seeds})"
+            return f"{name_a} is better than {name_b} by {told} ({self.wins} of {self.n} seeds)"
         if self.word == "worse":
-            return f"{name_a} is worse than {name_b} by {self._numbers(-1)} ({seeds})"
+            told = _rounded(-mean, -high, -low)
+            return f"{name_a} is worse than {name_b} by {told} ({self.losses} of {self.n} seeds)"
         if self.word == "equal":
-            return f"{name_a} equals {name_b} within {self.delta:g}: {self._numbers()} (higher in {seeds})"
+            return f"{name_a} equals {name_b} within {self.delta:g}: {told} ({higher})"
         if self.n < FEWEST_SEEDS:
             few = f"{self.n} seed{'s' * (self.n != 1)}"
             return f"cannot tell {name_a} from {name_b}: {few}, {FEWEST_SEEDS} are needed"
-        return f"cannot tell {name_a} from {name_b}: {self._numbers()} (higher in {seeds})"
-
-    def _numbers(self, sign: int = 1) -> str:
-        low, high = sorted((sign * self.low, sign * self.high))
-        digits = min(max(2, ceil(-log10(max((high - low) / 2, 1e-9)))), 6)
-        # A bound that excludes zero is not printed as zero.
-        while digits < 6 and any(x and round(x, digits) == 0 for x in (low, high)):
-            digits += 1
-        mean, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (sign * self.mean, low, high))
-        return f"{mean} [{low}, {high}]"
+        return f"cannot tell {name_a} from {name_b}: {told} ({higher})"
 
 
 def verdict(
@@ -76,10 +66,8 @@ def verdict(
     if a.shape != b.shape:
         raise UserError(f"a has {a.size} seeds and b has {b.size}: pair them seed by seed.")
     if not (np.isfinite(delta) and delta > 0):
-        raise UserError(
-            f"delta must be a positive number, not {delta}: it is the difference that does not matter."
-        )
-    found = interval(a - b, _item_differences(items_a, items_b), LEVEL)
+        raise UserError(f"delta must be positive, not {delta}: it is the difference that does not matter.")
+    found = interval(a - b, _item_differences(items_a, items_b))
     word = str(words(found.low, found.high, found.p, found.n, delta))
     ahead = np.round(a - b, 12)  # the last digits of a mean or a difference are no lead
     wins, losses = int((ahead > 0).sum()), int((ahead < 0).sum())
@@ -135,22 +123,21 @@ def _item_differences(items_a: ArrayLike | None, items_b: ArrayLike | None) -> n
         raise UserError("items were given for one side only: give both, or the seeds alone.")
     a, b = as_finite("items of a", items_a, 2), as_finite("items of b", items_b, 2)
     if a.shape != b.shape:
-        raise UserError(
-            f"items of a have shape {a.shape} and of b {b.shape}: use the same seeds and test items."
-        )
+        raise UserError(f"items of a are {a.shape} and of b {b.shape}: use the same seeds and test items.")
     return a - b
 
 
 def signed(v: Verdict) -> str:
     """A difference and its interval, as +0.31 [0.25, 0.36]; more digits where it is small."""
-    bounds = (v.mean, v.low, v.high)
-    digits = next(
-        (
-            d
-            for d in range(2, 6)
-            if all(not x or round(x, d) for x in bounds[1:]) and 10**-d < (v.high - v.low)
-        ),
-        6,
-    )
-    mean, low, high = (round(x, digits) + 0.0 for x in bounds)
-    return f"{mean:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return _rounded(v.mean, v.low, v.high, "+")
+
+
+def _rounded(mean: float, low: float, high: float, plus: str = "") -> str:
+    """Two digits, or as many more as keep the ends apart, and one that excludes zero from it."""
+
+    def tell(digits: int) -> bool:
+        return 10**-digits < high - low and all(not x or round(x, digits) for x in (low, high))
+
+    digits = next(filter(tell, range(2, 6)), 6)
+    mean, low, high = (round(x, digits) + 0.0 for x in (mean, low, high))
+    return f"{mean:{plus}.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

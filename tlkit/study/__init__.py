@@ -7,8 +7,7 @@ machine, or through Ray or Dask on a cluster. A worker that is killed costs its 
 
 from tlkit.study.clusters import BACKENDS, check
 from tlkit.study.grid import Cell, Grid, todo
-from tlkit.study.measuring import measure
-from tlkit.study.running import Outcome, run
+from tlkit.study.running import Outcome, measure, run
 from tlkit.study.worker import Finished, rows
 
 __all__ = ["BACKENDS", "Cell", "Finished", "Grid", "Outcome", "check", "measure", "rows", "run", "todo"]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from tlkit import env
 from tlkit.env.process import THREAD_VARIABLES
 from tlkit.errors import UserError, unknown
-from tlkit.study.worker import RETRIES, Finished, on_cluster
+from tlkit.study.worker import RETRIES, on_cluster
 
 if TYPE_CHECKING:
     from tlkit.study.executors import Cluster, Ended
@@ -32,7 +32,7 @@ LOCAL_DASK = {
     "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1),
 }
 EXPECTED = (  # warnings that tell nobody anything
-    "A worker stopped while some jobs were given",  # loky replaces one that has grown: no job is lost
+    "A worker (stopped|was restarted) while some jobs were given",  # one that has grown: no job is lost
     r"\d+ tasks (which|have been)",  # a run that is stopped leaves fits unfinished
 )
 START = {"ray": "ray start --head", "dask": "dask scheduler"}
@@ -116,15 +116,13 @@ def _ray(address: str | None, jobs: int) -> "Iterator[Cluster]":
     if ours:
         _connect(address, jobs)
     elif address is not None:
-        raise UserError(
-            "this process is in a Ray cluster already: leave --cluster out, or call ray.shutdown()."
-        )
+        raise UserError("this process is in a Ray cluster already: leave --cluster out, or shut that down.")
     try:
         resources = ray.cluster_resources()
         processors = int(resources.get("CPU", 0))
         gpus = resources.get("GPU", 0) if env.device().type == "cuda" else 0
         share = {"num_cpus": 1, "num_gpus": min(1, gpus / max(1, processors))}
-        task = ray.remote(max_retries=RETRIES, **share)(tlkit_fit)
+        task = ray.remote(on_cluster).options(name="tlkit fit", max_retries=RETRIES, **share)
         killed = of_ray.OutOfMemoryError, of_ray.WorkerCrashedError
         gone = of_ray.LocalRayletDiedError, of_ray.ObjectLostError, of_ray.RaySystemError
         raised = killed, gone, (of_ray.RayTaskError,)
@@ -132,11 +130,6 @@ def _ray(address: str | None, jobs: int) -> "Iterator[Cluster]":
     finally:
         if ours:
             ray.shutdown()
-
-
-def tlkit_fit(cell: "Cell") -> "tuple[Cell, Finished | UserError]":
-    """What Ray runs; its tools show the name."""
-    return on_cluster(cell)
 
 
 def _connect(address: str | None, jobs: int) -> None:
@@ -152,9 +145,8 @@ def _connect(address: str | None, jobs: int) -> None:
             if type(error) is not Exception:  # for a machine too busy Ray raises nothing narrower
                 raise
             ray.shutdown()
-            raise UserError(
-                f"Ray did not start here ({_first(error)}): try again when the machine is less busy."
-            ) from error
+            why = f"Ray did not start here ({_first(error)}): try again when the machine is less busy."
+            raise UserError(why) from error
     else:
         if address != "auto":
             _knock("ray", address)

@@ -1,15 +1,21 @@
-"""Running what a grid still lacks: each fit once, written down the moment it ends."""
+"""Running what a grid still lacks, or any other number: each once, written down the moment it ends."""
 
+import math
+import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
+from platform import node
 
 from tlkit import env
 from tlkit.errors import UserError
 from tlkit.records import FitKey, Record, Store
 from tlkit.study import clusters
 from tlkit.study.grid import Grid, todo
-from tlkit.study.worker import RETRIES, Finished, here, without_value
+from tlkit.study.worker import RETRIES, Finished, without_value
+from tlkit.tasks import Evaluation, Metric
+from tlkit.tasks.metrics import accuracy
 
 
 @dataclass(frozen=True)
@@ -85,9 +91,52 @@ def _refuse_other(key: FitKey, finished: Finished) -> None:
     names = {"data": f"files of task {key.task!r}", "weights": f"weights of {key.backbone}"}
     names["recipe"] = "settings of tlkit"
     other = next((name for at, name in names.items() if getattr(finished.key, at) != getattr(key, at)), None)
-    if other and finished.machine == here():
+    if other and finished.machine == node():
         raise UserError(f"the {other} changed while it ran: run it again.")
     if other:
         raise UserError(
             f"the {other} on machine {finished.machine} differ from those here: give it the same."
         )
+
+
+def measure(
+    store: Store, key: FitKey, run: Callable[[], Evaluation | float], metric: Metric = accuracy
+) -> Record:
+    """The test record of what is no fit: the one that the store has, else what `run` gives, written at once.
+
+    key: what the number is of; numbers to be compared share task, data, backbone and recipe. run(): what
+    `Task.evaluate` gave, whose predictions and scores are kept beside the record, and its `detail` in it; or
+    a number, where there are no test items. A number that is not finite, and a fit inside that diverged, are
+    recorded as such and not run again. What else `run` raises goes on, and nothing is written. Raises
+    UserError, before anything runs, for a key of other types, and where `run` measured something else than
+    `metric`.
+    """
+    from tlkit.fit import Diverged
+
+    key = FitKey(*key)
+    row = Record(*key, "test", metric.name, None, "skipped")
+    if known := _there(store, row):
+        return known
+    began = time.perf_counter()
+    try:
+        found = run()
+    except Diverged as error:
+        found = Evaluation({metric.name: math.nan}, None, None, detail={"why": str(error)})
+    if isinstance(found, Real):
+        found = Evaluation({metric.name: float(found)}, None, None, scale=metric.declared())
+    told = next(iter(found.metrics)) if isinstance(found, Evaluation) else type(found).__name__
+    if told != metric.name:
+        raise UserError(
+            f"{key.plan} of {key.task}, seed {key.seed}, gave {told} where {metric.name} is measured: return "
+            "a number or an Evaluation, and name its metric."
+        )
+    detail = found.detail | ({"scale": found.scale} if found.scale else {})
+    took = {"seconds": round(time.perf_counter() - began, 3)}
+    row = replace(row, value=found.metrics[told], status="ok", measured=took, detail=detail)
+    beside = (None if isinstance(kept, list) else kept for kept in (found.predicted, found.targets))
+    store.append([row], *beside, found.scores if found.scale else None, env.origin())
+    return _there(store, row)
+
+
+def _there(store: Store, row: Record) -> Record | None:
+    return next((known for known in store.read() if known.key == row.key), None)

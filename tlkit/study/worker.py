@@ -2,15 +2,16 @@
 
 import os
 import pickle
-import platform
 import sys
 import threading
 import time
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from platform import node
 from typing import TYPE_CHECKING
 
 import numpy as np
+from loky import process_executor
 
 from tlkit.errors import UserError
 from tlkit.records import FitKey
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from tlkit.fit import Fit
 
 SPLITS = ("train", "select", "test")
-RETRIES = 3  # of a fit whose worker was killed; then it is recorded as failed
 GROWTH = 2**30  # bytes a worker may grow by before it is replaced
+RETRIES = 3  # of a fit whose worker was killed; then it is recorded as failed
 WATCH = 1.0  # seconds between a worker's looks at whether its parent is still there
 
 
@@ -42,11 +43,6 @@ class Finished:
     origin: dict | None = None
 
 
-def here() -> str:
-    """The name of this machine."""
-    return platform.node()
-
-
 def work(cell: Cell) -> tuple[Cell, Finished]:
     """One fit, in a worker or here: one torch thread, everything loaded by name."""
     from tlkit import backbones, env, tasks
@@ -58,7 +54,7 @@ def work(cell: Cell) -> tuple[Cell, Finished]:
     task, backbone = cell.given
     task, backbone = task or tasks.load(cell.task), backbone or backbones.load(cell.backbone, cell.weights)
     origin = env.origin(backbone.device)
-    key, metric, machine = identify(cell, task, backbone), task.objective.metric, here()
+    key, metric, machine = identify(cell, task, backbone), task.objective.metric, node()
     try:
         done = fit(task, backbone, Plan.parse(cell.plan), cell.labels, cell.seed, cell.recipe)
     except Diverged as error:
@@ -82,11 +78,9 @@ def _register(added: bytes) -> None:
 def in_process(cell: Cell, parent: int) -> tuple[Cell, Finished]:
     """A fit in a process of loky's, which lives on.
 
-    loky replaces a worker that has grown by 300 MB since its first task, which every large fit behind a small
-    one does; the new one would import everything anew, for longer than the fit takes.
+    loky replaces one that has grown by 300 MB since its first task, as with every large fit behind a small
+    one; it has no public word for that, and to import everything anew takes longer than the fit.
     """
-    from loky import process_executor
-
     process_executor._MAX_MEMORY_LEAK_SIZE = GROWTH
     _end_with(parent)
     return work(cell)
@@ -118,7 +112,7 @@ def on_cluster(cell: Cell) -> tuple[Cell, Finished | UserError]:
             return work(cell)
     except UserError as error:
         return cell, UserError(
-            f"on machine {here()}: {error} (Every machine of a cluster needs tlkit and the same files, "
+            f"on machine {node()}: {error} (Every machine of a cluster needs tlkit and the same files, "
             "a folder of one's own under the same path.)"
         )
 

@@ -9,7 +9,7 @@ from tlkit.errors import UserError
 from tlkit.records import Record, Store
 from tlkit.stats import Verdict, verdicts
 from tlkit_lessons.ledger.claims import Claim
-from tlkit_lessons.ledger.sources import Side, side
+from tlkit_lessons.ledger.sources import Side, in_training, side
 
 
 def sides(
@@ -89,7 +89,7 @@ def gap(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None:
         if not seeds:
             return None
         refuse_unlike(*both, but=claim.differ)
-        pairs[n] = [one.values(seeds, "train") - one.values(seeds) for one in both]
+        pairs[n] = [in_training(one, seeds) - one.values(seeds) for one in both]
     return dict(zip(pairs, verdicts([*pairs.values()], claim.delta), strict=True))
 
 

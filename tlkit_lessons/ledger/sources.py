@@ -8,7 +8,7 @@ import numpy as np
 from tlkit.compare import compare, sample
 from tlkit.compare.samples import Sample
 from tlkit.errors import UserError
-from tlkit.records import Scale, Store, scale
+from tlkit.records import Scale, Store, scale, values
 from tlkit.stats import Verdict
 
 
@@ -22,8 +22,8 @@ class Mean:
     def seeds(self) -> set[int]:
         return set.intersection(*(s.seeds for s in self.samples))
 
-    def values(self, seeds: Sequence[int], split: str = "test") -> np.ndarray:
-        return np.mean([s.values(seeds, split) for s in self.samples], axis=0)
+    def values(self, seeds: Sequence[int]) -> np.ndarray:
+        return np.mean([s.values(seeds) for s in self.samples], axis=0)
 
     @property
     def scale(self) -> Scale:
@@ -43,6 +43,16 @@ class Mean:
 
 
 Side = Sample | Mean
+
+
+def in_training(side: Side, seeds: Sequence[int]) -> np.ndarray:
+    """As `values`, on the labelled items that the fits of a side learnt from."""
+    if isinstance(side, Mean):
+        return np.mean([in_training(s, seeds) for s in side.samples], axis=0)
+    one, alone = side.rows[seeds[0]], ("task", "backbone", "recipe")
+    rows = [r for r in side.store.read() if all(getattr(r, name) == getattr(one, name) for name in alone)]
+    found = values(rows, plan=one.plan, labels=one.labels, split="train")
+    return float(side.scale.sign) * np.array([found[seed] for seed in seeds])
 
 
 def side(store: Store, plan: str, labels: int, backbones: Sequence[str] = (), task: str = "") -> Side:

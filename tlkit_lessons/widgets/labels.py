@@ -30,7 +30,7 @@ def label_slider(store: Store, plans: Sequence[str], against: str = "scratch") -
         raise UserError(
             f"{', '.join(transferred)} and {against} share {len(budgets)} budgets: run them at two or more."
         )
-    stops = {plan: plots.stops_paying(shown, [plan], pairs, against) for plan in transferred}
+    stops = {plan: plots.stops_paying(pairs, [plan], against) for plan in transferred}
     draw = partial(_frame, records=records, plans=plans, against=against, judged=judged, stops=stops)
     return drag(draw, budgets, "labels per class")
 
