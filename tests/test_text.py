@@ -81,6 +81,8 @@ def test_rows_that_say_nothing_are_set_aside(tmp_path):
     [
         (b"text,label\n\xff\xfe,a", "is not read as a table"),
         (b"", "is not read as a table"),
+        (b"text,label\n", "has no row with text and label"),
+        (b"text,label\n,a\nx,\n", "has no row with text and label"),
         (b"text,kind\nx,a", "has no column 'label': it has text, kind"),
         (b"text,label\nx,a\ny,b", "class 'a' has 1 separate items or groups"),
     ],

@@ -73,7 +73,10 @@ def table_rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str,
         )
     table = table[columns].apply(lambda column: column.str.strip())
     empty = {f"row {i + 1}": f"no {column}" for column in columns for i in table.index[table[column] == ""]}
-    return table[(table != "").all(axis=1)], empty
+    said = table[(table != "").all(axis=1)]
+    if said.empty:
+        raise UserError(f"{path} has no row with {' and '.join(columns)}: give a table that has some.")
+    return said, empty
 
 
 def from_text(path: Path | str, backbone: Any, length: int = 64, delta: float = 0.5) -> Task:
