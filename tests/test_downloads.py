@@ -718,7 +718,7 @@ def test_relative_folders_become_absolute(tmp_path, monkeypatch):
 
 def test_the_registry_is_sound(root):
     sets = downloads.listing()
-    assert [info.name for info in sets] == sorted(p.stem for p in downloads.registry_dir().glob("*.csv"))
+    assert [info.name for info in sets] == sorted(p.stem for p in registry.registry_dir().glob("*.csv"))
     for info in sets:
         files = downloads.rows(info.name)
         assert info.state == "absent" and info.files == len(files) == len({row.file for row in files})

@@ -28,15 +28,13 @@ from tlkit.downloads.registry import (
     examine,
     folder,
     listing,
-    registry_dir,
     rows,
     unfetched,
 )
 from tlkit.errors import UserError
 
 __all__ = [
-    "Report", "Row", "SetInfo", "check", "clear", "computed", "describe", "folder", "get", "listing",
-    "registry_dir", "rows",
+    "Report", "Row", "SetInfo", "check", "clear", "computed", "describe", "folder", "get", "listing", "rows",
 ]  # fmt: skip
 
 SCRATCH = ".fetching"  # in the folder of a set: what is not verified yet
@@ -211,12 +209,11 @@ def _clear_computed() -> int:
     place = computed()
     if not (place / TAG).is_file():
         raise UserError(f"{place} was not made for computed files alone (no {TAG} in it): clear it by hand")
-    freed = 0
-    for path in [path for path in place.iterdir() if path.name != TAG]:
+    within = [path for path in place.rglob("*") if path != place / TAG]
+    freed = sum(path.lstat().st_size for path in within if path.is_symlink() or not path.is_dir())
+    for path in [path for path in within if path.parent == place]:
         if path.is_dir() and not path.is_symlink():
-            freed += sum(inside.lstat().st_size for inside in path.rglob("*") if not inside.is_dir())
             shutil.rmtree(path)
         else:
-            freed += path.lstat().st_size
             path.unlink()
     return freed
