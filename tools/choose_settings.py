@@ -12,33 +12,33 @@ import numpy as np
 import typer
 from rich.progress import track
 
-from tlkit import downloads, study
 from tlkit import recipe as recipes
+from tlkit import study
 from tlkit.env import data_dir
 from tlkit.files import write_whole
 from tlkit.plans import Plan
 from tlkit.records import Store
+from tools.make_records import PHOTO_NETWORK
 
 LABELS = (1, 2)
 GLYPHS = ("glyphs:greek-a", "glyphs:cyrillic-a", "glyphs:symbols-a")
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 MORE = ("last-2", "last-3", "gradual", "norm", "bias", "select")
 PHOTOS = ("hymenoptera",)
-NARROW = ("weights_vision", "mobilenetv1_025_128.pt")  # of the cache
+PHOTO_PLANS = PLANS[:-1]
 
 
 def grids(kind: str, seeds: tuple[int, ...]) -> Iterator[study.Grid]:
     """Every setting of every plan on the sibling tasks of "glyphs" or "photos"."""
     photos = kind == "photos"
     base = replace(recipes.default(kind), fixed=())
-    weights = str(downloads.get(NARROW[0]) / NARROW[1]) if photos else None
-    for plan in PLANS if photos else PLANS + MORE:
+    for plan in PHOTO_PLANS if photos else PLANS + MORE:
         ours = "letters,features=all" if plan == "select" else "letters"
-        backbone = "timm:mobilenetv1_100,size=96" if photos else ours
+        backbone = PHOTO_NETWORK if photos else ours
         for setting in base.grid(Plan.parse(plan)):
             tried = replace(base, fixed=((plan, setting),))
             for task in PHOTOS if photos else GLYPHS:
-                yield study.Grid(task, backbone, (plan,), LABELS, seeds, tried, weights)
+                yield study.Grid(task, backbone, (plan,), LABELS, seeds, tried)
 
 
 def main(kind: str = "glyphs", seeds: int = 3, jobs: int = 1) -> None:

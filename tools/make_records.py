@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from tlkit import backbones, downloads, study, tasks
+from tlkit import backbones, study, tasks
 from tlkit import recipe as recipes
 from tlkit.env import data_dir
 from tlkit.recipe import Recipe
@@ -28,7 +28,7 @@ UNSEEN = tuple(range(20, 30))  # of the thirteen sources those before had been l
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-LONGER = 10
+LONGER = 5
 PATIENT = 5  # times the recipe, in steps and in passes through the items
 LADDER = (*(f"letters-at-{step}" for step in (10, 30, 100, 300, 1000)), "letters")
 ZOO = (
@@ -38,6 +38,7 @@ ZOO = (
 BATCHES = tuple(f"adabn@batch={size}" for size in (1, 2, 4, 8, 16, 32))
 TUNED = ("source only@plan=full", "mmd", "dann")  # every stage learns: a tenth of a minute each
 PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
+PHOTO_NETWORK, PHOTO_LABELS, FEW = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20), SEEDS[:5]
 TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
 FIRST = {  # from the first network, by the recipe as it stands
     "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
@@ -57,16 +58,13 @@ def grids(name: str) -> list[Grid]:
 
 
 def _photos(name: str, _: Recipe) -> Iterator[Grid]:
-    weights = str(downloads.get("weights_vision") / "mobilenetv1_025_128.pt")
-    network, recipe = "timm:mobilenetv1_100,size=96", recipes.default("photos")
-    task = PHOTOS[name.removesuffix("_long")]
+    recipe, task = recipes.default("photos"), PHOTOS[name.removesuffix("_long")]
     if name in PHOTOS:
-        yield Grid(task, network, PLANS, (1, 2, 5, 10, 20), SEEDS, recipe, weights)
+        yield Grid(task, PHOTO_NETWORK, ("pixels", "frozen", "last-1"), PHOTO_LABELS, SEEDS, recipe)
+        yield Grid(task, PHOTO_NETWORK, ("scratch", "full"), PHOTO_LABELS, FEW, recipe)  # minutes a fit
         return
     longer = replace(recipe, steps=LONGER * recipe.steps)  # was a descent only slow?
-    yield Grid(task, network, ("scratch",), (20,), SEEDS[:5], longer, weights)
-    if name == "wildlife_long":
-        yield Grid(task, network, ("full",), (5, 10, 20), SEEDS[:5], longer, weights)
+    yield Grid(task, PHOTO_NETWORK, ("scratch", "full"), PHOTO_LABELS[-1:], FEW, longer)
 
 
 def _steps(_: str, recipe: Recipe) -> Iterator[Grid]:
