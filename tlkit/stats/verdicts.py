@@ -32,11 +32,11 @@ class Verdict:
     def sentence(self, name_a: str, name_b: str) -> str:
         """Such as "frozen is better than scratch by 0.31 [0.27, 0.35] (10 of 10 seeds)"."""
         mean, low, high = self.mean, self.low, self.high
-        told, higher = _rounded(mean, low, high), f"higher in {self.wins} of {self.n} seeds"
+        told, higher = _rounded(mean, low, high, 0.5), f"higher in {self.wins} of {self.n} seeds"
         if self.word == "better":
             return f"{name_a} is better than {name_b} by {told} ({self.wins} of {self.n} seeds)"
         if self.word == "worse":
-            told = _rounded(-mean, -high, -low)
+            told = _rounded(-mean, -high, -low, 0.5)
             return f"{name_a} is worse than {name_b} by {told} ({self.losses} of {self.n} seeds)"
         if self.word == "equal":
             return f"{name_a} equals {name_b} within {self.delta:g}: {told} ({higher})"
@@ -129,14 +129,14 @@ def _item_differences(items_a: ArrayLike | None, items_b: ArrayLike | None) -> n
 
 def signed(v: Verdict) -> str:
     """A difference and its interval, as +0.31 [0.25, 0.36]; more digits where it is small."""
-    return _rounded(v.mean, v.low, v.high, "+")
+    return _rounded(v.mean, v.low, v.high, plus="+")
 
 
-def _rounded(mean: float, low: float, high: float, plus: str = "") -> str:
-    """Two digits, or as many more as keep the ends apart, and one that excludes zero from it."""
+def _rounded(mean: float, low: float, high: float, share: float = 1.0, plus: str = "") -> str:
+    """Two digits, or more: the last is a share of the interval at most, and zero no end that excludes it."""
 
     def tell(digits: int) -> bool:
-        return 10**-digits < high - low and all(not x or round(x, digits) for x in (low, high))
+        return 10**-digits <= share * (high - low) and all(not x or round(x, digits) for x in (low, high))
 
     digits = next(filter(tell, range(2, 6)), 6)
     mean, low, high = (round(x, digits) + 0.0 for x in (mean, low, high))
