@@ -3,6 +3,7 @@
 import sys
 import threading
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 
 import pytest
 import tiny
@@ -152,3 +153,17 @@ def test_an_entry_point_of_another_package_brings_its_own(tmp_path, monkeypatch)
 def test_a_task_and_a_backbone_are_given_back():
     task, source = tiny.classifier()
     assert tasks.load(task) is task and backbones.load(source) is source
+
+
+def test_a_registered_backbone_is_made_again_for_a_saved_model(store):
+    backbones.register("small", lambda: replace(tiny.classifier()[1], name="small", blueprint={}))
+    source = backbones.load("small,until=mid")
+    again = backbones.from_blueprint(source.blueprint)
+    assert (again.stages, again.digest) == (source.stages, source.digest)
+
+
+def test_an_entry_point_that_cannot_be_read_is_named(monkeypatch):
+    point = EntryPoint("mine", "tlkit.tasks:regster", "tlkit.tasks")
+    monkeypatch.setattr("tlkit.registry.entry_points", lambda group: [point])
+    with pytest.raises(UserError, match=r"entry point mine = \S+:regster of things cannot be read .*: mend"):
+        Registry("thing", "things").names()

@@ -88,6 +88,13 @@ def test_one_class_is_nothing_to_tell_apart():
         build(classes=("a",))
 
 
+def test_a_target_that_no_class_has_is_named():
+    with pytest.raises(UserError, match="a train target is 2, and there are 2 classes: number them from 0"):
+        build(targets=(np.array([0, 1, 2, 1]), np.array([0, 1])))
+    with pytest.raises(UserError, match="a test target is -1"):
+        build(targets=(np.array([0, 1, 0, 1]), np.array([0, -1])))
+
+
 def test_test_targets_are_behind_the_seal():
     task = build()
     wanted = np.array([0, 1])

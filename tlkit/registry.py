@@ -1,7 +1,7 @@
 """Things by name: those that come along, those of other packages, and those that are registered by hand."""
 
 from collections.abc import Callable, Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from tlkit.errors import UserError, unknown
@@ -63,6 +63,15 @@ class Registry:
         self._bring()
         return self._brought | self.added
 
+    def _loaded(self, point: EntryPoint) -> Callable[[], None]:
+        try:
+            return point.load()
+        except (ImportError, AttributeError) as error:
+            raise UserError(
+                f"entry point {point.name} = {point.value} of {self.group} cannot be read ({error}): mend it "
+                "in the package that brings it, or uninstall that."
+            ) from error
+
     def _bring(self) -> None:
         if self._ready or self._bringing:
             return
@@ -70,7 +79,7 @@ class Registry:
         try:
             self.own()
             for point in entry_points(group=self.group):
-                point.load()()
+                self._loaded(point)()
         finally:
             self._bringing = False
         self._ready = True

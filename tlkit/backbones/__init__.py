@@ -4,7 +4,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,10 @@ def _load(spec: str, weights: str | None, _stamp: tuple[int, int] | None) -> Bac
     reach = {key: options.pop(key) for key in depth.KEYS if key in options}
     plain = ",".join([name, *(pair for pair in pairs if pair.partition("=")[0] not in reach)])
     told = _told(factory, name, options, {"spec": plain} | ({"weights": weights} if weights else {}))
-    return depth.reaching(factory(*given, **options, **told), reach)
+    made = factory(*given, **options, **told)
+    # a saved model asks for it again by its name, where its factory has not said how else it is built
+    made = made if made.blueprint else replace(made, blueprint={"registered": plain})
+    return depth.reaching(made, reach)
 
 
 def _told(factory: Callable, name: str, options: dict, more: dict[str, str]) -> dict[str, str]:
@@ -150,8 +153,8 @@ def efficientnet_lite0(size: int | None = None, *, spec: str) -> Backbone:
 def from_blueprint(blueprint: dict) -> Backbone:
     """The same architecture and input transform with untrained weights, for a saved model to be put into."""
     reach = blueprint.get("reach", {})
-    if "own" in blueprint:
-        return depth.reaching(load(blueprint["own"]), reach)
+    if named := blueprint.get("own") or blueprint.get("registered"):
+        return depth.reaching(load(named), reach)
     library, name, options = (blueprint[key] for key in ("library", "name", "options"))
     if library not in LIBRARIES:
         raise UserError(f"{name} is of a library {library!r} that is not known here: install what adds it.")

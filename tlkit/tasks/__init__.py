@@ -88,6 +88,11 @@ class Task:
     reader: str = ""
 
     def __post_init__(self) -> None:
+        if self.classes and len(self.classes) < 2:
+            raise UserError(
+                f"task {self.name!r} has one class ({self.classes[0]!r}): there is nothing to tell apart; "
+                "add a second."
+            )
         for side, items, targets in (
             ("train", self.train, self.train_targets),
             ("test", self.test, self.test_targets),
@@ -103,11 +108,13 @@ class Task:
                     f"task {self.name!r}: its targets differ in shape: give the objective a collate that "
                     "makes a batch of them."
                 )
-        if self.classes and len(self.classes) < 2:
-            raise UserError(
-                f"task {self.name!r} has one class ({self.classes[0]!r}): there is nothing to tell apart; "
-                "add a second."
-            )
+            if self.classes and self.objective.by_class and not isinstance(targets, list):
+                odd = np.setdiff1d(targets, range(len(self.classes)))
+                if odd.size:
+                    raise UserError(
+                        f"task {self.name!r}: a {side} target is {odd[0]}, and there are {len(self.classes)} "
+                        "classes: number them from 0."
+                    )
         self.__test, self.test_targets = self.test_targets, None
         self.__train, self.train_targets = self.train_targets, None
         self.reads: list[str] = []

@@ -67,9 +67,10 @@ class Items:
 
 
 def array_items(
-    inputs: torch.Tensor, name: str, groups: Sequence[str] = (), times: Sequence[Any] = ()
+    inputs: torch.Tensor | np.ndarray, name: str, groups: Sequence[str] = (), times: Sequence[Any] = ()
 ) -> Items:
-    """Items held in one tensor, first axis the items; named `name 0`, `name 1`, ..."""
+    """Items held in one array, first axis the items; named `name 0`, `name 1`, ..."""
+    inputs = torch.as_tensor(inputs)
     digests = tuple(hashlib.sha256(row.numpy().tobytes()).hexdigest()[:16] for row in inputs)
     return Items(inputs, [f"{name} {i}" for i in range(len(inputs))], digests, tuple(groups), times)
 

@@ -37,6 +37,8 @@ def from_csv(
     """
     path = Path(path)
     table, aside = table_rows(path, [column for column in (text, label, groups, split) if column])
+    if table.empty:
+        raise UserError(f"{path} has no row with {text} and {label}: give a table that has some.")
     digests = tuple(hashlib.sha256(one.encode()).hexdigest()[:16] for one in table[text])
     named = tuple(table[groups]) if groups else ()
     items = Items(list(table[text]), [f"row {row + 1}" for row in table.index], digests, named)
@@ -73,10 +75,7 @@ def table_rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str,
         )
     table = table[columns].apply(lambda column: column.str.strip())
     empty = {f"row {i + 1}": f"no {column}" for column in columns for i in table.index[table[column] == ""]}
-    said = table[(table != "").all(axis=1)]
-    if said.empty:
-        raise UserError(f"{path} has no row with {' and '.join(columns)}: give a table that has some.")
-    return said, empty
+    return table[(table != "").all(axis=1)], empty
 
 
 def from_text(path: Path | str, backbone: Any, length: int = 64, delta: float = 0.5) -> Task:
