@@ -14,19 +14,6 @@ from tlkit.compare.provenance import origins, outdated, whence
 from tlkit.compare.samples import sample
 
 __all__ = [
-    "BASELINES",
-    "Pair",
-    "Standing",
-    "chance",
-    "compare",
-    "conclude",
-    "constant",
-    "count_items",
-    "means",
-    "origins",
-    "outdated",
-    "pairs",
-    "sample",
-    "standings",
-    "whence",
-]
+    "BASELINES", "Pair", "Standing", "chance", "compare", "conclude", "constant", "count_items", "means",
+    "origins", "outdated", "pairs", "sample", "standings", "whence",
+]  # fmt: skip
