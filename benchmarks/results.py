@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 
 from benchmarks.apart import ROOT
-from tlkit.env import cores, processor
+from tlkit.env import cores
+from tlkit.env.machine import processor
 from tlkit.files import write_whole
 
 COMMITTED = ROOT / "benchmarks" / "results"

@@ -18,7 +18,7 @@ from tlkit.env import machine, process
 from tlkit.errors import UserError
 
 
-def named(name: str) -> env.Check:
+def named(name: str) -> machine.Check:
     return next(check for check in env.doctor() if check.name == name)
 
 

@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 
 from tlkit import backbones, files
 from tlkit.backbones.chain import Chain
-from tlkit.compare import constant
+from tlkit.compare.conclusion import constant
 from tlkit.errors import UserError
 from tlkit.plans import BASELINES
 from tlkit.records import PLAIN, Record, Scale, scale

@@ -88,7 +88,7 @@ def _measured(began: float, tally: dict[str, float], where: torch.device) -> dic
     """What need not repeat; the device where it is not the CPU."""
     found = {"seconds": time.perf_counter() - began, "process_peak_mb": peak_mb()}
     found |= {name: now - tally[name] for name, now in features.CACHE_STATS.items()}
-    return found if where.type == "cpu" else found | {"device": env.device_name(where)}
+    return found if where.type == "cpu" else found | {"device": env.process.device_name(where)}
 
 
 def _best(tried: dict[str, float], sign: int, usual: str) -> str:

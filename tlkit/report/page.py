@@ -62,7 +62,11 @@ def figure(ax: Axes, caption: str, alt: str) -> Figure:
 def machine() -> dict[str, str]:
     """Versions, device and threads, as facts."""
     versions = ", ".join(f"{name} {version}" for name, version in env.versions().items())
-    return {"versions": versions, "device": str(env.device()), "threads a process": str(env.threads())}
+    return {
+        "versions": versions,
+        "device": str(env.device()),
+        "threads a process": str(env.process.threads()),
+    }
 
 
 def licence(name: str) -> str:
