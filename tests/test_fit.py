@@ -439,7 +439,7 @@ def test_the_committed_recipes(kind):
 
 
 def test_the_card_says_by_which_recipe_a_network_is_fitted():
-    """Never a colon in its name; and the keys of committed records stay what they were."""
+    """Never a colon in its name; and the keys of committed records stay what they are."""
     kinds = {
         "letters": "glyphs",
         "random,seed=3": "glyphs",
@@ -450,7 +450,7 @@ def test_the_card_says_by_which_recipe_a_network_is_fitted():
     for name, kind in kinds.items():
         assert recipe.suited(backbones.load(name)) is recipe.default(kind), name
     assert recipe.suited(replace(tiny.backbone(), name="my:net")) is recipe.default()
-    assert recipe.default("glyphs").version == "r3-c77448" and recipe.default("photos").version == "r3-964cea"
+    assert recipe.default("glyphs").version == "r3-c77448" and recipe.default("photos").version == "r3-76d89a"
     for odd in ("photo", {"steps": 3}):
         with pytest.raises(UserError, match=r"unknown recipe .*Known: glyphs, photos"):
             recipe.suited(replace(tiny.backbone(), card={"recipe": odd}))
