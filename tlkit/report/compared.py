@@ -166,7 +166,5 @@ def _rows(plans: list[str], xlabel: str) -> Axes:
 
 def _interval(ax: Axes, y: float, found: tuple[float, float, float], plan: str) -> None:
     mean, low, high = found
-    style = look(plan)
-    ax.plot([low, high], [y, y], color=style["color"], linewidth=2, solid_capstyle="butt", zorder=2)
-    kind = {key: style[key] for key in ("color", "marker", "markerfacecolor")}
-    ax.plot(mean, y, **kind, markersize=8, zorder=3)
+    kind = {key: look(plan)[key] for key in ("color", "marker", "markerfacecolor")}
+    ax.errorbar(mean, y, xerr=[[mean - low], [high - mean]], **kind, markersize=8, elinewidth=2)
