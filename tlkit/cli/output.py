@@ -27,11 +27,18 @@ def before(grid: "Grid") -> None:
     from tlkit.compare import BASELINES
     from tlkit.stats import FEWEST_SEEDS
 
-    aside = grid.parts[0].set_aside
+    task = grid.parts[0]
+    if task.objective.by_class:
+        console.print(f"to learn from: {_counts(task.targets, task.classes)}", highlight=False, markup=False)
+    if "files" in task.card:
+        console.print(task.card["files"], highlight=False, markup=False, soft_wrap=True)
+    aside = list(task.set_aside.items())
     if aside:
         console.print(f"[yellow]{len(aside)} files do not open and are set aside:[/]")
-        for name, reason in aside.items():
+        for name, reason in aside[:LISTED]:
             console.print(f"  {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+        if len(aside) > LISTED:
+            console.print(f"  and {len(aside) - LISTED} more", highlight=False)
     plans = {cell.plan for cell in grid.cells()}
     if not plans & set(BASELINES) or not plans - set(BASELINES):
         own = grid.parts[0].objective.raw_plan
@@ -203,6 +210,8 @@ def _facts(task: "Task", store: "Store") -> dict[str, str]:
     facts["test split"] = f"{len(task.test)} items, {len(task.train)} to learn from"
     if "split" in task.card:
         facts["test split"] += f"; {task.card['split']}"
+    if "files" in task.card:
+        facts["files"] = task.card["files"]
     if task.set_aside:
         named = [f"{name} ({reason})" for name, reason in list(task.set_aside.items())[:LISTED]]
         more = f"; and {len(task.set_aside) - LISTED} more" if len(task.set_aside) > LISTED else ""
