@@ -439,7 +439,7 @@ def test_the_committed_recipes(kind):
 
 
 def test_the_card_says_by_which_recipe_a_network_is_fitted():
-    """Never a colon in its name; and the keys of committed records stay what they were."""
+    """Never a colon in its name; and the keys of committed records stay what they are."""
     kinds = {
         "letters": "glyphs",
         "random,seed=3": "glyphs",
@@ -450,7 +450,7 @@ def test_the_card_says_by_which_recipe_a_network_is_fitted():
     for name, kind in kinds.items():
         assert recipe.suited(backbones.load(name)) is recipe.default(kind), name
     assert recipe.suited(replace(tiny.backbone(), name="my:net")) is recipe.default()
-    assert recipe.default("glyphs").version == "r3-c77448" and recipe.default("photos").version == "r3-964cea"
+    assert recipe.default("glyphs").version == "r3-c77448" and recipe.default("photos").version == "r3-76d89a"
     for odd in ("photo", {"steps": 3}):
         with pytest.raises(UserError, match=r"unknown recipe .*Known: glyphs, photos"):
             recipe.suited(replace(tiny.backbone(), card={"recipe": odd}))
@@ -561,3 +561,14 @@ def test_peak_memory_is_this_process_own_and_not_what_its_parent_held():
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     before, after = map(float, told.stdout.split())
     assert big.all() and before < here and after - before > 190
+
+
+def test_names_and_whole_numbers_of_any_library_are_taken():
+    quick = Recipe(steps=2, epochs=1)
+    one = fit("digits", "letters", "frozen", np.int64(1), np.int32(3), quick)
+    two = fit(tasks.load("digits"), backbones.load("letters"), Plan.parse("frozen"), 1, 3, quick)
+    assert one.test.metrics == two.test.metrics
+    with pytest.raises(UserError, match=r"--labels 1\.5: give a whole number"):
+        fit("digits", "letters", "frozen", 1.5)
+    with pytest.raises(UserError, match="unknown task 'digit': did you mean 'digits'"):
+        fit("digit", "letters", "frozen", 1)

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import shutil
 import warnings
 from dataclasses import replace
@@ -88,11 +89,17 @@ def test_one_class_is_nothing_to_tell_apart():
         build(classes=("a",))
 
 
-def test_a_target_that_no_class_has_is_named():
-    with pytest.raises(UserError, match="a train target is 2, and there are 2 classes: number them from 0"):
-        build(targets=(np.array([0, 1, 2, 1]), np.array([0, 1])))
-    with pytest.raises(UserError, match="a test target is -1"):
-        build(targets=(np.array([0, 1, 0, 1]), np.array([0, -1])))
+@pytest.mark.parametrize(
+    ("train", "says"),
+    [
+        ([0, 1, 2, 1], r"a train target is 2, and there are 2 classes: number them from 0, in whole numbers"),
+        ([0.0, 1, 0, 1], r"a train target is 0\.0, "),
+        ([0, -1, 0, 1], r"a train target is -1, "),
+    ],
+)
+def test_a_target_that_no_class_has_is_named(train, says):
+    with pytest.raises(UserError, match=says):
+        build(targets=(np.array(train), np.array([0, 1])))
 
 
 def test_test_targets_are_behind_the_seal():
@@ -407,7 +414,26 @@ def test_pictures_lie_as_deep_as_they_like_and_every_file_is_accounted_for(folde
     assert len(task.train) + len(task.test) == 24
     what = "in no format that is read, such as JPEG or PNG"
     told = f"30 files, 24 used; 2 {what} (.xml); 1 {what} (.txt); 1 a link to nothing (.png)"
-    assert task.card["files"] == f"{told}; 1 hidden; 1 in no class folder"
+    assert task.card["files"] == f"{told}; 1 in no class folder; 1 hidden"
+
+
+def test_two_files_that_change_places_are_noticed(tmp_path):
+    """Out of an archive all have one time, and pictures of one format and size as many bytes."""
+    for i in range(16):
+        file = tmp_path / "two" / ("dark" if i < 8 else "light") / f"{i}.bmp"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (10 * i, 5, 5)).save(file)
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+    before = from_folder(tmp_path / "two")
+    dark, light, aside = (tmp_path / "two" / name for name in ("dark/0.bmp", "light/9.bmp", "aside"))
+    dark.rename(aside), light.rename(dark), aside.rename(light)
+    after = from_folder(tmp_path / "two")
+    assert after.digest != before.digest
+    was, now = (
+        {Path(n).name: d for side in (t.train, t.test) for n, d in zip(side.names, side.digests, strict=True)}
+        for t in (before, after)
+    )
+    assert (now["0.bmp"], now["9.bmp"]) == (was["9.bmp"], was["0.bmp"])
 
 
 def test_a_link_to_above_is_not_followed(folder):

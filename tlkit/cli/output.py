@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tlkit import files
+from tlkit.errors import UserError
+
 if TYPE_CHECKING:
     from tlkit.compare import Pair
     from tlkit.records import Record, Store
@@ -22,12 +25,19 @@ ACROSS = 5  # budgets side by side: more do not fit a terminal of 80 columns
 LISTED = 12  # classes or files named one by one
 
 
-def before(grid: "Grid") -> None:
-    """The files set aside, and what this grid will not be able to say."""
+def before(grid: "Grid", store: "Store") -> None:
+    """The classes, the files set aside, and what this grid will not be able to say.
+
+    Raises UserError, before anything runs, where the model beside the records is of another folder.
+    """
+    from tlkit import saved_model
     from tlkit.compare import BASELINES
     from tlkit.stats import FEWEST_SEEDS
 
-    task = grid.parts[0]
+    folder, task = files.beside(store.path, ".model"), grid.parts[0]
+    there = saved_model.card(folder).get("where") if (folder / "model.json").is_file() else None
+    if there and there != task.card.get("where"):
+        raise UserError(f"{folder} is the model of another folder called as this one: name another --out.")
     if task.objective.by_class:
         console.print(f"to learn from: {_counts(task.targets, task.classes)}", highlight=False, markup=False)
     if "files" in task.card:
@@ -125,12 +135,13 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     from tlkit import saved_model
     from tlkit.tasks.readers import READERS
 
-    folder, task = store.path.with_suffix(".model"), grid.parts[0]
+    folder, task = files.beside(store.path, ".model"), grid.parts[0]
     kept = task.reader and task.objective.decoder
     choice = saved_model.choose(records) if kept else None
     about = _about(store, records, choice) if choice else {}
-    there = (folder / "model.json").is_file() and saved_model.card(folder).get("fit")
-    stale = about and (ran or there != about["fit"])
+    about |= {"classes": list(task.classes), "where": task.card.get("where")} if about else {}
+    there = saved_model.card(folder) if (folder / "model.json").is_file() else {}
+    stale = about and (ran or any(there.get(name) != about[name] for name in ("fit", "classes")))
     if stale:
         _save(grid, choice, folder, about)
     facts = _facts(task, store)

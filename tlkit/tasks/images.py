@@ -14,7 +14,7 @@ from tlkit import downloads
 from tlkit.errors import UserError
 from tlkit.files import Hashes, composed, place
 from tlkit.tasks import Items, Task, classification
-from tlkit.tasks.items import Made
+from tlkit.tasks.items import Made, digest_of
 from tlkit.tasks.reading import Unreadable, read_picture
 from tlkit.tasks.splits import Split, held_out, owners, parted
 from tlkit.tasks.text import table_rows
@@ -129,7 +129,7 @@ def from_folder(folder: Path | str, groups: Path | str | None = None, name: str 
     picture under two classes, two classes that differ in case alone, too few pictures to split, a test
     without classes or with one that is not learnt, or a leak in a given split.
     """
-    root = Path(folder)
+    root = Path(folder).expanduser()
     if not root.is_dir():
         raise UserError(
             f"there is no folder {root}: give one that holds a sub-folder of pictures for each class."
@@ -141,10 +141,11 @@ def from_folder(folder: Path | str, groups: Path | str | None = None, name: str 
     unread = {file: reason for part in aside for file, reason in part.items()}
     _refuse_unusable(root, listed, everything, unread)
     _refuse_misnamed(root, sources, listed)
-    csv_path = Path(groups) if groups else root / "groups.csv"
+    csv_path = Path(groups).expanduser() if groups else root / "groups.csv"
     named = _read_groups(csv_path, everything, root) if groups or csv_path.exists() else {}
     given = len(sources) > 1
     card = {"split": "given" if given else "by group" if named else "by picture"}
+    card["where"] = digest_of(str(place(root)))
     card["files"] = _counted(root, [file for part in listed for file, _ in part], everything, unread)
     at = np.arange(len(everything))
     sides = np.split(at, [len(found[0])]) if given else split(everything, named, root)
@@ -154,7 +155,8 @@ def from_folder(folder: Path | str, groups: Path | str | None = None, name: str 
 def _counted(root: Path, listed: list[Path], used: list[Found], unread: dict[str, str]) -> str:
     """What became of every file below a folder: used, set aside, or left out by a rule."""
     every = list(_below(root, hidden=True))
-    left = Counter(_rule(path.relative_to(root)) for path in set(every) - set(listed))
+    known = set(listed)
+    left = Counter(_rule(path.relative_to(root)) for path in every if path not in known)
     assert len(every) == len(used) + len(unread) + left.total(), "a file is not accounted for"
     reasons = Counter(f"{reason} ({Path(file).suffix or 'no suffix'})" for file, reason in unread.items())
     told = [f"{count} {what}" for what, count in [*reasons.most_common(), *left.most_common()]]
