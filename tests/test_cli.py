@@ -120,10 +120,8 @@ def test_a_class_that_is_called_otherwise_later_is_so_in_model_and_report(tlkit,
     tlkit("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
     (photos / "dark").rename(photos / "clouds")
     code, text = tlkit("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
-    assert (
-        code == 0 and "0 fits run, 2 found finished" in text
+    assert code == 0 and "0 fits run, 2 found finished" in text
     assert "to learn from: bright 9, clouds 9" in text
-    )
     assert "clouds 9" in (tmp_path / "p.html").read_text("utf-8")
     code, text = tlkit("predict", "p.model", photos / "clouds" / "1.png")
     assert code == 0 and "clouds" in text and "dark" not in text
