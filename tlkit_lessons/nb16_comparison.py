@@ -1,10 +1,13 @@
-"""Figures of notebook 16: the label-saving factor, read off two curves."""
+"""What notebook 16 alone needs: the label-saving factor, and what each plan knows of its own pictures."""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from tlkit.plots.style import GREY, INK, budgets_axis, canvas, legend, look
+from tlkit.records import Record, values
 from tlkit_lessons.savings import Saving
 from tlkit_lessons.savings import label_saving as saving_of
 
@@ -43,3 +46,16 @@ def label_saving(
     ax.set_ylabel("test accuracy")
     legend(ax, loc="lower right")
     return ax
+
+
+def own_and_new(records: Iterable[Record], plans: Sequence[str], budgets: Sequence[int]) -> list[str]:
+    """For each plan and number of labels its accuracy on the pictures it has learnt from, and on new ones."""
+    records, told = list(records), []
+    for plan in plans:
+        for n in budgets:
+            own, new = (
+                np.mean([*values(records, plan=plan, labels=n, split=split).values()])
+                for split in ("train", "test")
+            )
+            told.append(f"{plan}, {n} labels: {own:.2f} of its own pictures, {new:.2f} of new ones")
+    return told

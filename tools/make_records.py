@@ -28,7 +28,6 @@ UNSEEN = tuple(range(20, 30))  # of the thirteen sources those before had been l
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-LONGER = 5
 PATIENT = 5  # times the recipe, in steps and in passes through the items
 LADDER = (*(f"letters-at-{step}" for step in (10, 30, 100, 300, 1000)), "letters")
 ZOO = (
@@ -38,7 +37,7 @@ ZOO = (
 BATCHES = tuple(f"adabn@batch={size}" for size in (1, 2, 4, 8, 16, 32))
 TUNED = ("source only@plan=full", "mmd", "dann")  # every stage learns: a tenth of a minute each
 PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
-PHOTO_NETWORK, PHOTO_LABELS, FEW = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20), SEEDS[:5]
+PHOTO_NETWORK, PHOTO_LABELS = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20)
 TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
 FIRST = {  # from the first network, by the recipe as it stands
     "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
@@ -58,13 +57,10 @@ def grids(name: str) -> list[Grid]:
 
 
 def _photos(name: str, _: Recipe) -> Iterator[Grid]:
-    recipe, task = recipes.default("photos"), PHOTOS[name.removesuffix("_long")]
-    if name in PHOTOS:
-        yield Grid(task, PHOTO_NETWORK, ("pixels", "frozen", "last-1"), PHOTO_LABELS, SEEDS, recipe)
-        yield Grid(task, PHOTO_NETWORK, ("scratch", "full"), PHOTO_LABELS, FEW, recipe)  # minutes a fit
-        return
-    longer = replace(recipe, steps=LONGER * recipe.steps)  # was a descent only slow?
-    yield Grid(task, PHOTO_NETWORK, ("scratch", "full"), PHOTO_LABELS[-1:], FEW, longer)
+    shared = PHOTOS[name], PHOTO_NETWORK
+    recipe = recipes.default("photos")
+    yield Grid(*shared, ("pixels", "frozen", "last-1"), PHOTO_LABELS, SEEDS, recipe)
+    yield Grid(*shared, ("scratch", "full"), PHOTO_LABELS, SEEDS[:5], recipe)  # a minute a fit
 
 
 def _steps(_: str, recipe: Recipe) -> Iterator[Grid]:

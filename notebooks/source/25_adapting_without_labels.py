@@ -292,15 +292,14 @@ Markdown("\n".join(lines))
 #
 # <details><summary>Optional: photographs, paintings and sketches</summary>
 #
-# PACS, seven kinds of things, with the small MobileNet of [16](16_the_comparison.ipynb). You need pictures and weights in your
-# cache (`tlkit data list`); neither may be passed on here. It tries the tools and proves nothing: one draw, some seventy test
+# PACS, seven kinds of things, with the network of photographs of [16](16_the_comparison.ipynb). You need the pictures in your
+# cache (`tlkit data list`), for they may not be passed on here. It tries the tools and proves nothing: one draw, some seventy test
 # pictures a domain, and the sketches were drawn after photographs of the collection that the network was brought up on.
 #
 # ```python
-# from tlkit import downloads, tasks
+# from tlkit import tasks
 #
-# weights = str(downloads.get("weights_vision") / "mobilenetv1_025_128.pt")
-# eye = backbones.load("timm:mobilenetv1_100,size=96", weights)
+# eye = backbones.load("efficientnet_lite0,size=96")
 # photos = tasks.load("pacs:photo")
 # for domain in ("art_painting", "sketch"):
 #     away = adapt.sealed(tasks.load(f"pacs:{domain}"))
