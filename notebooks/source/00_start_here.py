@@ -163,11 +163,11 @@ ax = paired.paired_dots(frozen, pixels, ("frozen", "pixels"))
 # Then, in a terminal,
 #
 # ```
-# tlkit compare --folder photos --backbone timm:mobilenetv3_small_050 --labels 5 --dry-run
+# tlkit compare --folder photos --labels 5 --seeds 5 --dry-run
 # ```
 #
-# says what would run and how long it would take. Without `--dry-run` it fetches the weights of a network trained on
-# photographs, prints a verdict for every plan, writes a report, and keeps the best model for `tlkit predict`. A class needs a
+# says what would run and how long it would take. Without `--dry-run` it takes a network trained on photographs, which
+# `make install` has fetched, prints a verdict for every plan, writes a report, and keeps the best model for `tlkit predict`. A class needs a
 # dozen pictures for five labels: two fifths are kept for the test. If
 # pictures belong together (one tree, one patient, one day), say so in `photos/groups.csv`, with the columns `file,group`:
 # then they stay on one side of the split.
