@@ -338,8 +338,8 @@ for name in ("wildlife", "steel"):
 # tried to make it good.
 #
 # On animals `frozen` is ahead of `full` in {{wins 16_wildlife frozen full 5}} draws of five labels a class, and in {{wins 16_wildlife frozen full 20}} of twenty.
-# On steel it is the other way round. Nobody has seen steel in ImageNet, and a stage that moves has something to learn: with five
-# labels a class `full` is ahead of `frozen` in {{wins 16_steel full frozen 5}} draws, and `last-1` in {{wins 16_steel last-1 frozen 5}}. Yet the frozen features serve there,
+# On steel the draws point the other way, though so few of them do not settle it (the table below says *cannot tell*). Nobody has
+# seen steel in ImageNet, and a stage that moves has something to learn: with five labels a class `full` is ahead of `frozen` in {{wins 16_steel full frozen 5}} draws, and `last-1` in {{wins 16_steel last-1 frozen 5}}. Yet the frozen features serve there,
 # too: with one label a class they are ahead of bare pixels in {{wins 16_steel frozen pixels 1}} draws. So "freeze or not" is no law either way;
 # it is a fact about a source, a target, and a number of labels.
 #
