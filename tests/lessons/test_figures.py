@@ -18,7 +18,7 @@ from PIL import Image
 from tlkit import compare, plots, stats
 from tlkit.errors import UserError
 from tlkit.plans import Audit
-from tlkit.records import scale
+from tlkit.records import Record, scale
 from tlkit_lessons import (
     drawing,
     figures,
@@ -792,3 +792,14 @@ def test_gains_near_and_far_stand_in_one_order_and_may_be_missing():
         figures.gain_near_and_far(NEAR_AND_FAR, guess=("nowhere", 0.2))
     with pytest.raises(UserError, match="no target"):
         figures.gain_near_and_far({})
+
+
+def test_what_a_plan_knows_of_its_own_pictures_stands_beside_new_ones():
+    kept = {"train": (1.0, 0.5), "test": (0.25, 0.35)}
+    rows = [
+        Record("t", "d", "b", "w", "scratch", 5, seed, "r", split, "accuracy", value, "ok")
+        for split, values in kept.items()
+        for seed, value in enumerate(values)
+    ]
+    told = nb16_comparison.own_and_new(rows, ("scratch",), (5,))
+    assert told == ["scratch, 5 labels: 0.75 of its own pictures, 0.30 of new ones"]
