@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shutil
 import sys
 
 import made_up_records as made
@@ -110,6 +111,37 @@ def test_compare_on_a_folder_then_predict(tlkit, photos, tmp_path):
         tlkit("predict", "p.model", broken, photos / "dark" / "1.png"), "1 of 2 were not read", "not read"
     )
     refused(tlkit("predict", "nowhere", broken), "holds no saved model")
+
+
+LETTERS = ("--backbone", "letters", "--plans", "pixels,frozen", *SMALL)
+
+
+def test_a_class_that_is_called_otherwise_later_is_so_in_model_and_report(tlkit, photos, tmp_path):
+    tlkit("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
+    (photos / "dark").rename(photos / "clouds")
+    code, text = tlkit("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
+    assert code == 0 and "0 fits run, 2 found finished" in text
+    assert "to learn from: bright 9, clouds 9" in text
+    assert "clouds 9" in (tmp_path / "p.html").read_text("utf-8")
+    code, text = tlkit("predict", "p.model", photos / "clouds" / "1.png")
+    assert code == 0 and "clouds" in text and "dark" not in text
+
+
+def test_another_folder_of_that_name_does_not_take_the_models_place(tlkit, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "more" / "photos")
+    tlkit("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
+    before = (tmp_path / "p.model" / "model.json").read_bytes()
+    again = tlkit("compare", "--folder", tmp_path / "more" / "photos", *LETTERS, "--out", "p.jsonl")
+    refused(again, "p.model is the model of another folder called as this one: name another --out")
+    assert (tmp_path / "p.model" / "model.json").read_bytes() == before
+
+
+def test_every_output_has_a_name_of_its_own(tlkit, photos, tmp_path):
+    for out in ("run.1", "run.2", "x.html"):
+        assert tlkit("compare", "--folder", photos, *LETTERS, "--out", out)[0] == 0
+        found = {path.name for path in tmp_path.glob(f"{out}*")}
+        assert found >= {f"{out}{end}" for end in ("", ".model", ".html", ".items.jsonl", ".origins.jsonl")}
+        assert (tmp_path / out).read_bytes().startswith(b"{")
 
 
 @pytest.mark.real("efficientnet_lite0")
@@ -320,6 +352,8 @@ def test_an_empty_folder_and_a_single_class(tlkit, tmp_path, photos):
     refused(tlkit("compare", "--folder", "empty"), "holds no pictures")
     for file in (photos / "bright").iterdir():
         file.unlink()
+    refused(tlkit("compare", "--folder", photos), "bright is empty", "or remove it")
+    (photos / "bright").rmdir()
     refused(tlkit("compare", "--folder", photos), "one class", "dark")
 
 

@@ -561,3 +561,14 @@ def test_peak_memory_is_this_process_own_and_not_what_its_parent_held():
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     before, after = map(float, told.stdout.split())
     assert big.all() and before < here and after - before > 190
+
+
+def test_names_and_whole_numbers_of_any_library_are_taken():
+    quick = Recipe(steps=2, epochs=1)
+    one = fit("digits", "letters", "frozen", np.int64(1), np.int32(3), quick)
+    two = fit(tasks.load("digits"), backbones.load("letters"), Plan.parse("frozen"), 1, 3, quick)
+    assert one.test.metrics == two.test.metrics
+    with pytest.raises(UserError, match=r"--labels 1\.5: give a whole number"):
+        fit("digits", "letters", "frozen", 1.5)
+    with pytest.raises(UserError, match="unknown task 'digit': did you mean 'digits'"):
+        fit("digit", "letters", "frozen", 1)

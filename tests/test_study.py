@@ -249,7 +249,7 @@ def test_files_that_change_meanwhile_stop_the_run(world, store, monkeypatch):
     task, _ = world
     other = tiny.classifier(train=30)[0]
     loads = iter([task, task, other])
-    monkeypatch.setattr(tasks, "load", lambda name: next(loads))
+    monkeypatch.setattr(tasks, "load", lambda name: next(loads) if isinstance(name, str) else name)
     with pytest.raises(UserError, match="the files of task 'tiny-classes' changed while it ran"):
         study.run(grid(("pixels",), (2,), (0, 1)), store)
     assert len(store.finished()) == 1, "what was right is kept"
@@ -344,3 +344,10 @@ def test_two_runs_into_one_file_at_once_lose_double_and_tear_nothing(tmp_path):
     alone = Store(tmp_path / "alone.jsonl")
     study.run(study.Grid("digits", "letters", ("pixels", "frozen"), (1,), range(8), BRIEF), alone)
     assert repeated(alone) == repeated(store)
+
+
+def test_seeds_and_labels_may_be_ranges_and_numbers_of_numpy():
+    grid = study.Grid("digits", "letters", ("frozen",), np.array([1, 2]), range(2), tiny.QUICK)
+    assert (grid.labels, grid.seeds) == ((1, 2), (0, 1)) and type(grid.labels[0]) is int
+    with pytest.raises(UserError, match="seed 'one': give a whole number"):
+        study.Grid("digits", "letters", ("frozen",), (1,), ("one",), tiny.QUICK)

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import shutil
 import warnings
 from dataclasses import replace
@@ -88,11 +89,17 @@ def test_one_class_is_nothing_to_tell_apart():
         build(classes=("a",))
 
 
-def test_a_target_that_no_class_has_is_named():
-    with pytest.raises(UserError, match="a train target is 2, and there are 2 classes: number them from 0"):
-        build(targets=(np.array([0, 1, 2, 1]), np.array([0, 1])))
-    with pytest.raises(UserError, match="a test target is -1"):
-        build(targets=(np.array([0, 1, 0, 1]), np.array([0, -1])))
+@pytest.mark.parametrize(
+    ("train", "says"),
+    [
+        ([0, 1, 2, 1], r"a train target is 2, and there are 2 classes: number them from 0, in whole numbers"),
+        ([0.0, 1, 0, 1], r"a train target is 0\.0, "),
+        ([0, -1, 0, 1], r"a train target is -1, "),
+    ],
+)
+def test_a_target_that_no_class_has_is_named(train, says):
+    with pytest.raises(UserError, match=says):
+        build(targets=(np.array(train), np.array([0, 1])))
 
 
 def test_test_targets_are_behind_the_seal():
@@ -371,10 +378,90 @@ def test_a_given_split_is_kept(given_split):
     assert all("train" in Path(n).parts for n in task.train.names)
 
 
-@pytest.mark.parametrize("name", ["valid", "val"])
-def test_other_names_of_the_test_folder(given_split, name):
-    (given_split / "test").rename(given_split / name)
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("train", "valid"), ("train", "val"), ("Training", "Testing"), ("TRAIN", "Validation")],
+)
+def test_other_names_of_both_sides(given_split, train, test):
+    (given_split / "test").rename(given_split / "aside"), (given_split / "train").rename(given_split / train)
+    (given_split / "aside").rename(given_split / test)
+    task = from_folder(given_split)
+    assert (len(task.train), len(task.test)) == (15, 9)
+
+
+def test_of_three_sides_the_test_is_asked_and_the_other_is_counted(given_split):
+    shutil.copytree(given_split / "test", given_split / "valid")
+    task = from_folder(given_split)
+    assert len(task.test) == 9
+    assert task.card["files"] == "33 files, 24 used; 9 in valid, which is on no side of the split"
+
+
+def test_a_test_without_labels_gives_way_to_a_validation_with_them(given_split):
+    (given_split / "test").rename(given_split / "validation")
+    picture(given_split / "test" / "17.png", 999)
     assert len(from_folder(given_split).test) == 9
+
+
+def test_pictures_lie_as_deep_as_they_like_and_every_file_is_accounted_for(folder):
+    (folder / "ants" / "day 1" / "morning").mkdir(parents=True)
+    for i in range(4):
+        (folder / "ants" / f"{i}.png").rename(folder / "ants" / "day 1" / "morning" / f"{i}.png")
+    (folder / "ants" / "notes.txt").write_text("cold")
+    (folder / "bees" / "boxes.xml").write_text("<a/>"), (folder / "bees" / "more.xml").write_text("<a/>")
+    (folder / "bees" / ".hidden").touch(), (folder / "README").touch()
+    (folder / "cats" / "gone.png").symlink_to(folder / "nowhere.png")
+    task = from_folder(folder)
+    assert len(task.train) + len(task.test) == 24
+    what = "in no format that is read, such as JPEG or PNG"
+    told = f"30 files, 24 used; 2 {what} (.xml); 1 {what} (.txt); 1 a link to nothing (.png)"
+    assert task.card["files"] == f"{told}; 1 in no class folder; 1 hidden"
+
+
+def test_two_files_that_change_places_are_noticed(tmp_path):
+    """Out of an archive all have one time, and pictures of one format and size as many bytes."""
+    for i in range(16):
+        file = tmp_path / "two" / ("dark" if i < 8 else "light") / f"{i}.bmp"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (10 * i, 5, 5)).save(file)
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+    before = from_folder(tmp_path / "two")
+    dark, light, aside = (tmp_path / "two" / name for name in ("dark/0.bmp", "light/9.bmp", "aside"))
+    dark.rename(aside), light.rename(dark), aside.rename(light)
+    after = from_folder(tmp_path / "two")
+    assert after.digest != before.digest
+    was, now = (
+        {Path(n).name: d for side in (t.train, t.test) for n, d in zip(side.names, side.digests, strict=True)}
+        for t in (before, after)
+    )
+    assert (now["0.bmp"], now["9.bmp"]) == (was["9.bmp"], was["0.bmp"])
+
+
+def test_a_link_to_above_is_not_followed(folder):
+    (folder / "ants" / "again").symlink_to(folder)
+    assert len(from_folder(folder).train.names) < 24
+
+
+def test_an_empty_class_folder_is_named(folder):
+    (folder / "newts" / "day 1").mkdir(parents=True)
+    with pytest.raises(
+        UserError, match=r"class folder .*newts is empty: put its pictures into it, or remove"
+    ):
+        from_folder(folder)
+
+
+def test_a_folder_in_a_folder_is_told(folder, tmp_path):
+    (tmp_path / "archive").mkdir()
+    shutil.move(folder, tmp_path / "archive" / "animals")
+    with pytest.raises(UserError, match=r"one class folder, 'animals', and folders in it: .*archive/animals"):
+        from_folder(tmp_path / "archive")
+
+
+def test_classes_that_differ_in_case_alone_are_told(folder):
+    picture(folder / "Ants" / "1.png", 7)
+    if len(list(folder.iterdir())) == 3:
+        pytest.skip("this disk takes Ants for ants")
+    with pytest.raises(UserError, match="classes 'Ants' and 'ants', alike but for case: make them one"):
+        from_folder(folder)
 
 
 def test_a_picture_in_train_and_test_of_a_given_split(given_split):
@@ -386,14 +473,14 @@ def test_a_picture_in_train_and_test_of_a_given_split(given_split):
 def test_a_test_folder_without_classes_is_no_test(given_split):
     shutil.rmtree(given_split / "test")
     picture(given_split / "test" / "17.png", 999)
-    with pytest.raises(UserError, match="has 0 test items"):
+    with pytest.raises(UserError, match=r"test has no class folders, .* sort its pictures into test/CLASS/"):
         from_folder(given_split)
 
 
 def test_a_class_that_is_only_in_the_test_folder(given_split):
     shutil.rmtree(given_split / "train" / "cats")
-    with pytest.raises(UserError, match="class 'cats' has 0 training items"):
-        from_folder(given_split).draw(1, 0)
+    with pytest.raises(UserError, match=r"test has class 'cats', which .*train has not"):
+        from_folder(given_split)
 
 
 def write_groups(path: Path, rows, encoding="utf-8", header=("file", "group")):

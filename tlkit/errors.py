@@ -2,10 +2,20 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from operator import index
+from typing import Any
 
 
 class UserError(ValueError):
     """One sentence: what was wrong, where, and what to do. The command line prints it and exits 2."""
+
+
+def whole(value: Any, what: str) -> int:
+    """A whole number of any library. Raises UserError, which names `what`, for anything else."""
+    try:
+        return index(value)
+    except TypeError:
+        raise UserError(f"{what} {value!r}: give a whole number.") from None
 
 
 SHOWN = 40  # names listed in an error; of more, only those that look alike

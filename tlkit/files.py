@@ -123,12 +123,17 @@ def require_writable(folder: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
-class Hashes:
-    """Hashes of files by name, noted in a JSON file between runs: made anew where a size or time changed."""
+def stamp(status: os.stat_result) -> list[int]:
+    """By which a file is known again: of two that change places, of one size and time, each is another."""
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
-    def __init__(self, note: Path):
-        self.note = note
-        self.fresh: dict[str, list] = {}  # name -> [hash, bytes, time of change in ns]
+
+class Hashes:
+    """Hashes of files by name, noted in a JSON file between runs: made anew where `known` says otherwise."""
+
+    def __init__(self, note: Path, known_by: Callable[[os.stat_result], list[int]] = stamp):
+        self.note, self.known_by = note, known_by
+        self.fresh: dict[str, list] = {}  # name -> [hash, bytes, time of change in ns, ...]
         try:
             self.known = dict(json.loads(note.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
@@ -136,8 +141,7 @@ class Hashes:
 
     def of(self, path: Path, name: str, make: Callable[[Path], str], anew: bool = False) -> str:
         """The hash of a file, which `make` makes where it is not known, or `anew`."""
-        status = path.stat()
-        state = [status.st_size, status.st_mtime_ns]
+        state = self.known_by(path.stat())
         seen = self.known.get(name, [])
         if anew or seen[1:] != state:
             seen = [make(path), *state]
@@ -154,6 +158,11 @@ class Hashes:
 def place(path: Path) -> Path:
     """Where a file is, by one name: macOS may write an accented letter as two characters, a table as one."""
     return Path(composed(str(path.resolve())))
+
+
+def beside(path: Path, ending: str) -> Path:
+    """What belongs to a file of records: run.jsonl has run.model, and run.1 has run.1.model."""
+    return path.with_name(path.name.removesuffix(".jsonl") + ending)
 
 
 def composed(name: str) -> str:

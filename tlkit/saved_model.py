@@ -45,9 +45,9 @@ class Saved:
     about: dict
 
     @torch.inference_mode()
-    def predict(self, asked: Iterable[str | Path]) -> Iterable[Prediction]:
-        """One prediction an argument, in order; one that is not read gets the reason instead."""
-        for one in map(str, asked):
+    def predict(self, asked: str | Path | Iterable[str | Path]) -> Iterable[Prediction]:
+        """One prediction an argument, or of the one; what is not read gets the reason instead."""
+        for one in map(str, [asked] if isinstance(asked, str | Path) else asked):
             try:
                 inputs = default_collate([self.transform(self.reader.read(one))])
             except UserError as error:
@@ -81,9 +81,9 @@ def save(
 
 def load(folder: Path) -> Saved:
     """Read what `save` wrote. Raises UserError naming the folder when it holds no model that fits here."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if folder.suffix == ".jsonl":
-        folder = folder.with_suffix(".model")
+        folder = files.beside(folder, ".model")
     content = _content(folder)
     try:
         reader, decoder = READERS.make(content["reader"]), DECODERS.make(content["decoder"])

@@ -83,7 +83,7 @@ def compare(
     dry_run: DryRun = False,
 ) -> None:
     """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
-    from tlkit import env, study
+    from tlkit import env, files, study
     from tlkit.records import Store
 
     study.check(backend, cluster)
@@ -91,7 +91,7 @@ def compare(
     grid = _augmented(grid, augment)
     out = out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl"
     store = Store(out)
-    output.before(grid)
+    output.before(grid, store)
     if dry_run:
         return running.forecast(grid, store, jobs or 1)
     outcome = running.run(grid, store, jobs, backend, cluster)
@@ -99,7 +99,7 @@ def compare(
     mine = [record for record in store.read() if record.fit_key in keys]
     output.after(store, mine)
     console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {out}", soft_wrap=True)
-    output.save_and_report(grid, store, mine, report or out.with_suffix(".html"), outcome.ran)
+    output.save_and_report(grid, store, mine, report or files.beside(store.path, ".html"), outcome.ran)
     output.failed(outcome.failed)
     raise typer.Exit(1 if outcome.failed else 0)
 

@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tlkit import files
+from tlkit.errors import UserError
+
 if TYPE_CHECKING:
     from tlkit.compare import Pair
     from tlkit.records import Record, Store
@@ -22,16 +25,30 @@ ACROSS = 5  # budgets side by side: more do not fit a terminal of 80 columns
 LISTED = 12  # classes or files named one by one
 
 
-def before(grid: "Grid") -> None:
-    """The files set aside, and what this grid will not be able to say."""
+def before(grid: "Grid", store: "Store") -> None:
+    """The classes, the files set aside, and what this grid will not be able to say.
+
+    Raises UserError, before anything runs, where the model beside the records is of another folder.
+    """
+    from tlkit import saved_model
     from tlkit.compare import BASELINES
     from tlkit.stats import FEWEST_SEEDS
 
-    aside = grid.parts[0].set_aside
+    folder, task = files.beside(store.path, ".model"), grid.parts[0]
+    there = saved_model.card(folder).get("where") if (folder / "model.json").is_file() else None
+    if there and there != task.card.get("where"):
+        raise UserError(f"{folder} is the model of another folder called as this one: name another --out.")
+    if task.objective.by_class:
+        console.print(f"to learn from: {_counts(task.targets, task.classes)}", highlight=False, markup=False)
+    if "files" in task.card:
+        console.print(task.card["files"], highlight=False, markup=False, soft_wrap=True)
+    aside = list(task.set_aside.items())
     if aside:
         console.print(f"[yellow]{len(aside)} files do not open and are set aside:[/]")
-        for name, reason in aside.items():
+        for name, reason in aside[:LISTED]:
             console.print(f"  {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+        if len(aside) > LISTED:
+            console.print(f"  and {len(aside) - LISTED} more", highlight=False)
     plans = {cell.plan for cell in grid.cells()}
     if not plans & set(BASELINES) or not plans - set(BASELINES):
         own = grid.parts[0].objective.raw_plan
@@ -118,12 +135,13 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     from tlkit import saved_model
     from tlkit.tasks.readers import READERS
 
-    folder, task = store.path.with_suffix(".model"), grid.parts[0]
+    folder, task = files.beside(store.path, ".model"), grid.parts[0]
     kept = task.reader and task.objective.decoder
     choice = saved_model.choose(records) if kept else None
     about = _about(store, records, choice) if choice else {}
-    there = (folder / "model.json").is_file() and saved_model.card(folder).get("fit")
-    stale = about and (ran or there != about["fit"])
+    about |= {"classes": list(task.classes), "where": task.card.get("where")} if about else {}
+    there = saved_model.card(folder) if (folder / "model.json").is_file() else {}
+    stale = about and (ran or any(there.get(name) != about[name] for name in ("fit", "classes")))
     if stale:
         _save(grid, choice, folder, about)
     facts = _facts(task, store)
@@ -203,6 +221,8 @@ def _facts(task: "Task", store: "Store") -> dict[str, str]:
     facts["test split"] = f"{len(task.test)} items, {len(task.train)} to learn from"
     if "split" in task.card:
         facts["test split"] += f"; {task.card['split']}"
+    if "files" in task.card:
+        facts["files"] = task.card["files"]
     if task.set_aside:
         named = [f"{name} ({reason})" for name, reason in list(task.set_aside.items())[:LISTED]]
         more = f"; and {len(task.set_aside) - LISTED} more" if len(task.set_aside) > LISTED else ""

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
 
-from tlkit import env, features, plans
+from tlkit import backbones, env, features, plans, tasks
 from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
+from tlkit.errors import whole
 from tlkit.fit.cost import peak_mb
 from tlkit.fit.job import Job
 from tlkit.fit.loop import Diverged, descend
@@ -46,8 +47,8 @@ class Fit:
 
 
 def fit(
-    task: Task,
-    backbone: Backbone,
+    task: Task | str,
+    backbone: Backbone | str,
     plan: Plan | str,
     labels: int,
     seed: int = 0,
@@ -56,13 +57,14 @@ def fit(
 ) -> Fit:
     """One fit of `plan` at `labels` a class: choose on the selection split, fit on all, read the test once.
 
-    plan: a Plan or its string, such as "last-1". recipe: by default the committed one for a network of this
-    kind. Below 5 labels the setting is `recipe.fixed`. `test=False` leaves the seal shut. The network runs on
-    `backbone.device`, and comes back from it. Raises UserError for too few items or an unfit plan, Diverged
-    when every setting diverges, NotFrozen if a frozen tensor moved.
+    task, backbone, plan: these or their names, such as "digits", "letters", "last-1". recipe: by default the
+    committed one for a network of this kind. Below 5 labels the setting is `recipe.fixed`. `test=False`
+    leaves the seal shut. The network runs on `backbone.device`, and comes back from it. Raises UserError for
+    too few items or an unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
     """
     began, tally = time.perf_counter(), dict(features.CACHE_STATS)
-    plan = Plan.parse(plan) if isinstance(plan, str) else plan
+    task, backbone = tasks.load(task), backbones.load(backbone)
+    plan, labels, seed = Plan.parse(str(plan)), whole(labels, "--labels"), whole(seed, "seed")
     recipe = recipe or recipes.suited(backbone)
     job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed))
     solved = job.solver is not None

@@ -24,9 +24,9 @@ class Store:
     """Records in `path` (JSON lines), predictions beside it; several processes may append at once."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self._records = Lines(self.path, _parse_record)
-        items, origins = (self.path.with_name(f"{self.path.stem}.{n}.jsonl") for n in ("items", "origins"))
+        items, origins = (files.beside(self.path, f".{name}.jsonl") for name in ("items", "origins"))
         self._items = Lines(items, partial(_parse, "predictions", _items_key))
         self._origins = Lines(origins, partial(_parse, "origins", lambda row: row.pop("origin")))
 

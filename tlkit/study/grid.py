@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tlkit.errors import UserError
+from tlkit.errors import UserError, whole
 from tlkit.records import FitKey, Store
 
 if TYPE_CHECKING:
@@ -40,9 +40,13 @@ class Cell:
         if task.startswith(("folder:", "csv:")):
             kind, _, rest = task.partition(":")
             path, *more = rest.split("|")  # a file of groups, or columns
-            more = map(os.path.abspath, more) if kind == "folder" else more
-            task = f"{kind}:{'|'.join([os.path.abspath(path), *more])}"
-        return replace(self, task=task, weights=weights and os.path.abspath(weights))
+            more = map(_absolute, more) if kind == "folder" else more
+            task = f"{kind}:{'|'.join([_absolute(path), *more])}"
+        return replace(self, task=task, weights=weights and _absolute(weights))
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class Grid:
     seeds: tuple[int, ...]
     recipe: Any
     weights: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, what in (("labels", "--labels"), ("seeds", "seed")):
+            object.__setattr__(self, name, tuple(whole(value, what) for value in getattr(self, name)))
 
     @cached_property
     def parts(self) -> tuple["Task", "Backbone"]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import default_collate
 
-from tlkit.errors import UserError
+from tlkit.errors import UserError, whole
 from tlkit.tasks import splits
 from tlkit.tasks.detection import detection
 from tlkit.tasks.items import Items, array_items, content_digest, digest_of
@@ -110,10 +110,10 @@ class Task:
                 )
             if self.classes and self.objective.by_class and not isinstance(targets, list):
                 odd = np.setdiff1d(targets, range(len(self.classes)))
-                if odd.size:
+                if odd.size or np.asarray(targets).dtype.kind not in "iu":
                     raise UserError(
-                        f"task {self.name!r}: a {side} target is {odd[0]}, and there are {len(self.classes)} "
-                        "classes: number them from 0."
+                        f"task {self.name!r}: a {side} target is {[*odd, *targets][0]}, and there are "
+                        f"{len(self.classes)} classes: number them from 0, in whole numbers."
                     )
         self.__test, self.test_targets = self.test_targets, None
         self.__train, self.train_targets = self.train_targets, None
@@ -187,6 +187,7 @@ class Task:
         is the latest fifth of those: what was later chooses no less than it tests. Raises UserError when
         there are too few items, and for fewer than one label or a negative seed.
         """
+        labels, seed = whole(labels, "--labels"), whole(seed, "seed")
         if labels < 1:
             raise UserError(
                 f"--labels {labels}: learning needs at least 1 labelled item a class; give 1 or more."

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tlkit.files import stamp
 from tlkit.registry import Registry
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _named(name: str, *_stamps: tuple) -> "Task":
 
 def _stamp(path: str) -> tuple:
     """Changes when a file below `path` comes, goes or is written."""
+    path = os.path.expanduser(path)
     below = [os.path.join(folder, file) for folder, _, files in os.walk(path) for file in files]
     status = {file: os.stat(file) for file in [path, *below] if os.path.isfile(file)}
-    return tuple(sorted((file, s.st_size, s.st_mtime_ns) for file, s in status.items()))
+    return tuple(sorted((file, *stamp(s)) for file, s in status.items()))

@@ -35,7 +35,7 @@ def from_csv(
     The baseline is `tfidf`. Raises UserError for a table that cannot be read, a column that is not there, too
     few texts of a class to split, and a leak in a given split.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     table, aside = table_rows(path, [column for column in (text, label, groups, split) if column])
     if table.empty:
         raise UserError(f"{path} has no row with {text} and {label}: give a table that has some.")
