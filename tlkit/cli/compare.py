@@ -94,12 +94,12 @@ def compare(
     output.before(grid, store)
     if dry_run:
         return running.forecast(grid, store, jobs or 1)
-    outcome = running.run(grid, store, jobs, backend, cluster)
-    keys = {grid.key(cell) for cell in grid.cells()}
-    mine = [record for record in store.read() if record.fit_key in keys]
+    report = report or files.beside(store.path, ".html")
+    outcome = running.run(grid, store, report, jobs, backend, cluster)
+    mine = running.of_grid(grid, store)
     output.after(store, mine)
     console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {out}", soft_wrap=True)
-    output.save_and_report(grid, store, mine, report or files.beside(store.path, ".html"), outcome.ran)
+    output.save_and_report(grid, store, mine, report, outcome.ran)
     output.failed(outcome.failed)
     raise typer.Exit(1 if outcome.failed else 0)
 

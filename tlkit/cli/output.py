@@ -144,7 +144,7 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     stale = about and (ran or any(there.get(name) != about[name] for name in ("fit", "classes")))
     if stale:
         _save(grid, choice, folder, about)
-    facts = _facts(task, store)
+    facts = facts_of(task, store)
     if about:
         told, doubts = saved_model.told(about), saved_model.doubts(about)
         chosen = [f"chosen by {about['rule']}", *([doubts] if doubts else [])]
@@ -212,7 +212,7 @@ def _save(grid: "Grid", choice: "Choice", folder: Path, about: dict) -> None:
     saved_model.save(folder, done.model, backbone.blueprint, task.classes, about, **how)
 
 
-def _facts(task: "Task", store: "Store") -> dict[str, str]:
+def facts_of(task: "Task", store: "Store") -> dict[str, str]:
     """What only the task knows: items a class on either side, files set aside."""
     facts = {}
     if task.objective.by_class:

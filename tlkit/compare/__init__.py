@@ -1,11 +1,11 @@
 """What records say of plans: pairs with a baseline and their verdicts, and in words which plan to use."""
 
-from tlkit.compare.conclusion import chance, conclude, count_items, means, standings
+from tlkit.compare.conclusion import chance, conclude, count_items, means, so_far, standings
 from tlkit.compare.pairs import BASELINES, Pair, compare, pairs
 from tlkit.compare.provenance import origins, outdated, whence
 from tlkit.compare.samples import sample
 
 __all__ = [
     "BASELINES", "Pair", "chance", "compare", "conclude", "count_items", "means", "origins", "outdated",
-    "pairs", "sample", "standings", "whence",
+    "pairs", "sample", "so_far", "standings", "whence",
 ]  # fmt: skip
