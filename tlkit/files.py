@@ -128,6 +128,14 @@ def stamp(status: os.stat_result) -> list[int]:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
+def stamps(path: str | Path) -> tuple:
+    """Changes when a file at or below `path` comes, goes or is written; empty where there is none."""
+    path = os.path.expanduser(path)
+    below = [os.path.join(folder, file) for folder, _, files in os.walk(path) for file in files]
+    status = {file: os.stat(file) for file in [path, *below] if os.path.isfile(file)}
+    return tuple(sorted((file, *stamp(s)) for file, s in status.items()))
+
+
 class Hashes:
     """Hashes of files by name, noted in a JSON file between runs: made anew where `known` says otherwise."""
 

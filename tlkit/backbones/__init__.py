@@ -15,8 +15,9 @@ from tlkit import downloads
 from tlkit.backbones import depth, detectors, language, libraries, sequences
 from tlkit.backbones.chain import UNTRAINED, Backbone
 from tlkit.backbones.libraries import TIMM, TORCHVISION, Library, View
-from tlkit.backbones.weights import file_digest, load_weights, read_card, read_tensors, stamp
+from tlkit.backbones.weights import file_digest, load_weights, read_card, read_tensors
 from tlkit.errors import UserError, unknown
+from tlkit.files import stamps
 from tlkit.registry import Registry
 
 __all__ = [
@@ -74,11 +75,13 @@ def load(spec: str | Backbone, weights: str | None = None) -> Backbone:
         if weights:
             raise UserError(f"--weights goes with a name: backbone {spec.name!r} has weights of its own.")
         return spec
-    return _load(spec, None if weights is None else str(weights), stamp(weights))
+    beside = (weights, Path(weights).with_suffix(".json")) if weights else ()
+    read = map(stamps, (spec.partition(":")[2].partition(",")[0], *beside))
+    return _load(spec, None if weights is None else str(weights), *read)
 
 
 @lru_cache(maxsize=4)
-def _load(spec: str, weights: str | None, _stamp: tuple[int, int] | None) -> Backbone:
+def _load(spec: str, weights: str | None, *_stamps: tuple) -> Backbone:
     name, *pairs = spec.split(",")
     factory, given = BACKBONES.find(name)
     options = dict(_option(pair, spec) for pair in pairs)

@@ -19,6 +19,7 @@ from torch import nn
 
 from tlkit.downloads.registry import sha256_of
 from tlkit.errors import UserError
+from tlkit.files import stamps
 
 PATIENCE = 5.0  # seconds to wait for the answer of a host that holds weights
 # what the readers raise for damaged files; UnpicklingError also for a pickle that would run code
@@ -101,23 +102,15 @@ def read_card(weights: str | None) -> dict:
     return card
 
 
-def stamp(path: str | None) -> tuple[int, int] | None:
-    """(bytes, time of change in ns) of a file, by which a cache notices that it was written again."""
-    if path is None or not os.path.isfile(path):
-        return None
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
-
-
 def file_digest(path: str | Path) -> str:
     """The first 12 hex digits of a file's sha256. Raises UserError when there is no such file."""
     if not Path(path).is_file():
         raise UserError(f"there is no weights file at {path}: check the path.")
-    return _digest(str(path), stamp(str(path)))
+    return _digest(str(path), stamps(path))
 
 
 @lru_cache(maxsize=16)
-def _digest(path: str, stamp: tuple[int, int]) -> str:
+def _digest(path: str, _stamps: tuple) -> str:
     return sha256_of(Path(path))[:12]
 
 
