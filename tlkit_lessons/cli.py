@@ -1,4 +1,4 @@
-"""What the workbook adds to the command line: run its notebooks, print its claims, test its intervals."""
+"""What the workbook adds to the command line: its notebooks and claims, the doctor, a test of intervals."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 console = Console()
 
@@ -71,6 +72,19 @@ def claims(
         console.print(f"[yellow]note:[/] {note}", highlight=False)
     if write:
         console.print(f"wrote {ledger.write_verdicts()}")
+
+
+def doctor() -> None:
+    """What is installed and ready here, and the remedy for what is not."""
+    from tlkit_lessons.doctor import checks
+
+    for check in checks():
+        mark = ("ok", "green") if check.ok else ("--", "yellow")
+        remedy = f" (else {check.remedy})" if check.ok else f"; remedy: {check.remedy}"
+        line = Text.assemble(
+            mark, f"  {check.name}: {check.found}", (remedy * bool(check.remedy), "dim" * check.ok)
+        )
+        console.print(line, soft_wrap=True)  # a command that is to be copied is not to be broken
 
 
 def selftest(reps: Annotated[int, typer.Option(min=100, help="Simulated experiments a row.")] = 2000) -> None:

@@ -97,19 +97,6 @@ def predict(
         raise UserError(f"{len(reasons)} of {len(asked)} were not read: mend them, see the reasons above.")
 
 
-@cli.command()
-def doctor() -> None:
-    """What is installed and ready here, and the remedy for what is not."""
-    from tlkit import env
-
-    checks = env.doctor()
-    table = Table("", "what", "found", "remedy")
-    for check in checks:
-        told = map(escape, (check.name, check.found, check.remedy))
-        table.add_row("[green]ok[/]" if check.ok else "[yellow]--[/]", *told)
-    console.print(table)
-
-
 @data.command("list")
 def listing() -> None:
     """Every set: its size, its licence, and whether it is here."""
