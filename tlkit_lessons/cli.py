@@ -1,4 +1,4 @@
-"""What the workbook adds to the command line: notebooks, claims, data sets, the doctor, a test of intervals."""
+"""What the workbook adds to the command line: notebooks, claims, data sets, doctor, a test of intervals."""
 
 from pathlib import Path
 from typing import Annotated
