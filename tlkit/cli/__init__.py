@@ -9,7 +9,6 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -40,10 +39,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data = typer.Typer(
-    help="Data sets and weights of the registry: list, get, check, clear.", no_args_is_help=True
-)
-cli.add_typer(data, name="data")
 cli.command()(compare.compare)
 
 
@@ -97,78 +92,17 @@ def predict(
         raise UserError(f"{len(reasons)} of {len(asked)} were not read: mend them, see the reasons above.")
 
 
-@cli.command()
-def doctor() -> None:
-    """What is installed and ready here, and the remedy for what is not."""
-    from tlkit import env
-
-    checks = env.doctor()
-    table = Table("", "what", "found", "remedy")
-    for check in checks:
-        told = map(escape, (check.name, check.found, check.remedy))
-        table.add_row("[green]ok[/]" if check.ok else "[yellow]--[/]", *told)
-    console.print(table)
-
-
-@data.command("list")
-def listing() -> None:
-    """Every set: its size, its licence, and whether it is here."""
-    from tlkit import downloads, env
-
-    sets = downloads.listing()
-    places = ", then ".join(map(str, env.cache_dirs()))
-    table = Table(box=box.SIMPLE_HEAD, title=f"in {places}", pad_edge=False)
-    table.add_column("name", no_wrap=True, min_width=max((len(s.name) for s in sets), default=4))
-    table.add_column("title", overflow="fold", min_width=12)
-    for name in ("files", "MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("licence", overflow="fold", min_width=12)
-    table.add_column("here", no_wrap=True)
-    for s in sets:
-        table.add_row(s.name, s.title, f"{s.files}", f"{s.bytes / 1e6:.1f}", s.licence, s.state)
-    console.print(table)
-
-
-@data.command()
-def get(names: Annotated[list[str], typer.Argument(help="Names of `tlkit data list`.")]) -> None:
-    """Fetch sets once; every file is checked against its sha256, what is here is not fetched again."""
-    from tlkit import downloads
-
-    for name in names:
-        console.print(f"{name}: {downloads.get(name)}", soft_wrap=True)
-
-
-@data.command()
-def check(name: Annotated[str, typer.Argument(help="A name of `tlkit data list`.")]) -> None:
-    """Compare every file with its registered size and sha256."""
-    from tlkit import downloads
-
-    report = downloads.check(name)
-    bad = (*report.missing, *report.changed)
-    counts = f"{len(report.missing)} missing, {len(report.changed)} changed"
-    console.print(f"{name}: {report.files - len(bad)} good, {counts}")
-    for file in bad:
-        console.print(f"  {file}", highlight=False)
-    raise typer.Exit(1 if bad else 0)
-
-
-@data.command()
-def clear(
-    name: Annotated[str | None, typer.Argument(help="A set; without it, every set.")] = None,
-    computed: Annotated[
-        bool, typer.Option("--computed", help="What was computed here, instead of sets.")
-    ] = False,
-) -> None:
-    """Delete fetched files, or with --computed the activations kept here; they are made again when needed."""
-    from tlkit import downloads
-
-    console.print(f"freed {downloads.clear(name, computed=computed) / 1e6:.1f} MB")
-
-
 def _commands() -> None:
-    """Add those that other packages bring, each as an entry point of the group `tlkit.commands`."""
+    """Add those that other packages bring, each as an entry point of the group `tlkit.commands`.
+
+    One that is a Typer of its own is a group of commands.
+    """
     for point in entry_points(group="tlkit.commands"):
-        cli.command(point.name)(point.load())
+        found = point.load()
+        if isinstance(found, typer.Typer):
+            cli.add_typer(found, name=point.name)
+        else:
+            cli.command(point.name)(found)
 
 
 _commands()

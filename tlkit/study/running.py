@@ -13,7 +13,7 @@ from tlkit.backbones import Backbone
 from tlkit.errors import UserError
 from tlkit.plans import Plan
 from tlkit.records import FitKey, Record, Store
-from tlkit.study import clusters
+from tlkit.study import executors
 from tlkit.study.grid import Grid, todo
 from tlkit.study.worker import RETRIES, Finished, without_value
 from tlkit.tasks import Evaluation, Metric
@@ -49,7 +49,7 @@ def run(
     killed time and again. Raises UserError for what cannot run at all, where no cluster answers, and when
     files change meanwhile or are others on another machine.
     """
-    clusters.check(backend, cluster)
+    opened = executors.opened(backend, cluster, jobs)
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: give 1 or more processes.")
     total = sum(1 for _ in grid.cells())
@@ -63,7 +63,7 @@ def run(
     if backend != "loky" or (jobs or 1) > 1:
         cells = grid.packed(cells)
     failed = []
-    with clusters.opened(backend, cluster, jobs) as fits, closing(fits(cells)) as ended:
+    with opened as fits, closing(fits(cells)) as ended:
         for done, (cell, finished) in enumerate(ended, 1):
             failed += _keep(store, grid, grid.key(cell), finished)
             if progress:
