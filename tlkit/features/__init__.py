@@ -14,9 +14,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 from tlkit import downloads, env
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
+from tlkit.errors import UserError
 from tlkit.features import budget
 from tlkit.features.activation_cache import CACHE_STATS, ActivationCache
-from tlkit.features.cut import BATCH, Cut, moved
+from tlkit.features.cut import BATCH, UNFIT, Cut, moved
 from tlkit.features.probes import Probe, last_linear, probe
 from tlkit.tasks import Items, Task
 
@@ -107,11 +108,20 @@ def _root(named: str | None) -> Path:
 
 
 def example(at: Cut, items: Items) -> Any:
-    """Activations of the first item at a cut, a batch of one: for shapes, not kept on disk."""
+    """Activations of the first item at a cut, a batch of one: for shapes, not kept on disk.
+
+    Raises UserError for inputs that the backbone is not made for.
+    """
     key = f"{items.digest}-{at.key}"
     if key not in _EXAMPLES:
-        with torch.inference_mode(False):  # whoever asks first, others will want gradients through it
-            _EXAMPLES[key] = tree_map(torch.clone, at.run([items.inputs[0]]))
+        first = items.inputs[0]
+        try:
+            with torch.inference_mode(False):  # whoever asks first, others will want gradients through it
+                _EXAMPLES[key] = tree_map(torch.clone, at.run([first]))
+        except UserError:
+            raise
+        except UNFIT as error:
+            raise at.unfit(first, error) from error
     return _EXAMPLES[key]
 
 
