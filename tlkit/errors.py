@@ -11,7 +11,7 @@ from zlib import error as ZlibError
 # what libraries raise while they read a damaged file, or one of another kind
 DAMAGED = (
     OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, EOFError,
-    RuntimeError, SyntaxError, MemoryError, StructError, UnpicklingError, ZlibError,
+    RuntimeError, NameError, SyntaxError, MemoryError, StructError, UnpicklingError, ZlibError,
 )  # fmt: skip
 
 

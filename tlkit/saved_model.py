@@ -91,21 +91,17 @@ def load(folder: Path) -> Saved:
         reader, decoder = READERS.make(content["reader"]), DECODERS.make(content["decoder"])
         backbone = backbones.from_blueprint(content["blueprint"])
         chain, pool = backbone.build(False)
-    except UserError as error:
-        raise UserError(f"the model in {folder} needs what is not installed here: {error}") from error
-    except DAMAGED as error:
-        raise _damaged(folder, error) from error
-    try:
         state = backbones.read_tensors(folder / "model.safetensors")
         of_head = {name.removeprefix("head."): t for name, t in state.items() if name.startswith("head.")}
         chain.head = decoder.head(pool, of_head)
         chain.load_state_dict(state)
-        classes = tuple(map(str, content["classes"]))
-        if classes and len(classes) != len(of_head.get("1.weight", classes)):
-            raise ValueError(f"{len(classes)} classes, {len(of_head['1.weight'])} outputs")
+        how = tuple(map(str, content["classes"])), str(content["unit"]), content["about"]
+        if how[0] and len(how[0]) != len(of_head.get("1.weight", how[0])):
+            raise ValueError(f"{len(how[0])} classes, {len(of_head['1.weight'])} outputs")
+    except UserError as error:
+        raise UserError(f"the model in {folder} does not load here: {error}") from error
     except DAMAGED as error:
         raise _damaged(folder, error) from error
-    how = classes, content["unit"], content["about"]
     return Saved(chain.eval(), backbone.transform, reader, decoder, *how)
 
 
@@ -119,14 +115,12 @@ def there(folder: Path) -> dict:
 
     Raises UserError for a folder of something else.
     """
-    others = {path.name for path in folder.glob("[!.]*")} - {"model.json", "model.safetensors"}
     try:
         return card(folder)
     except UserError as error:
-        if others or folder.is_file():
-            raise UserError(
-                f"{folder} is no model of ours, and would be lost: name another --out."
-            ) from error
+        ours = {"model.json", "model.safetensors"}.issuperset(p.name for p in folder.glob("[!.]*"))
+        if folder.is_file() or not ours:
+            raise UserError(f"{folder} is no model, and would be lost: name another --out.") from error
     return {}
 
 
@@ -135,11 +129,8 @@ def _content(folder: Path) -> dict:
         raise UserError(f"{folder} holds no saved model: give the folder that `tlkit compare` named.")
     try:
         content = json.loads((folder / "model.json").read_text("utf-8"))
-        about, kinds = content["about"], {"blueprint": dict, "classes": list}
-        told(about), doubts(about), about["task" if "seeds" in about else "plan"]
-        for name in ("blueprint", "classes", "reader", "decoder", "unit"):
-            if not isinstance(content[name], kinds.get(name, str)):
-                raise ValueError(f"{name!r} is {content[name]!r}")
+        told(content["about"]), doubts(content["about"])
+        [content[name] for name in ("blueprint", "classes", "reader", "decoder", "unit")]
         if content.get("tensors", digest := file_digest(folder / "model.safetensors")) != digest:
             raise ValueError("its tensors are others")
     except DAMAGED as error:
@@ -149,7 +140,7 @@ def _content(folder: Path) -> dict:
 
 def _damaged(folder: Path, error: Exception) -> UserError:
     why = f"{type(error).__name__}: {error}".partition("\n")[0]
-    return UserError(f"the model in {folder} is damaged ({why}): run `tlkit compare` again to replace it.")
+    return UserError(f"the model in {folder} is damaged ({why}): remove it and run `tlkit compare` again.")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import nn
 
 from tlkit.downloads.registry import sha256_of
@@ -47,10 +47,10 @@ def load_weights(model: nn.Module, path: Path, name: str, in_order: bool = False
     state = read_tensors(path)
     alike = in_order and len(have) == len(state)
     state = dict(zip(have, state.values(), strict=True)) if alike else _unwrapped(state, have, path)
-    state = counted(model, state)
+    have, state = _as_wide(model, state).state_dict(), counted(model, state)
     both = have.keys() & state.keys()
     odd = sorted(k for k in both if state[k].shape != have[k].shape) + sorted(have.keys() ^ state.keys())
-    if odd and not (both.issuperset(odd) and _read_as_classifier(model, state, odd)):
+    if odd:
         shapes = f"{_shape(state, odd[0])} in the file, {_shape(have, odd[0])} in {name}"
         card = path.with_suffix(".json")
         read = f"; its card {card.name} was read" if card.is_file() else ""
@@ -75,16 +75,15 @@ def _unwrapped(state: dict, have: dict, path: Path) -> dict[str, torch.Tensor]:
     return {key.removeprefix(best): t for key, t in state.items() if key.startswith(best)}
 
 
-def _read_as_classifier(model: nn.Module, state: dict, odd: list[str]) -> bool:
-    """Whether linear layers differ in no more than their outputs: the model's then have as many."""
-    have = model.state_dict()
-    for key in odd:
-        (place, _, part), mine, its = key.rpartition("."), have[key], state[key]
-        layer = model.get_submodule(place)
-        if not isinstance(layer, nn.Linear) or (its.ndim, *its.shape[1:]) != (mine.ndim, *mine.shape[1:]):
-            return False
-        layer.out_features, getattr(layer, part).data = len(its), mine.new_empty(its.shape)
-    return True
+def _as_wide(model: nn.Module, state: dict) -> nn.Module:
+    """The model, its classifier with as many outputs as the file's, as is any linear layer's."""
+    for name, layer in model.named_modules():
+        its = state.get(f"{name}.weight", torch.ones(0))
+        if isinstance(layer, nn.Linear) and its.shape[1:] == (layer.in_features,) and len(its):
+            layer.out_features = len(its)
+            for tensor in layer.parameters():
+                tensor.data = tensor.new_empty(len(its), *tensor.shape[1:])
+    return model
 
 
 def counted(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -111,7 +110,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         with open(path, "rb") as file:
             start = file.read(64)
         if start[8:9] == b"{":  # behind the length of its header
-            return load_file(path)
+            odd = re.search("[\udc80-\udcff]", str(path))  # bytes that are no UTF-8: it opens no such name
+            return load(path.read_bytes()) if odd else load_file(path)
         with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
             warnings.simplefilter("ignore", UserWarning)  # a remark on the pickle's age, before it is refused
             found = torch.load(path, map_location="cpu", weights_only=True)
@@ -154,7 +154,7 @@ def read_card(weights: str | None) -> dict:
         return {}
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except DAMAGED as error:
         raise UserError(f"the card {path} is not JSON ({error}): mend it or remove it.") from error
     if not isinstance(card, dict):
         raise UserError(f"the card {path} holds no object of settings: mend it or remove it.")

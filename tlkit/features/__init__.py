@@ -17,7 +17,7 @@ from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
 from tlkit.features import budget
 from tlkit.features.activation_cache import CACHE_STATS, ActivationCache
-from tlkit.features.cut import BATCH, UNFIT, Cut, moved
+from tlkit.features.cut import BATCH, Cut, moved
 from tlkit.features.probes import Probe, last_linear, probe
 from tlkit.tasks import Items, Task
 
@@ -120,8 +120,10 @@ def example(at: Cut, items: Items) -> Any:
                 _EXAMPLES[key] = tree_map(torch.clone, at.run([first]))
         except UserError:
             raise
-        except UNFIT as error:
-            raise at.unfit(first, error) from error
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            takes, why = getattr(at.backbone.transform, "takes", "others"), str(error).partition("\n")[0]
+            given = f"backbone {at.backbone.name} takes {takes}, not inputs such as {type(first).__name__}"
+            raise UserError(f"{given} ({why}): name another backbone.") from error
     return _EXAMPLES[key]
 
 

@@ -12,11 +12,9 @@ from torch.utils.data import default_collate
 
 from tlkit import env
 from tlkit.backbones import Backbone
-from tlkit.errors import UserError
 from tlkit.plans import Plan
 
 BATCH = 32  # items a forward pass where no gradient is wanted
-UNFIT = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)  # of networks given other inputs
 _LAYOUT = 3  # raise it when what is kept comes to mean something else: old entries are then left alone
 
 
@@ -65,15 +63,6 @@ class Cut:
                     out = self.backbone.placed().run(moved(out, where), 0, self.cut)
             parts.append(moved(self.backbone.pool(out) if self.pooled else out, "cpu"))
         return tree_map(lambda *leaves: torch.cat(leaves), *parts)
-
-    def unfit(self, raw: Any, error: Exception) -> UserError:
-        """For an item of another kind than the backbone takes."""
-        takes = getattr(self.backbone.transform, "takes", "other inputs")
-        kind = f"{type(raw).__name__} {'x'.join(map(str, getattr(raw, 'shape', ())))}".strip()
-        why = str(error).partition("\n")[0]
-        return UserError(
-            f"backbone {self.backbone.name} takes {takes}, and the task gives {kind} ({why}): name another."
-        )
 
 
 def moved(batch: Any, device: torch.device | str) -> Any:
