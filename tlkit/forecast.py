@@ -182,6 +182,7 @@ def prefix_seconds(task: Task, backbone: Backbone, cut: int) -> float:
     """Seconds an item through the transform and the frozen prefix."""
     few = [task.train.inputs[i] for i in range(min(_TIMED, len(task.train)))]
     at = features.Cut(backbone, cut)
+    features.example(at, task.train)  # which refuses inputs of another kind
     return _quickest(lambda: at.run(few)) / len(few)
 
 

@@ -76,7 +76,7 @@ def predict(
     env.set_threads(1)
     kept = saved_model.load(model)
     table = Table(kept.reader.shown, "answer", "probability", caption_justify="left")
-    table.caption = f"{kept.about['task']}: {saved_model.told(kept.about)}"
+    table.caption = f"{kept.about.get('task', model.name)}: {saved_model.told(kept.about)}"
     reasons = []
     for guess in kept.predict(asked):
         if guess.error:

@@ -35,7 +35,7 @@ def before(grid: "Grid", store: "Store") -> None:
     from tlkit.stats import FEWEST_SEEDS
 
     folder, task = files.beside(store.path, ".model"), grid.parts[0]
-    there = saved_model.card(folder).get("where") if (folder / "model.json").is_file() else None
+    there = saved_model.there(folder).get("where")
     if there and there != task.card.get("where"):
         raise UserError(f"{folder} is the model of another folder called as this one: name another --out.")
     if task.objective.by_class:
@@ -140,7 +140,7 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     choice = saved_model.choose(records) if kept else None
     about = _about(store, records, choice) if choice else {}
     about |= {"classes": list(task.classes), "where": task.card.get("where")} if about else {}
-    there = saved_model.card(folder) if (folder / "model.json").is_file() else {}
+    there = saved_model.there(folder)
     stale = about and (ran or any(there.get(name) != about[name] for name in ("fit", "classes")))
     if stale:
         _save(grid, choice, folder, about)

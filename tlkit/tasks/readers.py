@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tlkit.errors import UserError
+from tlkit.errors import DAMAGED, UserError
 from tlkit.registry import Registry
 from tlkit.tasks.reading import read_picture
 
@@ -59,12 +59,14 @@ def _wav(rate: str) -> Reader:
                 warnings.simplefilter("error", wavfile.WavFileWarning)  # it is cut off
                 warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # notes beside the sound
                 found, samples = wavfile.read(path)
-        except (OSError, ValueError, wavfile.WavFileWarning) as error:
+            if not 0.01 <= found / int(rate) <= 100:  # in which no memory would suffice
+                raise ValueError(f"{found} samples a second")
+            if samples.dtype.kind in "iu":
+                middle = 128 if samples.dtype == np.uint8 else 0
+                samples = (samples.astype(np.float64) - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
+            mono = resample_poly(samples.reshape(len(samples), -1).mean(1), int(rate), found)
+        except (*DAMAGED, wavfile.WavFileWarning) as error:
             raise UserError(f"{path} does not open as a WAV file ({error}): save it again as one.") from error
-        if samples.dtype.kind in "iu":
-            middle = 128 if samples.dtype == np.uint8 else 0
-            samples = (samples.astype(np.float64) - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
-        mono = resample_poly(samples.reshape(len(samples), -1).mean(1), int(rate), found)
         return torch.from_numpy(mono.astype(np.float32))
 
     return Reader(read, "FILE.wav")
