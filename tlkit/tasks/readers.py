@@ -118,17 +118,6 @@ def _labels(output: torch.Tensor, classes: Sequence[str], unit: str) -> Told:
     return ", ".join(named) or "none", None
 
 
-def boxes(output: list[dict], classes: Sequence[str], unit: str) -> Told:
-    """What was found rather than not, as torchvision's detectors tell it: boxes k x 4, labels k, scores k."""
-    found = zip(*(output[0][name].tolist() for name in ("boxes", "labels", "scores")), strict=True)
-    sure = [f"{classes[k]} {p:.2f} at {' '.join(f'{x:.4g}' for x in box)}" for box, k, p in found if p >= 0.5]
-    return ", ".join(sure) or "nothing", None
-
-
-def _detector(classes: str) -> Decoder:
-    return Decoder(boxes, lambda pool, state: pool.head(int(classes)))
-
-
 def _own_readers() -> None:
     READERS.register("picture", lambda: Reader(lambda text: read_picture(Path(text)), "PHOTO"))
     READERS.register("text", lambda: Reader(_read_text, "TEXT"))
@@ -139,7 +128,6 @@ def _own_readers() -> None:
 def _own_decoders() -> None:
     for name, word in {"class": _class, "number": _number, "labels": _labels}.items():
         DECODERS.register(name, lambda word=word: Decoder(word))
-    DECODERS.register("boxes:", _detector, ["boxes:CLASSES"])
 
 
 READERS = Registry("reader", "tlkit.readers", _own_readers)
