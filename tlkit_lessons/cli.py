@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-console = Console()
+from tlkit.cli.saying import console, say
 
 
 def run(
@@ -34,19 +33,17 @@ def run(
 
     def told(event: notebooks.NotebookInfo | notebooks.RunResult) -> None:
         if isinstance(event, notebooks.NotebookInfo):
-            console.print(f"{event.number}  {event.title} ...", highlight=False)
+            console.print(f"{event.number}  {event.title} ...")
         else:
-            console.print(f"    {'done' if event.ok else 'FAILED'} in {event.seconds:.0f} s", highlight=False)
+            console.print(f"    {'done' if event.ok else 'FAILED'} in {event.seconds:.0f} s")
 
     results = notebooks.run(numbers, notebooks.parse(parameter or []), full, out, told)
     from tlkit_lessons.notebooks.report import workbook_html
 
-    console.print(f"report: {workbook_html(results, report or out / 'report.html')}", soft_wrap=True)
+    say(f"report: {workbook_html(results, report or out / 'report.html')}")
     failed = [result for result in results if not result.ok]
     for result in failed:
-        console.print(
-            f"[bold red]failed:[/] {result.number}: {result.error}", soft_wrap=True, highlight=False
-        )
+        say(f"{result.number}: {result.error}", "failed:", "bold red")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -65,12 +62,11 @@ def claims(
         "In brackets: 95 % intervals. On the left: the number of a claim in the workbook's list; "
         "claims that are not in this table have not been tested yet. Power: so large a true difference would "
         "have been told from none by 8 in 10 measurements like these, each judged by itself.",
-        highlight=False,
     )
     if note := compare.outdated(ledger.on_shelf()):
-        console.print(f"[yellow]note:[/] {note}", highlight=False)
+        say(note, "note:", "yellow")
     if write:
-        console.print(f"wrote {ledger.write_verdicts()}")
+        say(f"wrote {ledger.write_verdicts()}")
 
 
 def selftest(reps: Annotated[int, typer.Option(min=100, help="Simulated experiments a row.")] = 2000) -> None:

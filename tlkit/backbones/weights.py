@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -69,9 +70,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"there is no weights file at {path}: check the path.")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+            from safetensors.torch import load, load_file
 
-            return load_file(path)
+            odd = re.search("[\udc80-\udcff]", str(path))  # bytes that are no UTF-8: it opens no such name
+            return load(path.read_bytes()) if odd else load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a remark on the pickle's age, before it is refused
             state = torch.load(path, map_location="cpu", weights_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from tlkit import files
-from tlkit.cli.output import console
+from tlkit.cli.saying import console
 
 if TYPE_CHECKING:
     from tlkit.forecast import Forecast
