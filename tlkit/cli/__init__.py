@@ -52,19 +52,14 @@ cli.add_typer(data, name="data")
 cli.command()(compare.compare)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+@cli.callback(
+    invoke_without_command=True,
+    help="Transfer learning, measured: which source, which stages move, how far, and did it pay.",
+)
+def _itself(version: Annotated[bool, typer.Option("--version", help="Say which this is.")] = False) -> None:
+    if version:
         print(f"tlkit {tlkit.__version__}")
         raise typer.Exit
-
-
-VERSION = typer.Option(
-    "--version", help="Say which version this is, and end.", callback=_version, is_eager=True
-)
-
-
-@cli.callback(help="Transfer learning, measured: which source, which stages move, how far, and did it pay.")
-def _every(version: Annotated[bool, VERSION] = False) -> None: ...
 
 
 def app() -> None:
@@ -75,12 +70,9 @@ def app() -> None:
     before = signal.signal(signal.SIGTERM, _stop)
     try:
         cli()
-    except OSError as error:
-        if error.errno != ENAMETOOLONG:
+    except (UserError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != ENAMETOOLONG:
             raise
-        say(f"{error.filename} is too long a name: give a shorter one.", "error:", "bold red", to=errors)
-        sys.exit(2)
-    except UserError as error:
         say(str(error), "error:", "bold red", to=errors)
         sys.exit(2)
     finally:

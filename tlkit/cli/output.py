@@ -38,8 +38,8 @@ def before(grid: "Grid", store: "Store") -> None:
         raise UserError(f"{folder} is the model of another folder called as this one: name another --out.")
     if task.objective.by_class:
         say(f"to learn from: {_counts(task.targets, task.classes)}")
-    if "files" in task.card:
-        say(task.card["files"])
+    for line in _noted(task).values():
+        say(line)
     aside = list(task.set_aside.items())
     if aside:
         console.print(f"{len(aside)} files do not open and are set aside:", style="yellow")
@@ -219,13 +219,16 @@ def _facts(task: "Task", store: "Store") -> dict[str, str]:
     facts["test split"] = f"{len(task.test)} items, {len(task.train)} to learn from"
     if "split" in task.card:
         facts["test split"] += f"; {task.card['split']}"
-    if "files" in task.card:
-        facts["files"] = task.card["files"]
+    facts |= _noted(task)
     if task.set_aside:
         named = [f"{name} ({reason})" for name, reason in list(task.set_aside.items())[:LISTED]]
         more = f"; and {len(task.set_aside) - LISTED} more" if len(task.set_aside) > LISTED else ""
         facts["files set aside"] = f"{len(task.set_aside)}: {'; '.join(named)}{more}"
     return facts
+
+
+def _noted(task: "Task") -> dict[str, str]:
+    return {name: task.card[name] for name in ("files", "groups", "near") if name in task.card}
 
 
 def _counts(targets: np.ndarray, classes: tuple[str, ...]) -> str:
