@@ -21,12 +21,15 @@ PATIENCE = (0.05, 0.1, 0.2, 0.4)  # seconds between tries, where another process
 def write_whole(path: Path | str, content: str | bytes) -> Path:
     """Write a file: a reader, a kill and a full disk meet the old content or the new. Returns the path.
 
-    Text becomes UTF-8 with its line ends as they are. Raises UserError where it cannot be written.
+    Text becomes UTF-8 with its line ends as they are; bytes of a name that are none of it are escaped.
+    Raises UserError where it cannot be written.
     """
     path = Path(path)
     try:
         with draft(path) as part:
-            part.write_bytes(content.encode() if isinstance(content, str) else content)
+            part.write_bytes(
+                content.encode(errors="backslashreplace") if isinstance(content, str) else content
+            )
     except OSError as error:
         raise unwritable(path, error) from error
     return path

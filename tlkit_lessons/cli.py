@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-console = Console()
+from tlkit.cli.saying import console, say
 
 
 def run(
@@ -36,19 +35,17 @@ def run(
 
     def told(event: notebooks.NotebookInfo | notebooks.RunResult) -> None:
         if isinstance(event, notebooks.NotebookInfo):
-            console.print(f"{event.number}  {event.title} ...", highlight=False)
+            console.print(f"{event.number}  {event.title} ...")
         else:
-            console.print(f"    {'done' if event.ok else 'FAILED'} in {event.seconds:.0f} s", highlight=False)
+            console.print(f"    {'done' if event.ok else 'FAILED'} in {event.seconds:.0f} s")
 
     results = notebooks.run(numbers, notebooks.parse(parameter or []), full, out, told)
     from tlkit_lessons.notebooks.report import workbook_html
 
-    console.print(f"report: {workbook_html(results, report or out / 'report.html')}", soft_wrap=True)
+    say(f"report: {workbook_html(results, report or out / 'report.html')}")
     failed = [result for result in results if not result.ok]
     for result in failed:
-        console.print(
-            f"[bold red]failed:[/] {result.number}: {result.error}", soft_wrap=True, highlight=False
-        )
+        say(f"{result.number}: {result.error}", "failed:", "bold red")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -67,12 +64,11 @@ def claims(
         "In brackets: 95 % intervals. On the left: the number of a claim in the workbook's list; "
         "claims that are not in this table have not been tested yet. Power: so large a true difference would "
         "have been told from none by 8 in 10 measurements like these, each judged by itself.",
-        highlight=False,
     )
     if note := compare.outdated(ledger.on_shelf()):
-        console.print(f"[yellow]note:[/] {note}", highlight=False)
+        say(note, "note:", "yellow")
     if write:
-        console.print(f"wrote {ledger.write_verdicts()}")
+        say(f"wrote {ledger.write_verdicts()}")
 
 
 def doctor() -> None:
@@ -109,10 +105,10 @@ def listing() -> None:
     places = ", then ".join(map(str, env.cache_dirs()))
     table = Table(box=box.SIMPLE_HEAD, title=f"in {places}", pad_edge=False)
     table.add_column("name", no_wrap=True, min_width=max((len(s.name) for s in sets), default=4))
-    table.add_column("title", overflow="fold", min_width=12)
+    table.add_column("title", min_width=12)
     for name in ("files", "MB"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("licence", overflow="fold", min_width=12)
+    table.add_column("licence", min_width=12)
     table.add_column("here", no_wrap=True)
     for s in sets:
         table.add_row(s.name, s.title, f"{s.files}", f"{s.bytes / 1e6:.1f}", s.licence, s.state)
@@ -125,7 +121,7 @@ def get(names: Annotated[list[str], typer.Argument(help="Names of `tlkit data li
     from tlkit import downloads
 
     for name in names:
-        console.print(f"{name}: {downloads.get(name)}", soft_wrap=True)
+        say(f"{name}: {downloads.get(name)}")
 
 
 @data.command()
@@ -138,7 +134,7 @@ def check(name: Annotated[str, typer.Argument(help="A name of `tlkit data list`.
     counts = f"{len(report.missing)} missing, {len(report.changed)} changed"
     console.print(f"{name}: {report.files - len(bad)} good, {counts}")
     for file in bad:
-        console.print(f"  {file}", highlight=False)
+        say(f"  {file}")
     raise typer.Exit(1 if bad else 0)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tlkit.cli import output, running
-from tlkit.cli.output import console
+from tlkit.cli.saying import say
 from tlkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def compare(
     outcome = running.run(grid, store, report, jobs, backend, cluster)
     mine = running.of_grid(grid, store)
     output.after(store, mine)
-    console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {out}", soft_wrap=True)
+    say(f"{outcome.ran} fits run, {outcome.found} found finished in {out}")
     output.save_and_report(grid, store, mine, report, outcome.ran)
     output.failed(outcome.failed)
     raise typer.Exit(1 if outcome.failed else 0)
@@ -159,9 +159,7 @@ def _augmented(grid: "Grid", text: str | None) -> "Grid":
     recipe = replace(grid.recipe, augment=name, views=int(count or 1))
     if not count:
         recipe = replace(recipe, views=views(replace(grid, recipe=recipe).without_fetching()))
-        console.print(
-            f"{name}: {recipe.views} view{'s' * (recipe.views != 1)} of each item are worth keeping"
-        )
+        say(f"{name}: {recipe.views} view{'s' * (recipe.views != 1)} of each item are worth keeping")
     return replace(grid, recipe=recipe)
 
 

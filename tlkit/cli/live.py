@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.console import Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tlkit.cli.output import console
+from tlkit.cli.saying import console, say
 
 if TYPE_CHECKING:
     from tlkit.records import Record, Store
@@ -90,7 +89,7 @@ class Shown:
             if 10 * done // total > self.tenth or now - self.last >= PATIENCE:
                 self.last, self.tenth = now, 10 * done // total
                 text = f"{done} of {total} fits, {span(now - self.began)}"
-                console.print(", ".join([text, left] if left else [text]), highlight=False)
+                say(", ".join([text, left] if left else [text]))
         elif now - self.last >= REDRAWN:
             self.last = now
             self.live.update(Group(table(self.store, records), self.bar))
@@ -110,7 +109,7 @@ class Shown:
             if (s.plan, s.labels) in fresh:
                 text = f"{s.plan}, {how.counted(s.labels)}, {s.seeds} seed{'s' * (s.seeds != 1)}"
                 said = f"{text}: {how.metric} {how.said(s.mean)}" + f"; it {words}" * bool(words)
-                console.print(said, highlight=False, markup=False, soft_wrap=True)
+                say(said)
 
 
 def table(store: "Store", records: "list[Record]") -> Table:
@@ -126,7 +125,7 @@ def table(store: "Store", records: "list[Record]") -> Table:
         drawn.add_column(name, justify="right")
     drawn.add_column("so far it")
     for s, words in found:
-        drawn.add_row(escape(s.plan), str(s.labels), str(s.seeds), f"{s.mean:.3f}", words)
+        drawn.add_row(s.plan, str(s.labels), str(s.seeds), f"{s.mean:.3f}", words)
     return drawn
 
 

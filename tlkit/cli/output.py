@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from tlkit import files
+from tlkit.cli.saying import console, quoted, say
 from tlkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from tlkit.study import Grid
     from tlkit.tasks import Task
 
-console = Console()
 ACROSS = 5  # budgets side by side: more do not fit a terminal of 80 columns
 LISTED = 12  # classes or files named one by one
 
@@ -39,16 +37,16 @@ def before(grid: "Grid", store: "Store") -> None:
     if there and there != task.card.get("where"):
         raise UserError(f"{folder} is the model of another folder called as this one: name another --out.")
     if task.objective.by_class:
-        console.print(f"to learn from: {_counts(task.targets, task.classes)}", highlight=False, markup=False)
-    if "files" in task.card:
-        console.print(task.card["files"], highlight=False, markup=False, soft_wrap=True)
+        say(f"to learn from: {_counts(task.targets, task.classes)}")
+    for line in _noted(task).values():
+        say(line)
     aside = list(task.set_aside.items())
     if aside:
-        console.print(f"[yellow]{len(aside)} files do not open and are set aside:[/]")
+        console.print(f"{len(aside)} files do not open and are set aside:", style="yellow")
         for name, reason in aside[:LISTED]:
-            console.print(f"  {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+            say(f"  {name}: {reason}")
         if len(aside) > LISTED:
-            console.print(f"  and {len(aside) - LISTED} more", highlight=False)
+            console.print(f"  and {len(aside) - LISTED} more")
     plans = {cell.plan for cell in grid.cells()}
     if not plans & set(BASELINES) or not plans - set(BASELINES):
         own = grid.parts[0].objective.raw_plan
@@ -61,7 +59,7 @@ def before(grid: "Grid", store: "Store") -> None:
 
 
 def _note(text: str) -> None:
-    console.print(f"[yellow]note:[/] {text}", soft_wrap=True, highlight=False)
+    say(text, "note:", "yellow")
 
 
 def after(store: "Store", records: "list[Record]") -> None:
@@ -76,7 +74,7 @@ def after(store: "Store", records: "list[Record]") -> None:
     if pairs:
         _verdicts(pairs, turned=scale(records).sign < 0)
     for sentence in compare.conclude(store, records, pairs):
-        console.print(sentence, highlight=False)
+        console.print(sentence)
     if note := compare.outdated(compare.origins(store, records)):
         _note(note)
 
@@ -97,7 +95,7 @@ def _means(store: "Store", records: "list[Record]") -> None:
             table.add_column(name, justify="right", no_wrap=True)
         for plan, *values in body:
             dim = "dim" * plan.startswith("(chance")
-            table.add_row(escape(plan), *values[first - 1 : first - 1 + ACROSS], style=dim)
+            table.add_row(plan, *values[first - 1 : first - 1 + ACROSS], style=dim)
         console.print(table)
 
 
@@ -105,7 +103,7 @@ def _table(title: str, caption: str) -> Table:
     """One whose first column, the plans, gives way where a terminal is narrow."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     table.caption, table.caption_justify = caption, "left"
-    table.add_column("plan", overflow="fold")
+    table.add_column("plan")
     return table
 
 
@@ -118,8 +116,8 @@ def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
         table.add_column(name, no_wrap=True)
     for p in pairs:
         v = p.verdict
-        difference = escape(f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]")
-        table.add_row(escape(p.plan), str(p.labels), p.against, v.word, difference, f"{v.wins} of {v.n}")
+        difference = f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]"
+        table.add_row(p.plan, str(p.labels), p.against, v.word, difference, f"{v.wins} of {v.n}")
     console.print(table)
 
 
@@ -127,7 +125,7 @@ def failed(reasons: tuple[str, ...]) -> None:
     """What came to nothing, and why."""
     for reason in reasons:
         kind, _, why = reason.partition(": ")
-        console.print(f"[bold red]{kind}:[/] {why}", soft_wrap=True)
+        say(why, f"{kind}:", "bold red")
 
 
 def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", report: Path, ran: int) -> None:
@@ -156,12 +154,12 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     if not kept:
         _note(f"no model is kept: {task.name} does not say how an input is read and an answer told.")
     if about:
-        console.print(f"saved: {told}", soft_wrap=True, highlight=False)
+        say(f"saved: {told}")
         for line, style in zip(chosen, ("", "yellow"), strict=False):
-            console.print(f"       {line}.", soft_wrap=True, highlight=False, style=style)
-        use = f"tlkit predict {folder} {READERS.make(task.reader).shown}..."
-        console.print(f"model:  {folder}   (use it: {use})", soft_wrap=True)
-    console.print(f"report: {report}", soft_wrap=True)
+            console.print(f"       {line}.", soft_wrap=True, style=style)
+        use = f"tlkit predict {quoted(folder)} {READERS.make(task.reader).shown}..."
+        say(f"model:  {folder}   (use it: {use})")
+    say(f"report: {report}")
 
 
 def _about(store: "Store", records: "list[Record]", choice: "Choice") -> dict:
@@ -221,13 +219,16 @@ def facts_of(task: "Task", store: "Store") -> dict[str, str]:
     facts["test split"] = f"{len(task.test)} items, {len(task.train)} to learn from"
     if "split" in task.card:
         facts["test split"] += f"; {task.card['split']}"
-    if "files" in task.card:
-        facts["files"] = task.card["files"]
+    facts |= _noted(task)
     if task.set_aside:
         named = [f"{name} ({reason})" for name, reason in list(task.set_aside.items())[:LISTED]]
         more = f"; and {len(task.set_aside) - LISTED} more" if len(task.set_aside) > LISTED else ""
         facts["files set aside"] = f"{len(task.set_aside)}: {'; '.join(named)}{more}"
     return facts
+
+
+def _noted(task: "Task") -> dict[str, str]:
+    return {name: task.card[name] for name in ("files", "groups", "near") if name in task.card}
 
 
 def _counts(targets: np.ndarray, classes: tuple[str, ...]) -> str:

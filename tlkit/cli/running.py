@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tlkit import files
 from tlkit.cli import output
 from tlkit.cli.live import UNSEEN, Pace, about, around, shown, span
-from tlkit.cli.output import console
+from tlkit.cli.saying import console, say
 
 if TYPE_CHECKING:
     from tlkit.forecast import Forecast
@@ -100,4 +100,4 @@ def _stopped(grid: "Grid", store: "Store", report: Path) -> None:
     if any(record.split == "test" for record in records):
         output.after(store, records)
         compare_html(store.path, report, task.name, records, output.facts_of(task, store))
-        console.print(f"report so far: {report}", soft_wrap=True, highlight=False)
+        say(f"report so far: {report}")
