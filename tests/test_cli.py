@@ -84,7 +84,7 @@ def test_compare_on_a_folder_then_predict(tlkit, photos, tmp_path):
     broken.write_bytes((photos / "dark" / "0.png").read_bytes()[:60])
     words = ("--backbone", "letters", "--plans", "pixels,frozen", *SMALL, "--out", "p.jsonl")
     code, text = tlkit("compare", "--folder", photos, *words)
-    assert code == 0 and "1 files do not open" in text and "broken.png" in text
+    assert code == 0 and "32 used; 1 image file is truncated (.png)" in text and "broken.png" in text
     code, text = tlkit("predict", "p.model", photos / "dark" / "1.png", photos / "bright" / "1.png")
     assert code == 0 and "dark" in text and "bright" in text
     assert "folder:photos: frozen, 1 label a class, seed 0, test accuracy" in text

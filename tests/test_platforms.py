@@ -36,7 +36,7 @@ from tlkit.fit import cost
 from tlkit.records import Store
 from tlkit.study import grid, worker
 from tlkit.tasks import images
-from tlkit.tasks.images import class_files
+from tlkit.tasks.folders import class_files
 from tlkit_lessons import ledger
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,7 +20,7 @@ from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.plans import Plan
 from tlkit.recipe import Recipe
-from tlkit.tasks import Task, images, reading
+from tlkit.tasks import Task, folders, images, reading
 from tlkit.tasks.images import from_folder
 
 RED, GREEN, BLUE, YELLOW, WHITE = (220, 30, 30), (30, 220, 30), (30, 30, 220), (220, 220, 30), (255,) * 3
@@ -352,7 +352,7 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
     for level in (0, 1):
         Image.new("1", (4200, 4000), level).save(tmp_path / "a" / f"{level}.png")
-    found, aside = images.scan(images.class_files(tmp_path))
+    found, aside = images.scan(folders.class_files(tmp_path))
     assert len(found) == 2 and aside == {} and most == [1, 1]
 
 

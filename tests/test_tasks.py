@@ -18,7 +18,7 @@ from PIL import EpsImagePlugin, Image
 
 from tlkit import tasks
 from tlkit.errors import UserError
-from tlkit.tasks import Task, array_items, classification, images, regression
+from tlkit.tasks import Task, array_items, classification, images, reading, regression
 from tlkit.tasks.images import from_folder
 from tlkit_lessons.material import photos
 
@@ -460,8 +460,39 @@ def test_classes_that_differ_in_case_alone_are_told(folder):
     picture(folder / "Ants" / "1.png", 7)
     if len(list(folder.iterdir())) == 3:
         pytest.skip("this disk takes Ants for ants")
-    with pytest.raises(UserError, match="classes 'Ants' and 'ants', alike but for case: make them one"):
+    with pytest.raises(UserError, match="classes 'Ants' and 'ants', alike but for case or blanks: make them"):
         from_folder(folder)
+
+
+def test_classes_that_differ_in_blanks_alone_are_told(folder):
+    picture(folder / "ants " / "1.png", 7)
+    with pytest.raises(UserError, match="classes 'ants' and 'ants ', alike but for case or blanks"):
+        from_folder(folder)
+
+
+def test_what_systems_put_into_folders_is_no_class_and_no_picture(folder):
+    for name in ("__MACOSX/._x", ".DS_Store", "ants/Thumbs.db", "bees/desktop.ini"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("x")
+    task = from_folder(folder)
+    assert task.classes == tuple(sorted(COLOURS)) and not task.set_aside
+    assert task.card["files"].endswith("24 used; 4 hidden")
+
+
+def test_a_forecast_needs_no_picture_opened(folder, computed, monkeypatch):
+    """Names alone, until all of them were seen: then what is known is used, and nothing is opened either."""
+    (folder / "ants" / "0.txt").write_text("not a picture")
+    opened = []
+    monkeypatch.setattr(
+        images, "read_picture", lambda path: opened.append(path) or reading.read_picture(path)
+    )
+    task = from_folder(folder, opened=False)
+    assert len(task.train) + len(task.test) == 24 and list(task.set_aside) == [str(folder / "ants" / "0.txt")]
+    assert "none of them opened yet" in task.card["files"] and not opened
+    seen = from_folder(folder)
+    assert len(opened) == 25
+    again = from_folder(folder, opened=False)
+    assert again.digest == seen.digest != task.digest and "yet" not in again.card["files"]
 
 
 def test_a_picture_in_train_and_test_of_a_given_split(given_split):

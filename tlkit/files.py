@@ -160,6 +160,10 @@ class Hashes:
         self.fresh[name] = seen
         return seen[0]
 
+    def knows(self, path: Path, name: str) -> bool:
+        """Whether the hash of a file is noted, of it as it is now."""
+        return path.exists() and self.known.get(name, [])[1:] == self.known_by(path.stat())
+
     def keep(self) -> None:
         """Note those that were asked for, where the folder can be written."""
         if self.fresh != self.known and writable(self.note.parent):

@@ -130,7 +130,7 @@ def ready(task: Task, backbone: Backbone, plan: Plan) -> Chain:
 
 
 _TIMED = 8  # items in a timed step
-_RUNS = 2  # of which the quicker counts, behind one that warms up
+_RUNS, _LONG = 3, 0.2  # the quickest of so many counts, the first one warms up; of long ones the second
 
 
 def solved(task: Task, recipe: Recipe, plan: Plan) -> bool:
@@ -187,6 +187,6 @@ def prefix_seconds(task: Task, backbone: Backbone, cut: int) -> float:
 
 
 def _quickest(run: Callable[[], Any]) -> float:
-    """Seconds of one run; the first one warms up."""
-    run()
-    return min(timeit.repeat(run, number=1, repeat=_RUNS))
+    """Seconds of one run."""
+    warm = timeit.timeit(run, number=1)
+    return min(timeit.repeat(run, number=1, repeat=1 if warm > _LONG else _RUNS))

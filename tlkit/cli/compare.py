@@ -14,6 +14,7 @@ from tlkit.errors import UserError
 if TYPE_CHECKING:
     from tlkit.recipe import Recipe
     from tlkit.study import Grid
+    from tlkit.tasks import Task
 
 PLANS = "scratch,frozen,last-1,full"  # and the task's own baseline on raw inputs, where none are named
 
@@ -87,8 +88,8 @@ def compare(
     from tlkit.records import Store
 
     study.check(backend, cluster)
-    grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision)
-    grid = _augmented(grid, augment)
+    asked = _asked(task, folder, groups, opened=not dry_run)
+    grid = _augmented(_grid(asked, backbone, weights, plans, labels, seeds, steps, rates, precision), augment)
     out = out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl"
     store = Store(out)
     output.before(grid, store)
@@ -109,19 +110,28 @@ def file_name(task: str) -> str:
     return re.sub(r'[<>:"/\\|?*]', "-", task)
 
 
-def _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision) -> "Grid":
+def _asked(task: str | None, folder: Path | None, groups: Path | None, opened: bool) -> "str | Task":
+    """The task by its name; a folder of which no file is to be opened as a task. Raises UserError."""
+    from tlkit.tasks.images import from_folder
+
+    if (task is None) == (folder is None):
+        raise UserError(
+            "name one thing to learn: --task NAME (see --help) or --folder PATH with a sub-folder a class."
+        )
+    if folder is None:
+        return task
+    if not opened:
+        return from_folder(folder, groups, opened=False)
+    return f"folder:{folder.resolve()}" + (f"|{groups.resolve()}" if groups else "")
+
+
+def _grid(task, backbone, weights, plans, labels, seeds, steps, rates, precision) -> "Grid":
     """The grid the options ask for, every name in it known. Raises UserError."""
     from tlkit import backbones
     from tlkit import recipe as recipes
     from tlkit.plans import Plan
     from tlkit.study import Grid
 
-    if (task is None) == (folder is None):
-        raise UserError(
-            "name one thing to learn: --task NAME (see --help) or --folder PATH with a sub-folder a class."
-        )
-    if folder is not None:
-        task = f"folder:{folder.resolve()}" + (f"|{groups.resolve()}" if groups else "")
     names = tuple(name.strip() for name in (PLANS if plans is None else plans).split(",") if name.strip())
     budgets, repeats, file = tuple(_numbers(labels, int, "--labels")), _seeds(seeds), weights and str(weights)
     for name in names:

@@ -40,13 +40,10 @@ def before(grid: "Grid", store: "Store") -> None:
         say(f"to learn from: {_counts(task.targets, task.classes)}")
     for line in _noted(task).values():
         say(line)
-    aside = list(task.set_aside.items())
-    if aside:
-        console.print(f"{len(aside)} files do not open and are set aside:", style="yellow")
-        for name, reason in aside[:LISTED]:
-            say(f"  {name}: {reason}")
-        if len(aside) > LISTED:
-            console.print(f"  and {len(aside) - LISTED} more")
+    if aside := _aside(task):
+        console.print("set aside:", style="yellow")
+        for line in aside:
+            say(f"  {line}")
     plans = {cell.plan for cell in grid.cells()}
     if not plans & set(BASELINES) or not plans - set(BASELINES):
         own = grid.parts[0].objective.raw_plan
@@ -56,6 +53,19 @@ def before(grid: "Grid", store: "Store") -> None:
     elif len(grid.seeds) < FEWEST_SEEDS:
         seeds = "1 seed gives" if len(grid.seeds) == 1 else f"{len(grid.seeds)} seeds give"
         _note(f"--seeds: {seeds} no verdict, {FEWEST_SEEDS} or more are needed; means are shown.")
+
+
+def _aside(task: "Task") -> list[str]:
+    """What was set aside and why, one by one; of more than a few of one kind how many, where not told yet."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for name, reason in task.set_aside.items():
+        kinds.setdefault((reason, Path(name).suffix), []).append(name)
+    many = (
+        []
+        if "files" in task.card
+        else [f"{len(n)}: {why}" for (why, _), n in kinds.items() if len(n) > LISTED]
+    )
+    return many + [f"{n}: {why}" for (why, _), names in kinds.items() if len(names) <= LISTED for n in names]
 
 
 def _note(text: str) -> None:
@@ -220,10 +230,8 @@ def facts_of(task: "Task", store: "Store") -> dict[str, str]:
     if "split" in task.card:
         facts["test split"] += f"; {task.card['split']}"
     facts |= _noted(task)
-    if task.set_aside:
-        named = [f"{name} ({reason})" for name, reason in list(task.set_aside.items())[:LISTED]]
-        more = f"; and {len(task.set_aside) - LISTED} more" if len(task.set_aside) > LISTED else ""
-        facts["files set aside"] = f"{len(task.set_aside)}: {'; '.join(named)}{more}"
+    if aside := _aside(task):
+        facts["set aside"] = "; ".join(aside)
     return facts
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tlkit import downloads, tasks
 from tlkit.tasks import Task
-from tlkit.tasks.images import class_files, from_folder, picture_task, scan, split
+from tlkit.tasks.folders import class_files
+from tlkit.tasks.images import from_folder, picture_task, scan, split
 
 DOMAINS = ("photo", "art_painting", "sketch")  # of PACS
 
