@@ -89,7 +89,7 @@ def test_a_kernel_whose_python_is_gone_is_told_with_the_remedy(ran, dead, tmp_pa
 
 
 @needs_sockets
-def test_a_kernel_whose_python_has_no_ipykernel_is_told_so(ran, dead, tmp_path, capfd):
+def test_a_kernel_whose_python_has_no_ipykernel_is_told_so(ran, dead, tmp_path, capfd, caplog):
     bare = tmp_path / "python"
     bare.symlink_to(sys.executable)
     place = dead(str(bare), "-S")
@@ -97,6 +97,7 @@ def test_a_kernel_whose_python_has_no_ipykernel_is_told_so(ran, dead, tmp_path, 
     with pytest.raises(UserError, match=says):
         ran()
     assert len(capfd.readouterr().err.splitlines()) == 1, "what that Python says itself"
+    assert not [record for record in caplog.records if record.name == "papermill"], "it is said once"
 
 
 def test_the_kernel_of_this_environment_is_not_to_be_removed(ran, dead):
