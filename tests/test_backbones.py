@@ -278,7 +278,7 @@ SAVED = {  # how training programs save one network
     },
     "fastai": lambda state: {"model": state, "opt": {"state": {}, "hypers": []}},
     "pytorch": lambda state: {"epoch": 3, "model_state_dict": state, "loss": 0.3, "best": np.float64(0.5)},
-    "timm": lambda state: {"state_dict": state, "state_dict_ema": named(state, "x."), "args": Namespace(lr=1)},
+    "timm": lambda state: {"state_dict": state, "state_dict_ema": named(state, "x."), "args": Namespace()},
     "average alone": lambda state: {"state_dict_ema": named(state, "module.module.")},
     "weight averaging": lambda state: {"n_averaged": torch.ones(()), **named(state, "module.")},
     "a name of its own": lambda state: {"classifier": state, "epoch": 3},
@@ -327,7 +327,7 @@ def torch_saved(content) -> bytes:
 
 
 NO_WEIGHTS = {
-    "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 21\n": "a pointer of Git LFS: run `git lfs",
+    "version https://git-lfs.github.com/spec/v1\noid sha256:ab\n": "a pointer of Git LFS: run `git lfs pull`",
     "\n<!DOCTYPE html><html><title>Quota exceeded</title></html>": "a web page, as a failed download",
     '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>': "a web page",
     "\ufeffa note on these weights": "a text, which holds no tensors",
