@@ -118,6 +118,65 @@ def test_another_folder_of_that_name_does_not_take_the_models_place(tlkit, photo
     assert (tmp_path / "p.model" / "model.json").read_bytes() == before
 
 
+DAMAGE = {  # what becomes of model.json
+    "cut": lambda text: text[:200],
+    "empty": lambda text: "",
+    "no object": lambda text: "[]",
+    "another encoding": lambda text: text.replace("photos", "caffè").encode("latin-1"),
+    "deep": lambda text: "[" * 100_000,
+    **{
+        f"no {key}": lambda text, key=key: json.dumps({k: v for k, v in json.loads(text).items() if k != key})
+        for key in ("blueprint", "classes", "about", "reader", "decoder", "unit")
+    },
+}
+
+
+def test_a_damaged_model_is_one_sentence_and_is_made_anew(tlkit, photos, tmp_path):
+    compare = ("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
+    tlkit(*compare)
+    file, tensors = tmp_path / "p.model" / "model.json", tmp_path / "p.model" / "model.safetensors"
+    good, whole = file.read_text("utf-8"), tensors.read_bytes()
+    says = "the model in p.model is damaged", "remove it and run `tlkit compare` again"
+    for name, damage in DAMAGE.items():
+        text = damage(good)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        refused(tlkit("predict", "p.model", photos / "dark" / "1.png"), *says)
+        code, told = tlkit(*compare)
+        assert code == 0 and "0 fits run" in told, name
+        assert json.loads(file.read_text("utf-8")) == json.loads(good), name
+    for damaged in (whole[:-4] + b"\0\0\0\1", whole[:400], b""):
+        tensors.write_bytes(damaged)
+        refused(tlkit("predict", "p.model", photos / "dark" / "1.png"), *says)
+        assert tlkit(*compare)[0] == 0 and tensors.read_bytes() == whole
+    file.write_text(json.dumps(json.loads(good) | {"classes": ["bright"]}))
+    refused(tlkit("predict", "p.model", photos / "dark" / "1.png"), *says, "1 classes, 2 outputs")
+
+
+def test_what_is_no_model_is_not_overwritten(tlkit, photos, tmp_path):
+    compare = ("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
+    place = tmp_path / "p.model"
+    place.write_text("mine")
+    refused(tlkit(*compare), "p.model is no model, and would be lost: name another --out")
+    assert place.read_text() == "mine"
+    place.unlink()
+    place.mkdir()
+    for files in (["notes.txt"], ["model.json", "group1-shard1of1.bin"]):  # the second as TensorFlow.js keeps
+        for name in files:
+            (place / name).write_text("{}")
+        refused(tlkit(*compare), "p.model is no model, and would be lost: name another --out")
+        assert {path.name for path in place.iterdir()} == set(files) and not (tmp_path / "p.jsonl").exists()
+        shutil.rmtree(place)
+        place.mkdir()
+    assert tlkit(*compare)[0] == 0, "an empty folder is nobody's"
+
+
+@pytest.mark.parametrize("plans", ["pixels,frozen", "scratch,last-1"])
+def test_a_network_for_other_inputs_is_one_sentence(tlkit, plans):
+    words = ("--backbone", "sequence,inputs=9", "--plans", plans, *SMALL)
+    says = "backbone sequence,inputs=9 takes series and recordings, not inputs such as Tensor (Given groups=1"
+    refused(tlkit("compare", "--task", "digits", *words), says, "name another backbone.")
+
+
 def test_every_output_has_a_name_of_its_own(tlkit, photos, tmp_path):
     for out in ("run.1", "run.2", "x.html"):
         assert tlkit("compare", "--folder", photos, *LETTERS, "--out", out)[0] == 0

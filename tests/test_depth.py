@@ -1,5 +1,6 @@
 """How far into a network features are read: until a stage, from all stages, and a choice among them."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from tlkit.errors import UserError
 from tlkit.features import probe
 from tlkit.fit import fit
 from tlkit.plans import Plan
+from tlkit.plans.freezing import refuse_unfit
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,17 @@ def test_what_is_not_there_is_refused(digits):
         backbones.load("letters,size=3")
     with pytest.raises(UserError, match=r"name the backbone letters,features=all"):
         fit(digits, backbones.load("letters"), Plan.parse("select"), 1, 0, recipe.default())
+
+
+def test_the_backbone_that_plan_select_names_can_be_loaded(digits, tmp_path):
+    torch.manual_seed(0)
+    torch.save(backbones.load("sequence").pretrained().state_dict(), tmp_path / "mine.pt")
+    for spec, weights in (("letters", None), ("sequence", str(tmp_path / "mine.pt"))):
+        with pytest.raises(UserError, match="plan select chooses among") as error:
+            refuse_unfit(Plan.parse("select"), digits.objective, backbones.load(spec, weights))
+        name, told = re.search(r"name the backbone ([^ ]+all)(.*)\.", str(error.value)).groups()
+        assert backbones.load(name, weights).reads_all
+        assert ("with its --weights as before" in told) == bool(weights)
 
 
 def test_selected_features_are_those_that_matter():

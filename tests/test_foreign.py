@@ -1,4 +1,4 @@
-"""Every reader of bytes from elsewhere is in one list, and given damaged files: right, or one sentence."""
+"""Every reader of bytes from elsewhere, in one list, and damaged files: a right answer or one sentence."""
 
 import io
 import json

@@ -218,13 +218,13 @@ def plain(tmp_path):
     [
         (
             {"reader": "pictur"},
-            "needs what is not installed here: unknown reader 'pictur': did you mean 'picture'",
+            "does not load here: unknown reader 'pictur': did you mean 'picture'",
         ),
         (
             {"decoder": "klass"},
-            "needs what is not installed here: unknown decoder 'klass': did you mean 'class'",
+            "does not load here: unknown decoder 'klass': did you mean 'class'",
         ),
-        ({"blueprint": {"own": "tinyy"}}, "needs what is not installed here: unknown backbone 'tinyy'"),
+        ({"blueprint": {"own": "tinyy"}}, "does not load here: unknown backbone 'tinyy'"),
     ],
 )
 def test_what_a_saved_model_needs_and_is_not_here_is_one_sentence(tmp_path, change, says):
@@ -238,7 +238,9 @@ def test_tensors_of_another_network_and_unknown_names_are_refused(tmp_path):
     folder, _ = plain(tmp_path)
     other, _ = tiny.backbone(name="other").build(False)
     saved_model.save(folder, other, {"own": "tiny"}, ("a", "b"), {"plan": "x"})
-    with pytest.raises(UserError, match=r"the tensors in .* are of another network"):
+    with pytest.raises(
+        UserError, match=r"the model in .* is damaged .*: remove it and run `tlkit compare` again"
+    ):
         saved_model.load(folder)
     with pytest.raises(UserError, match="unknown reader 'picter': did you mean 'picture'"):
         saved_model.save(tmp_path / "n", other, {}, (), {}, reader="picter")

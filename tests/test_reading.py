@@ -2,6 +2,7 @@
 
 import re
 import struct
+import subprocess
 import sys
 import time
 import warnings
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from tlkit import backbones, saved_model
 from tlkit.cli import app
@@ -274,6 +275,56 @@ def agree(found: np.ndarray, wanted: np.ndarray, path: Path) -> None:
         assert np.median(off) <= 3 and np.percentile(off, 95) <= 16, off.max()
     else:
         assert off.max() <= (2 if path.name == "lab.tif" else 1), off.max()  # Lab is rounded twice
+
+
+def tagged(path: Path, pages: int = 1, **tags: int | bytes | tuple[int, ...]) -> np.ndarray:
+    """A TIFF whose first page has these tags, and after it pages of another picture."""
+    known = {"smaller": (254, 4), "inside": (330, 4), "dng": (50706, 1)}
+    given = TiffImagePlugin.ImageFileDirectory_v2()
+    for name, value in tags.items():
+        given[known[name][0]], given.tagtype[known[name][0]] = value, known[name][1]
+    others = [Image.fromarray(quarters()[::-1])] * (pages - 1)
+    Image.fromarray(quarters()).save(path, "TIFF", tiffinfo=given, save_all=True, append_images=others)
+    return quarters()
+
+
+@pytest.mark.parametrize(
+    "tags", [{"dng": bytes((1, 4, 0, 0))}, {"smaller": 1, "inside": (8, 8)}, {"smaller": 1}]
+)
+def test_a_cameras_raw_file_is_not_learnt_from_by_its_thumbnail(tmp_path, tags):
+    for name in ("a.dng", "b.tif"):  # whatever it is called
+        tagged(tmp_path / name, 3, **tags)
+        with pytest.raises(
+            reading.Unreadable, match=r"a camera's raw file, of which only a thumbnail.*JPEG\)"
+        ):
+            reading.read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("pages", "tags"),
+    [(3, {}), (3, {"smaller": 2}), (1, {"smaller": 1}), (3, {"inside": (8, 8)})],
+)
+def test_pages_and_pyramids_are_read_by_their_first_page(tmp_path, pages, tags):
+    """254 is 1 for a reduced copy, 2 for a page of several; 330 says where a pyramid's smaller copies are."""
+    looks = tagged(tmp_path / "a.tif", pages, **tags)
+    agree(np.asarray(reading.read_picture(tmp_path / "a.tif")), looks, tmp_path / "a.tif")
+
+
+def test_remarks_on_a_picture_name_no_file_and_are_not_shown(tmp_path):
+    """In a process of its own: pytest shows warnings whatever a program does with them."""
+    picture, exif = Image.fromarray(np.ascontiguousarray(np.rot90(quarters(), 1))), Image.Exif()
+    exif[0x010E], exif[0x0112], exif[0x9286] = "what is seen" * 9, 6, b"x" * 200
+    picture.save(tmp_path / "cut.jpg", exif=exif.tobytes()[:-150], **FINE)
+    promised(tmp_path / "huge.png", 10_000, 9_000)
+    code = (
+        "import sys; from pathlib import Path; from tlkit.tasks.reading import read_picture, Unreadable\n"
+        "read_picture(Path('cut.jpg')).save('upright.png')\n"
+        "try: read_picture(Path('huge.png'))\n"
+        "except Unreadable as error: print(error.reason)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr == "" and done.stdout == "90 megapixels; at most 89 are read\n"
+    agree(np.asarray(Image.open(tmp_path / "upright.png")), quarters(), tmp_path / "cut.jpg")
 
 
 @pytest.fixture(scope="module")

@@ -70,9 +70,11 @@ def _unwrapped(state: dict, have: dict, path: Path) -> dict[str, torch.Tensor]:
     state, first = {key.replace("_orig_mod.", ""): t for key, t in state.items()}, next(iter(have))
     fronts = {"", *(key.removesuffix(first) for key in state if key.endswith(f".{first}"))}
     fits = {front: sum(front + key in state for key in have) for front in sorted(fronts)}
-    best = max(fits, key=fits.__getitem__)
-    if best and [*fits.values()].count(fits[best]) > 1:
-        raise UserError(f"{path} holds several networks ({', '.join(fits)}): save the weights of one.")
+    best, *others = [front for front, count in fits.items() if count == max(fits.values())]
+    if best and others:
+        raise UserError(
+            f"{path} holds several networks ({best}, {', '.join(others)}): save the weights of one."
+        )
     return {key.removeprefix(best): t for key, t in state.items() if key.startswith(best)}
 
 
@@ -108,14 +110,17 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"there is no weights file at {path}: check the path.")
     start = b""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, warnings.catch_warnings():
             start = file.read(64)
-        if start[8:9] == b"{":  # behind the length of its header
-            odd = re.search("[\udc80-\udcff]", str(path))  # bytes that are no UTF-8: it opens no such name
-            return load(path.read_bytes()) if odd else load_file(path)
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
+            if start[8:9] == b"{":  # behind the length of its header
+                odd = re.search(
+                    "[\udc80-\udcff]", str(path)
+                )  # bytes that are no UTF-8: it opens no such name
+                return load(path.read_bytes()) if odd else load_file(path)
             warnings.simplefilter("ignore", UserWarning)  # a remark on the pickle's age, before it is refused
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            file.seek(0)
+            with torch.serialization.safe_globals(_HARMLESS):
+                found = torch.load(file, map_location="cpu", weights_only=True)
     except (*DAMAGED, SafetensorError) as error:
         raise UserError(f"{path} is {_kind(start, error)}.") from error
     if _plain(found):

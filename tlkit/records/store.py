@@ -150,7 +150,7 @@ def _parse_record(line: bytes, where: str) -> tuple[tuple, Record]:
 def _parse(what: str, key: Callable[[dict], Any], line: bytes, where: str) -> tuple[Any, dict]:
     try:
         row = json.loads(line)
-        return key(row), row
+        return {key(row): row}.popitem()  # a key that cannot be one is none
     except DAMAGED as error:
         raise UserError(f"{where}: not a line of {what} ({error}); delete that line") from error
 
