@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit import downloads
+from tlkit import downloads, tasks
 from tlkit.errors import UserError
 from tlkit.tasks import images, together
 from tlkit.tasks.images import Found, from_folder
@@ -238,3 +238,15 @@ def test_ten_thousand_are_known_again_at_once(root, monkeypatch):
     shutil.rmtree(downloads.computed() / "pictures")
     with pytest.raises(TypeError):
         from_folder(root)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no name there has this sign")
+def test_the_sign_between_a_folder_and_its_groups_may_be_in_a_name(root, tmp_path):
+    odd = root.rename(tmp_path / "photos|old")
+    (tmp_path / "groups.csv").write_text(written(), "utf-8")
+    assert len(tasks.load(f"folder:{odd}").train) == 12
+    assert tasks.load(f"folder:{odd}|{tmp_path / 'groups.csv'}").card["split"] == "by group"
+    saved(odd / "nut" / "new.png", photo(7))
+    assert len(tasks.load(f"folder:{odd}").train) + len(tasks.load(f"folder:{odd}").test) == 21, (
+        "it is read again"
+    )

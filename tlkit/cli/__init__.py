@@ -102,23 +102,17 @@ def predict(
     elif as_csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([TOLD, *rows])
     else:
-        _show(rows, kept)
+        caption = f"{kept.about.get('task', model.name)}: {saved_model.told(kept.about)}"
+        table = Table(kept.reader.shown, "answer", "probability", caption=caption, caption_justify="left")
+        for name, answer, odds, _ in rows:
+            table.add_row(name, answer or "not read", "" if odds is None else f"{odds:.2f}")
+        console.print(table)
+        for reason in filter(None, (row[-1] for row in rows)):
+            say(reason)
     if doubts := saved_model.doubts(kept.about):
         say(f"this model is {doubts}", "warning:", "yellow", errors if as_json or as_csv else console)
     if lost := sum(row[-1] is not None for row in rows):
         raise UserError(f"{lost} of {len(asked)} were not read: mend them, see the reasons above.")
-
-
-def _show(rows: list[tuple], kept: Any) -> None:
-    from tlkit import saved_model
-
-    caption = f"{kept.about.get('task', 'a model')}: {saved_model.told(kept.about)}"
-    table = Table(kept.reader.shown, "answer", "probability", caption=caption, caption_justify="left")
-    for name, answer, odds, _ in rows:
-        table.add_row(name, answer or "not read", "" if odds is None else f"{odds:.2f}")
-    console.print(table)
-    for reason in filter(None, (row[-1] for row in rows)):
-        say(reason)
 
 
 @cache

@@ -167,8 +167,8 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
         say(f"saved: {told}")
         for line, style in zip(chosen, ("", "yellow"), strict=False):
             console.print(f"       {line}.", soft_wrap=True, style=style)
-        use = f"tlkit predict {quoted(folder)} {READERS.make(task.reader).shown}..."
-        say(f"model:  {folder}   (use it: {use})")
+        shown = READERS.make(task.reader).shown
+        say(f"model:  {folder}   (use it: tlkit predict {quoted(folder)} {shown}...)")
     say(f"report: {report}")
 
 

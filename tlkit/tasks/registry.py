@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _files() -> None:
     from tlkit.tasks import images, text  # they stand on tasks
 
-    register("folder:", lambda rest: images.from_folder(*rest.split("|")), ("folder:PATH",))
+    register("folder:", lambda rest: images.from_folder(*_split(rest)), ("folder:PATH",))
     register("csv:", lambda rest: text.from_csv(*rest.split("|")), ("csv:PATH",))
 
 
@@ -46,7 +46,13 @@ def load(name: "str | Task") -> "Task":
     """
     if not isinstance(name, str):
         return name
-    return _named(name, *map(stamps, name.partition(":")[2].split("|")))
+    rest = name.partition(":")[2]
+    return _named(name, *map(stamps, dict.fromkeys([*_split(rest), *rest.split("|")])))
+
+
+def _split(rest: str) -> list[str]:
+    """A folder, and a table of groups; a name may hold the sign between them."""
+    return [rest] if os.path.isdir(os.path.expanduser(rest)) else rest.rsplit("|", 1)
 
 
 @lru_cache(maxsize=4)
