@@ -59,6 +59,9 @@ Precision = _option(
     str,
     "float32, or bfloat16 for mixed precision in descents: quicker on a GPU (TLKIT_DEVICE=cuda).",
 )
+MetricName = _option(
+    str | None, "What verdicts are about: accuracy, balanced (all classes alike); by default the first."
+)
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
 
 
@@ -80,6 +83,7 @@ def compare(
     rates: Rates = None,
     augment: Augment = None,
     precision: Precision = "float32",
+    metric: MetricName = None,
     dry_run: DryRun = False,
 ) -> None:
     """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
@@ -88,17 +92,16 @@ def compare(
 
     study.check(backend, cluster)
     grid = _grid(task, folder, groups, backbone, weights, plans, labels, seeds, steps, rates, precision)
-    grid = _augmented(grid, augment)
-    out = out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl"
-    store = Store(out)
+    grid = _judged(_augmented(grid, augment), metric)
+    store = Store(out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl")
     output.before(grid, store)
     if dry_run:
         return running.forecast(grid, store, jobs or 1)
     outcome = running.run(grid, store, jobs, backend, cluster)
     keys = {grid.key(cell) for cell in grid.cells()}
     mine = [record for record in store.read() if record.fit_key in keys]
-    output.after(store, mine)
-    console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {out}", soft_wrap=True)
+    output.after(store, mine, grid.parts[0])
+    console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {store.path}", soft_wrap=True)
     output.save_and_report(grid, store, mine, report or files.beside(store.path, ".html"), outcome.ran)
     output.failed(outcome.failed)
     raise typer.Exit(1 if outcome.failed else 0)
@@ -163,6 +166,13 @@ def _augmented(grid: "Grid", text: str | None) -> "Grid":
             f"{name}: {recipe.views} view{'s' * (recipe.views != 1)} of each item are worth keeping"
         )
     return replace(grid, recipe=recipe)
+
+
+def _judged(grid: "Grid", metric: str | None) -> "Grid":
+    """The grid by another metric; the recipe names it, so that no fit is taken for one chosen otherwise."""
+    name = grid.parts[0].judged(metric or "").objective.metric
+    plain = name == grid.parts[0].objective.metric
+    return grid if plain else replace(grid, recipe=replace(grid.recipe, metric=name))
 
 
 def _with_rates(recipe: "Recipe", text: str) -> "Recipe":

@@ -31,7 +31,7 @@ def before(grid: "Grid", store: "Store") -> None:
     Raises UserError, before anything runs, where the model beside the records is of another folder.
     """
     from tlkit import saved_model
-    from tlkit.compare import BASELINES
+    from tlkit.compare import BASELINES, skewed
     from tlkit.stats import FEWEST_SEEDS
 
     folder, task = files.beside(store.path, ".model"), grid.parts[0]
@@ -49,6 +49,8 @@ def before(grid: "Grid", store: "Store") -> None:
             console.print(f"  {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
         if len(aside) > LISTED:
             console.print(f"  and {len(aside) - LISTED} more", highlight=False)
+    if told := skewed(task):
+        _note(escape(told))
     plans = {cell.plan for cell in grid.cells()}
     if not plans & set(BASELINES) or not plans - set(BASELINES):
         own = grid.parts[0].objective.raw_plan
@@ -64,14 +66,18 @@ def _note(text: str) -> None:
     console.print(f"[yellow]note:[/] {text}", soft_wrap=True, highlight=False)
 
 
-def after(store: "Store", records: "list[Record]") -> None:
-    """The means of all plans, the verdicts, and in words which plan to use."""
+def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -> None:
+    """The means of all plans, recall by class, the verdicts, and in words which plan to use."""
     from tlkit import compare
-    from tlkit.records import scale
+    from tlkit.records import BALANCED, scale
 
     if not any(r.split == "test" and r.status == "ok" for r in records):
         return
     _means(store, records)
+    if task and BALANCED in task.objective.metrics:
+        head, *body = compare.recalls(store, records, task.classes)
+        body = body if len(body) <= LISTED else body[-2:]  # the report has them all
+        _wide("recall by class", f"at {max(r.labels for r in records)} labels", [head, *body])
     pairs = compare.pairs(store, records)
     if pairs:
         _verdicts(pairs, turned=scale(records).sign < 0)
@@ -90,22 +96,28 @@ def _means(store: "Store", records: "list[Record]") -> None:
     most, fewest = max(s.seeds for s in found), min(s.seeds for s in found)
     caption = f"{most} seed{'s' * (most != 1)}" + f"; {items} test items" * bool(items)
     caption += "; (n): of so many seeds, the others came to nothing" * (fewest < most)
-    head, *body = compare.means(store, rows)
+    _wide(f"mean test {scale(rows).axis}", caption, compare.means(store, rows))
+
+
+def _wide(title: str, caption: str, rows: list[list[str]]) -> None:
+    """A table of text, the first row its head; as many tables as its columns need."""
+    head, *body = rows
     for first in range(1, len(head), ACROSS):
-        table = _table(f"mean test {scale(rows).axis}", caption)
-        for name in head[first : first + ACROSS]:
-            table.add_column(name, justify="right", no_wrap=True)
-        for plan, *values in body:
-            dim = "dim" * plan.startswith("(chance")
-            table.add_row(escape(plan), *values[first - 1 : first - 1 + ACROSS], style=dim)
+        table = _table(title, caption, head[0])
+        for n, name in enumerate(head[first : first + ACROSS], first):
+            least = max(len(row[n]) for row in body)  # so that a long plan folds, and no number
+            table.add_column(escape(name), justify="right", overflow="fold", min_width=least)
+        for name, *values in body:
+            dim = "dim" * name.startswith("(chance")
+            table.add_row(escape(name), *values[first - 1 : first - 1 + ACROSS], style=dim)
         console.print(table)
 
 
-def _table(title: str, caption: str) -> Table:
-    """One whose first column, the plans, gives way where a terminal is narrow."""
+def _table(title: str, caption: str, first: str = "plan") -> Table:
+    """One whose first column gives way where a terminal is narrow."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     table.caption, table.caption_justify = caption, "left"
-    table.add_column("plan", overflow="fold")
+    table.add_column(first, overflow="fold")
     return table
 
 
@@ -152,7 +164,7 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     if ran or stale or not report.exists():
         from tlkit.report import compare_html
 
-        compare_html(store.path, report, task.name, records, facts)
+        compare_html(store.path, report, task.name, records, facts, task)
     if not kept:
         _note(f"no model is kept: {task.name} does not say how an input is read and an answer told.")
     if about:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,9 +11,11 @@ from tlkit import compare, plots, recipe, stats
 from tlkit.compare import conclude
 from tlkit.errors import UserError
 from tlkit.plots.style import GREY, canvas, look
-from tlkit.records import Record, Scale, Store, scale
-from tlkit.report.page import Figure, Group, figure, licence, machine, write
+from tlkit.records import BALANCED, PLAIN, Record, Scale, Store, scale
+from tlkit.report.page import Figure, Group, figure, licence, machine, small, write
+from tlkit.saved_model import choose
 from tlkit.stats import interval
+from tlkit.tasks import Task
 
 
 def compare_html(
@@ -21,12 +24,13 @@ def compare_html(
     title: str,
     records: Iterable[Record] | None = None,
     facts: Mapping[str, str] | None = None,
+    task: Task | None = None,
 ) -> Path:
     """Write the report of a comparison: means, verdicts, figures, and what was run. Returns `out`.
 
     records: those of the store to report (default: all); facts: more to say of what was run, such as the
-    saved model. Raises UserError where there is no record, or `out` cannot be written; it is then left as it
-    was.
+    saved model; task: theirs, to name its classes and show what was answered wrong. Raises UserError where
+    there is no record, or `out` cannot be written; it is then left as it was.
     """
     store = Store(store_path)
     records = store.read() if records is None else list(records)
@@ -35,16 +39,19 @@ def compare_html(
         raise UserError(f"{store.path} holds no finished fit: run the comparison first.")
     pairs = compare.pairs(store, tests)
     keys = dict.fromkeys((r.task, r.data, r.metric, r.recipe, r.backbone) for r in tests if r.status == "ok")
-    groups = [_compared(store, tests, pairs, key) for key in keys]
+    groups = [_compared(store, records, pairs, key, task) for key in keys]
     lost = [f"{r.plan}, {r.labels} labels, seed {r.seed}: {r.status}. {r.detail.get('why', '')}"
             for r in tests if r.status != "ok"]  # fmt: skip
     told = dict(facts or {}) | _facts(tests) | _origins(store, tests) | machine()
     return write(out, title=f"Did transfer pay? {title}", groups=groups, failures=lost, facts=told)
 
 
-def _compared(store: Store, tests: list[Record], pairs: list[compare.Pair], key: tuple) -> Group:
-    task, _, metric, version, backbone = key
-    rows = [r for r in tests if (r.task, r.data, r.metric, r.recipe, r.backbone) == key and r.status == "ok"]
+def _compared(
+    store: Store, records: list[Record], pairs: list[compare.Pair], key: tuple, asked: Task | None
+) -> Group:
+    task, data, metric, version, backbone = key
+    every = [r for r in records if (r.task, r.data, r.metric, r.recipe, r.backbone) == key]
+    rows = [r for r in every if r.split == "test" and r.status == "ok"]
     plans = list(dict.fromkeys(r.plan for r in rows))
     mine = [p for p in pairs if (p.task, p.metric, p.recipe, p.backbone) == (task, metric, version, backbone)
             and p.plan in plans]  # fmt: skip
@@ -55,7 +62,23 @@ def _compared(store: Store, tests: list[Record], pairs: list[compare.Pair], key:
     caption = f"{len(mine)} comparisons, one family; intervals speak of {drawn_from}."
     caption += " Lower is better; differences are turned, so that + is better." * (how.sign < 0)
     text, means = " ".join(conclude(store, rows, mine)), compare.means(store, rows)
-    return Group(f"{task}, from {backbone}", _drawn(rows, plans, mine), mine, caption, how, text, means)
+    known = asked and (asked.name, asked.digest) == (task, data) and BALANCED in asked.objective.metrics
+    more = _missed(store, every, rows, asked) if known else {}
+    title = f"{task}, from {backbone}" + f", by {metric}" * (metric != PLAIN)
+    return Group(title, _drawn(rows, plans, mine), mine, caption, how, text, means, **more)
+
+
+def _missed(store: Store, every: list[Record], rows: list[Record], task: Task) -> dict[str, Any]:
+    """Recall by class, and of the plan that is kept as a model the confusions and the worst items."""
+    found = {"recalls": compare.recalls(store, rows, task.classes)}
+    if choice := choose(every):
+        kept = choice.record.plan, choice.record.labels
+        mine = [r for r in rows if (r.plan, r.labels) == kept and store.predicted(r.fit_key)]
+        found["confusions"] = compare.confusions(store, mine, task.classes)
+        wrong = compare.worst(store, mine, task.classes)
+        found["worst"] = [(task.test.names[i], *said, small(task.test.inputs, i)) for i, *said in wrong]
+        found["of"] = f"{kept[0]} at {kept[1]} labels a class, {len(mine)} fits"
+    return found
 
 
 def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> list[Figure]:

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import jinja2
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from PIL import Image, ImageOps
 
 from tlkit import compare, downloads, env, stats
+from tlkit.errors import UserError
 from tlkit.files import write_whole
 from tlkit.records import Scale
 
@@ -48,7 +51,13 @@ class Group:
     caption: str = ""
     scale: Scale | None = None
     text: str = ""
-    means: Sequence[Sequence[str]] = ()  # a table of text, its first row the head
+    means: Sequence[Sequence[str]] = ()  # a table of text, its first row the head; so are the next two
+    recalls: Sequence[Sequence[str]] = ()
+    confusions: Sequence[
+        Sequence[str]
+    ] = ()  # those of one plan, `of`; and the items it got wrong, to look at
+    worst: Sequence[tuple] = ()
+    of: str = ""
 
 
 def figure(ax: Axes, caption: str, alt: str) -> Figure:
@@ -57,6 +66,15 @@ def figure(ax: Axes, caption: str, alt: str) -> Figure:
     ax.figure.savefig(buffer, format="png", metadata={"Software": None})
     plt.close(ax.figure)
     return Figure(base64.b64encode(buffer.getvalue()).decode(), alt, caption)
+
+
+def small(inputs: Sequence[Any], item: int) -> str:
+    """One of the inputs in 96 x 96 pixels as JPEG in base64; "" where it is no picture, or gone."""
+    buffer = io.BytesIO()
+    with suppress(UserError):
+        if isinstance(inputs[item], Image.Image):
+            ImageOps.contain(inputs[item].convert("RGB"), (96, 96)).save(buffer, "JPEG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def machine() -> dict[str, str]:
