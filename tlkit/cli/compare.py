@@ -60,7 +60,7 @@ Precision = _option(
     "float32, or bfloat16 for mixed precision in descents: quicker on a GPU (TLKIT_DEVICE=cuda).",
 )
 MetricName = _option(
-    str | None, "What verdicts are about: accuracy, balanced (all classes alike); by default the first."
+    str | None, "What verdicts are about, such as balanced accuracy; default the task's first."
 )
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
 

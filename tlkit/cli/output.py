@@ -69,15 +69,18 @@ def _note(text: str) -> None:
 def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -> None:
     """The means of all plans, recall by class, the verdicts, and in words which plan to use."""
     from tlkit import compare
-    from tlkit.records import BALANCED, scale
+    from tlkit.records import scale
 
     if not any(r.split == "test" and r.status == "ok" for r in records):
         return
     _means(store, records)
-    if task and BALANCED in task.objective.metrics:
-        head, *body = compare.recalls(store, records, task.classes)
-        body = body if len(body) <= LISTED else body[-2:]  # the report has them all
-        _wide("recall by class", f"at {max(r.labels for r in records)} labels", [head, *body])
+    if found := task and compare.recalls(store, records, task):
+        table = _table("recall by class", f"at {max(r.labels for r in records)} labels", "class")
+        for plan in found[0][1:]:  # a long plan folds, and no number
+            table.add_column(escape(plan), justify="right", overflow="fold", min_width=4)
+        for row in found[1:] if len(task.classes) <= LISTED else found[-2:]:
+            table.add_row(*map(escape, row))
+        console.print(table)
     pairs = compare.pairs(store, records)
     if pairs:
         _verdicts(pairs, turned=scale(records).sign < 0)
@@ -96,20 +99,14 @@ def _means(store: "Store", records: "list[Record]") -> None:
     most, fewest = max(s.seeds for s in found), min(s.seeds for s in found)
     caption = f"{most} seed{'s' * (most != 1)}" + f"; {items} test items" * bool(items)
     caption += "; (n): of so many seeds, the others came to nothing" * (fewest < most)
-    _wide(f"mean test {scale(rows).axis}", caption, compare.means(store, rows))
-
-
-def _wide(title: str, caption: str, rows: list[list[str]]) -> None:
-    """A table of text, the first row its head; as many tables as its columns need."""
-    head, *body = rows
+    head, *body = compare.means(store, rows)
     for first in range(1, len(head), ACROSS):
-        table = _table(title, caption, head[0])
-        for n, name in enumerate(head[first : first + ACROSS], first):
-            least = max(len(row[n]) for row in body)  # so that a long plan folds, and no number
-            table.add_column(escape(name), justify="right", overflow="fold", min_width=least)
-        for name, *values in body:
-            dim = "dim" * name.startswith("(chance")
-            table.add_row(escape(name), *values[first - 1 : first - 1 + ACROSS], style=dim)
+        table = _table(f"mean test {scale(rows).axis}", caption)
+        for name in head[first : first + ACROSS]:
+            table.add_column(name, justify="right", no_wrap=True)
+        for plan, *values in body:
+            dim = "dim" * plan.startswith("(chance")
+            table.add_row(escape(plan), *values[first - 1 : first - 1 + ACROSS], style=dim)
         console.print(table)
 
 

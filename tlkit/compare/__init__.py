@@ -3,10 +3,10 @@
 from tlkit.compare.conclusion import chance, conclude, count_items, means, standings
 from tlkit.compare.pairs import BASELINES, Pair, compare, pairs
 from tlkit.compare.provenance import origins, outdated, whence
-from tlkit.compare.recalls import confusions, recalls, skewed, worst
+from tlkit.compare.recalls import mistakes, recalls, skewed
 from tlkit.compare.samples import sample
 
 __all__ = [
-    "BASELINES", "Pair", "chance", "compare", "conclude", "confusions", "count_items", "means", "origins",
-    "outdated", "pairs", "recalls", "sample", "skewed", "standings", "whence", "worst",
+    "BASELINES", "Pair", "chance", "compare", "conclude", "count_items", "means", "mistakes", "origins",
+    "outdated", "pairs", "recalls", "sample", "skewed", "standings", "whence",
 ]  # fmt: skip

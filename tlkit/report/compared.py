@@ -1,6 +1,7 @@
 """The report of a comparison: means, verdicts, figures, and what was run."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from tlkit import compare, plots, recipe, stats
 from tlkit.compare import conclude
 from tlkit.errors import UserError
 from tlkit.plots.style import GREY, canvas, look
-from tlkit.records import BALANCED, PLAIN, Record, Scale, Store, scale
-from tlkit.report.page import Figure, Group, figure, licence, machine, small, write
+from tlkit.records import PLAIN, Record, Scale, Store, scale
+from tlkit.report.page import Figure, Group, figure, licence, machine, thumbnail, write
 from tlkit.saved_model import choose
 from tlkit.stats import interval
 from tlkit.tasks import Task
@@ -37,51 +38,41 @@ def compare_html(
     tests = [r for r in records if r.split == "test"]
     if not tests:
         raise UserError(f"{store.path} holds no finished fit: run the comparison first.")
-    pairs = compare.pairs(store, tests)
-    keys = dict.fromkeys((r.task, r.data, r.metric, r.recipe, r.backbone) for r in tests if r.status == "ok")
-    groups = [_compared(store, records, pairs, key, task) for key in keys]
+    like = attrgetter("task", "data", "metric", "recipe", "backbone")
+    keys = dict.fromkeys(like(r) for r in tests if r.status == "ok")
+    groups = [_compared(store, [r for r in records if like(r) == key], task) for key in keys]
     lost = [f"{r.plan}, {r.labels} labels, seed {r.seed}: {r.status}. {r.detail.get('why', '')}"
             for r in tests if r.status != "ok"]  # fmt: skip
     told = dict(facts or {}) | _facts(tests) | _origins(store, tests) | machine()
     return write(out, title=f"Did transfer pay? {title}", groups=groups, failures=lost, facts=told)
 
 
-def _compared(
-    store: Store, records: list[Record], pairs: list[compare.Pair], key: tuple, asked: Task | None
-) -> Group:
-    task, data, metric, version, backbone = key
-    every = [r for r in records if (r.task, r.data, r.metric, r.recipe, r.backbone) == key]
-    rows = [r for r in every if r.split == "test" and r.status == "ok"]
-    plans = list(dict.fromkeys(r.plan for r in rows))
-    mine = [p for p in pairs if (p.task, p.metric, p.recipe, p.backbone) == (task, metric, version, backbone)
-            and p.plan in plans]  # fmt: skip
-    drawn_from = (
-        "new seeds and new test items" if all(p.items for p in mine) else "new seeds on this test set"
-    )
-    how = scale(rows)
-    caption = f"{len(mine)} comparisons, one family; intervals speak of {drawn_from}."
+def _compared(store: Store, records: list[Record], task: Task | None) -> Group:
+    rows = [r for r in records if r.split == "test" and r.status == "ok"]
+    pairs, how, first = compare.pairs(store, rows), scale(rows), rows[0]
+    asked = "and new test items" if all(p.items for p in pairs) else "on this test set"
+    caption = f"{len(pairs)} comparisons, one family; intervals speak of new seeds {asked}."
     caption += " Lower is better; differences are turned, so that + is better." * (how.sign < 0)
-    text, means = " ".join(conclude(store, rows, mine)), compare.means(store, rows)
-    known = asked and (asked.name, asked.digest) == (task, data) and BALANCED in asked.objective.metrics
-    more = _missed(store, every, rows, asked) if known else {}
-    title = f"{task}, from {backbone}" + f", by {metric}" * (metric != PLAIN)
-    return Group(title, _drawn(rows, plans, mine), mine, caption, how, text, means, **more)
+    text, means = " ".join(conclude(store, rows, pairs)), compare.means(store, rows)
+    title = f"{first.task}, from {first.backbone}" + f", by {first.metric}" * (first.metric != PLAIN)
+    more = _missed(store, records, task) if task and (task.name, task.digest) == first.fit_key[:2] else {}
+    return Group(title, _drawn(rows, pairs), pairs, caption, how, text, means, **more)
 
 
-def _missed(store: Store, every: list[Record], rows: list[Record], task: Task) -> dict[str, Any]:
+def _missed(store: Store, records: list[Record], task: Task) -> dict[str, Any]:
     """Recall by class, and of the plan that is kept as a model the confusions and the worst items."""
-    found = {"recalls": compare.recalls(store, rows, task.classes)}
-    if choice := choose(every):
-        kept = choice.record.plan, choice.record.labels
-        mine = [r for r in rows if (r.plan, r.labels) == kept and store.predicted(r.fit_key)]
-        found["confusions"] = compare.confusions(store, mine, task.classes)
-        wrong = compare.worst(store, mine, task.classes)
-        found["worst"] = [(task.test.names[i], *said, small(task.test.inputs, i)) for i, *said in wrong]
-        found["of"] = f"{kept[0]} at {kept[1]} labels a class, {len(mine)} fits"
+    found = {"recalls": compare.recalls(store, records, task)}
+    if found["recalls"] and (choice := choose(records)):
+        plan, labels = choice.record.plan, choice.record.labels
+        rows = [r for r in records if (r.plan, r.labels, r.split, r.status) == (plan, labels, "test", "ok")]
+        found["confusions"], worst = compare.mistakes(store, rows, task)
+        found["worst"] = [(task.test.names[i], *told, thumbnail(task.test.inputs, i)) for i, *told in worst]
+        found["of"] = f"{len(rows)} fits of {plan}, {labels} labels a class"
     return found
 
 
-def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> list[Figure]:
+def _drawn(rows: list[Record], pairs: list[compare.Pair]) -> list[Figure]:
+    plans = list(dict.fromkeys(r.plan for r in rows))
     gains, how = [p for p in pairs if p.against == "scratch"], scale(rows)
     said = "; ".join(f"{p.plan} at {p.labels}: {stats.signed(p.verdict)}, {p.verdict.word}" for p in gains)
     if len({r.labels for r in rows}) == 1:

@@ -28,6 +28,7 @@ READING = (
     "Equal means that the whole interval lies within the difference that does not matter; cannot tell means "
     "that more seeds, or more test items, are needed."
 )
+Table = Sequence[Sequence[str]]  # of text, its first row the head
 MARKS = {"better": "▲", "worse": "▼", "equal": "=", "holds": "✓", "does not hold": "✗"}
 MOODS = {"better": "better", "worse": "worse", "holds": "holds", "does not hold": "fails"}
 
@@ -51,12 +52,10 @@ class Group:
     caption: str = ""
     scale: Scale | None = None
     text: str = ""
-    means: Sequence[Sequence[str]] = ()  # a table of text, its first row the head; so are the next two
-    recalls: Sequence[Sequence[str]] = ()
-    confusions: Sequence[
-        Sequence[str]
-    ] = ()  # those of one plan, `of`; and the items it got wrong, to look at
-    worst: Sequence[tuple] = ()
+    means: Table = ()
+    recalls: Table = ()
+    confusions: Table = ()  # of one plan: `of` says which
+    worst: Sequence[tuple] = ()  # test items that it gets wrong: name, class, answer, times, picture
     of: str = ""
 
 
@@ -68,7 +67,7 @@ def figure(ax: Axes, caption: str, alt: str) -> Figure:
     return Figure(base64.b64encode(buffer.getvalue()).decode(), alt, caption)
 
 
-def small(inputs: Sequence[Any], item: int) -> str:
+def thumbnail(inputs: Sequence[Any], item: int) -> str:
     """One of the inputs in 96 x 96 pixels as JPEG in base64; "" where it is no picture, or gone."""
     buffer = io.BytesIO()
     with suppress(UserError):

@@ -181,11 +181,13 @@ class Task:
         return Evaluation(metrics, predicted, _whole(self.__test), scores, scale)
 
     def judged(self, metric: str) -> "Task":
-        """This task by the first of its metrics that is so called, or begins so; it shares seal and `reads`."""
+        """This task by the first of its metrics that is called so, or begins so; seal and `reads` are one."""
         own = self.objective.metrics
         name = next((name for name in own if name.startswith(metric)), None)
         if name is None:
             raise unknown("metric", metric, own)
+        if name == self.objective.metric:
+            return self
         other = copy(self)
         other.objective = replace(self.objective, metrics={name: own[name], **own})
         return other

@@ -93,13 +93,11 @@ def _commonest(targets: Any) -> float:
     return float(np.unique(targets, return_counts=True)[1].max() / len(targets))
 
 
-def _one_class(targets: Any) -> float:
-    return 1 / len(np.unique(targets))
-
-
 accuracy = mean_of("accuracy", _right, "higher", 0.02, chance=_commonest)
 # the mean of the recalls of the classes that are there (Brodersen et al. 2010, doi:10.1109/ICPR.2010.764)
-balanced = mean_of("balanced accuracy", _right_by_class, "higher", 0.02, chance=_one_class)
+balanced = mean_of(
+    "balanced accuracy", _right_by_class, "higher", 0.02, chance=lambda t: 1 / len(np.unique(t))
+)
 
 
 def mae(delta: float, unit: str = "") -> Metric:
