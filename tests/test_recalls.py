@@ -15,9 +15,9 @@ from tlkit import compare, recipe, report, study
 from tlkit.cli import output
 from tlkit.errors import UserError
 from tlkit.fit import fit
-from tlkit.records import BALANCED, PLAIN, FitKey, Record, Store, scale
-from tlkit.tasks import Items, Task, classification
-from tlkit.tasks.metrics import accuracy, balanced
+from tlkit.records import BALANCED, PLAIN, FitKey, Record, Scale, Store, scale
+from tlkit.tasks import Items, Task, classification, regression
+from tlkit.tasks.metrics import accuracy, balanced, mae, mean_of
 
 BY_CLASS = replace(tiny.QUICK, metric=BALANCED)
 SEEDS = tuple(range(5))
@@ -58,6 +58,19 @@ def test_a_task_is_judged_by_a_metric_that_it_has():
     assert task.reads == ["me"], "one seal"
     with pytest.raises(UserError, match="unknown metric 'f1': Known: accuracy, balanced accuracy"):
         task.judged("f1")
+
+
+def test_a_name_that_another_begins_with_means_itself():
+    task, _ = tiny.line()
+    longer, own = (mean_of(name, mae(1).by_item, "lower", 1) for name in ("mae a day", "mae"))
+    task.objective = regression(metrics=(longer, own))
+    assert (
+        task.judged("mae").objective.metric == "mae" and task.judged("mae ").objective.metric == "mae a day"
+    )
+
+
+def test_an_interval_of_balanced_accuracy_ends_within_its_range():
+    assert list(Scale(BALANCED).within([-0.1, 1.2])) == [0, 1] != list(Scale("mae").within([-0.1, 1.2]))
 
 
 def test_settings_are_chosen_by_the_metric_that_counts():
@@ -119,21 +132,12 @@ def test_intervals_of_balanced_accuracy_never_cover_new_items(tmp_path, right):
 CLASSES = ("fine", "[bold]scratch & <co>")
 
 
-class Pictures(list):
-    """Of which one has gone since."""
-
-    def __getitem__(self, i):
-        if i == 3:
-            raise UserError("it has gone")
-        return super().__getitem__(i)
-
-
 def unbalanced(classes: tuple[str, ...] = CLASSES) -> Task:
     """Ten items of one class and two of the other on each side; the test's are pictures."""
     y = np.repeat([0, 1], (10, 2))
     shades = [Image.new("RGB", (9, 5), (20 * i, 0, 0)) for i in range(12)]
     names = [f"photos/{'x' * 300}/{i}.png" for i in range(12)]
-    test = Items(Pictures(shades), names, tuple(f"b{i}" for i in range(12)))
+    test = Items(shades, names, tuple(f"b{i}" for i in range(12)))
     return Task("t", classification(len(classes)), tiny.items(range(12), "a"), y, test, y, classes)
 
 
@@ -186,7 +190,7 @@ def test_the_report_shows_what_the_kept_plan_gets_wrong(tmp_path):
     assert CLASSES[1] not in page and "[bold]scratch &amp; &lt;co&gt;" in page
     assert [f"photos/{'x' * 300}/{i}.png" in page for i in (3, 2, 10, 11, 1, 0)] == [True] * 5 + [False]
     shown = re.findall(r'src="data:image/jpeg;base64,([^"]+)" alt="([^"]+)"', page)
-    assert len(shown) == 4, "the picture that has gone is named alone"
+    assert len(shown) == 5
     assert all(max(Image.open(io.BytesIO(base64.b64decode(jpeg))).size) == 96 for jpeg, _ in shown)
     assert shown[0][1] == "test picture of class fine"
     other = report.compare_html(store.path, tmp_path / "o.html", "x", task=tiny.classifier()[0])

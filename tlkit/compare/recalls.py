@@ -11,8 +11,6 @@ from tlkit.tasks import Task
 SKEWED = 3  # times as many items of one class as of another, from where accuracy says little of the rare one
 WORST = 10  # items
 
-Rows = list[list[str]]  # of text, the first one the head
-
 
 def skewed(task: Task) -> str | None:
     """One sentence where accuracy is the metric, and classes are unbalanced among the items to learn from."""
@@ -25,11 +23,11 @@ def skewed(task: Task) -> str | None:
             return f"classes are unbalanced: {always}; --metric balanced judges every class alike."
 
 
-def recalls(store: Store, records: Iterable[Record], task: Task) -> Rows:
-    """The share of each class that is answered right, its mean, and accuracy; plans across.
+def recalls(store: Store, records: Iterable[Record], task: Task) -> list[list[str]]:
+    """Rows of text, plans across: the share of each class that is answered right, its mean, and accuracy.
 
-    records: of the task, one metric and backbone; what finished at the largest budget counts, all seeds
-    together. Nothing for a task of another kind.
+    records: of the task, one metric and backbone; what finished at the largest budget counts, over all seeds.
+    No row for a task that knows no balanced accuracy.
     """
     rows = [r for r in records if r.split == "test" and r.status == "ok"]
     rows = [r for r in rows if r.labels == max(r.labels for r in rows)]
@@ -45,21 +43,18 @@ def recalls(store: Store, records: Iterable[Record], task: Task) -> Rows:
     return [["class", *plans], *([name, *(f"{x:.2f}" for x in values)] for name, values in told)]
 
 
-def mistakes(
-    store: Store, rows: Sequence[Record], task: Task
-) -> tuple[Rows, list[tuple[int, str, str, int]]]:
-    """Of finished fits of one plan: what they answered for each class, and the items most of them get wrong.
+def mistakes(store: Store, rows: Sequence[Record], task: Task) -> tuple[list[list[str]], list[tuple]]:
+    """Of fits of one plan: rows of text, what each class was taken for; and the items most of them get wrong.
 
     Of an item its number, its class, the usual wrong answer, and how many fits are wrong.
     """
     (answers, targets), name = _answers(store, rows), task.classes
     of = {k: Counter(answers[:, targets == k].ravel().tolist()).most_common() for k in np.unique(targets)}
     given = ([name[k], ", ".join(f"{name[a]} {n}" for a, n in counted)] for k, counted in of.items())
-    wrong, worst = answers != targets, []
-    for i in np.argsort(-wrong.sum(0), kind="stable")[: min(WORST, wrong.any(0).sum())].tolist():
-        usual = np.bincount(answers[wrong[:, i], i]).argmax()
-        worst.append((i, name[targets[i]], name[usual], int(wrong[:, i].sum())))
-    return [["class", "answers"], *given], worst
+    wrong = answers != targets
+    items = [i for i in np.argsort(-wrong.sum(0), kind="stable")[:WORST].tolist() if wrong[:, i].any()]
+    usual = {i: name[np.bincount(answers[wrong[:, i], i]).argmax()] for i in items}
+    return [["class", "answers"], *given], [(i, name[targets[i]], usual[i], wrong[:, i].sum()) for i in items]
 
 
 def _answers(store: Store, rows: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:

@@ -55,20 +55,21 @@ def _compared(store: Store, records: list[Record], task: Task | None) -> Group:
     caption += " Lower is better; differences are turned, so that + is better." * (how.sign < 0)
     text, means = " ".join(conclude(store, rows, pairs)), compare.means(store, rows)
     title = f"{first.task}, from {first.backbone}" + f", by {first.metric}" * (first.metric != PLAIN)
-    more = _missed(store, records, task) if task and (task.name, task.digest) == first.fit_key[:2] else {}
-    return Group(title, _drawn(rows, pairs), pairs, caption, how, text, means, **more)
+    known = task and (task.name, task.digest) == first.fit_key[:2]
+    recalls = compare.recalls(store, rows, task) if known else []
+    missed = _missed(store, records, task) if recalls else ()
+    return Group(title, _drawn(rows, pairs), pairs, caption, how, text, means, recalls, missed)
 
 
-def _missed(store: Store, records: list[Record], task: Task) -> dict[str, Any]:
-    """Recall by class, and of the plan that is kept as a model the confusions and the worst items."""
-    found = {"recalls": compare.recalls(store, records, task)}
-    if found["recalls"] and (choice := choose(records)):
-        plan, labels = choice.record.plan, choice.record.labels
-        rows = [r for r in records if (r.plan, r.labels, r.split, r.status) == (plan, labels, "test", "ok")]
-        found["confusions"], worst = compare.mistakes(store, rows, task)
-        found["worst"] = [(task.test.names[i], *told, thumbnail(task.test.inputs, i)) for i, *told in worst]
-        found["of"] = f"{len(rows)} fits of {plan}, {labels} labels a class"
-    return found
+def _missed(store: Store, records: list[Record], task: Task) -> Sequence[Any]:
+    """What the plan gets wrong that is kept as a model; nothing where none is."""
+    if (choice := choose(records)) is None:
+        return ()
+    plan, labels = choice.record.plan, choice.record.labels
+    rows = [r for r in records if (r.plan, r.labels, r.split, r.status) == (plan, labels, "test", "ok")]
+    confusions, worst = compare.mistakes(store, rows, task)
+    shown = [(task.test.names[i], *told, thumbnail(task.test.inputs[i])) for i, *told in worst]
+    return f"{len(rows)} fits of {plan}, {labels} labels a class", confusions, shown
 
 
 def _drawn(rows: list[Record], pairs: list[compare.Pair]) -> list[Figure]:

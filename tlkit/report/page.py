@@ -4,7 +4,6 @@ import base64
 import io
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -16,7 +15,6 @@ from matplotlib.axes import Axes
 from PIL import Image, ImageOps
 
 from tlkit import compare, downloads, env, stats
-from tlkit.errors import UserError
 from tlkit.files import write_whole
 from tlkit.records import Scale
 
@@ -28,7 +26,6 @@ READING = (
     "Equal means that the whole interval lies within the difference that does not matter; cannot tell means "
     "that more seeds, or more test items, are needed."
 )
-Table = Sequence[Sequence[str]]  # of text, its first row the head
 MARKS = {"better": "▲", "worse": "▼", "equal": "=", "holds": "✓", "does not hold": "✗"}
 MOODS = {"better": "better", "worse": "worse", "holds": "holds", "does not hold": "fails"}
 
@@ -52,11 +49,9 @@ class Group:
     caption: str = ""
     scale: Scale | None = None
     text: str = ""
-    means: Table = ()
-    recalls: Table = ()
-    confusions: Table = ()  # of one plan: `of` says which
-    worst: Sequence[tuple] = ()  # test items that it gets wrong: name, class, answer, times, picture
-    of: str = ""
+    means: Sequence[Sequence[str]] = ()  # a table of text, its first row the head
+    recalls: Sequence[Sequence[str]] = ()
+    missed: Sequence = ()  # fits of which plan; their confusions; what they get wrong: name, class, ..., JPEG
 
 
 def figure(ax: Axes, caption: str, alt: str) -> Figure:
@@ -67,12 +62,11 @@ def figure(ax: Axes, caption: str, alt: str) -> Figure:
     return Figure(base64.b64encode(buffer.getvalue()).decode(), alt, caption)
 
 
-def thumbnail(inputs: Sequence[Any], item: int) -> str:
-    """One of the inputs in 96 x 96 pixels as JPEG in base64; "" where it is no picture, or gone."""
+def thumbnail(raw: Any) -> str:
+    """A picture within 96 x 96 pixels, as JPEG in base64; "" for what is none."""
     buffer = io.BytesIO()
-    with suppress(UserError):
-        if isinstance(inputs[item], Image.Image):
-            ImageOps.contain(inputs[item].convert("RGB"), (96, 96)).save(buffer, "JPEG")
+    if isinstance(raw, Image.Image):
+        ImageOps.contain(raw.convert("RGB"), (96, 96)).save(buffer, "JPEG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -183,7 +183,7 @@ class Task:
     def judged(self, metric: str) -> "Task":
         """This task by the first of its metrics that is called so, or begins so; seal and `reads` are one."""
         own = self.objective.metrics
-        name = next((name for name in own if name.startswith(metric)), None)
+        name = metric if metric in own else next((name for name in own if name.startswith(metric)), None)
         if name is None:
             raise unknown("metric", metric, own)
         if name == self.objective.metric:
