@@ -185,7 +185,7 @@ def test_the_report_shows_what_the_kept_plan_gets_wrong(tmp_path):
     task = unbalanced()
     store = answered(tmp_path / "r.jsonl", task)
     page = report.compare_html(store.path, tmp_path / "r.html", "x", task=task).read_text("utf-8")
-    assert "in all 3 fits of frozen, 2 labels a class." in page
+    assert "how often (3 fits of frozen, 2 labels a class)." in page
     assert '<th scope="row">fine</th>' in page and '<th scope="row">balanced accuracy</th>' in page
     assert CLASSES[1] not in page and "[bold]scratch &amp; &lt;co&gt;" in page
     assert [f"photos/{'x' * 300}/{i}.png" in page for i in (3, 2, 10, 11, 1, 0)] == [True] * 5 + [False]

@@ -59,9 +59,7 @@ Precision = _option(
     str,
     "float32, or bfloat16 for mixed precision in descents: quicker on a GPU (TLKIT_DEVICE=cuda).",
 )
-MetricName = _option(
-    str | None, "What verdicts are about, such as balanced accuracy; default the task's first."
-)
+MetricName = _option(str | None, "What verdicts are about: accuracy, balanced; default the task's first.")
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
 
 

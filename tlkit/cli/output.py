@@ -75,7 +75,8 @@ def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -
         return
     _means(store, records)
     if found := task and compare.recalls(store, records, task):
-        table = _table("recall by class", f"at {max(r.labels for r in records)} labels", "class")
+        labels = max(s.labels for s in compare.standings(records))
+        table = _table("recall by class", f"with {scale(records).counted(labels)}", "class")
         for plan in found[0][1:]:  # a long plan folds, and no number
             table.add_column(escape(plan), justify="right", overflow="fold", min_width=4)
         for row in found[1:] if len(task.classes) <= LISTED else found[-2:]:

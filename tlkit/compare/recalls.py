@@ -17,10 +17,9 @@ def skewed(task: Task) -> str | None:
     if task.objective.metric == PLAIN and BALANCED in task.objective.metrics:
         counts = np.bincount(task.targets)
         if counts.max() > SKEWED * counts.min():
-            always = (
-                f"always answering {task.classes[counts.argmax()]} gets {counts.max() / counts.sum():.3f}"
-            )
-            return f"classes are unbalanced: {always}; --metric balanced judges every class alike."
+            most, share = task.classes[counts.argmax()], counts.max() / counts.sum()
+            always = f"classes are unbalanced: always answering {most} gets {share:.3f}"
+            return f"{always}; --metric balanced judges every class alike."
 
 
 def recalls(store: Store, records: Iterable[Record], task: Task) -> list[list[str]]:

@@ -69,7 +69,11 @@ def _missed(store: Store, records: list[Record], task: Task) -> Sequence[Any]:
     rows = [r for r in records if (r.plan, r.labels, r.split, r.status) == (plan, labels, "test", "ok")]
     confusions, worst = compare.mistakes(store, rows, task)
     shown = [(task.test.names[i], *told, thumbnail(task.test.inputs[i])) for i, *told in worst]
-    return f"{len(rows)} fits of {plan}, {labels} labels a class", confusions, shown
+    return (
+        f"{len(rows)} fit{'s' * (len(rows) != 1)} of {plan}, {scale(rows).counted(labels)}",
+        confusions,
+        shown,
+    )
 
 
 def _drawn(rows: list[Record], pairs: list[compare.Pair]) -> list[Figure]:

@@ -162,7 +162,7 @@ def _pooled(name: str, outputs: int, metrics: Iterable[Metric], **more: Any) -> 
 def classification(
     n_classes: int, metrics: Iterable[Metric] = (accuracy, balanced), baseline: Baseline | None = PIXELS
 ) -> Objective:
-    """One of `n_classes`: pooled linear head, cross-entropy, accuracy; targets are int64 class numbers."""
+    """One of `n_classes`: pooled linear head, cross-entropy, accuracies; targets are int64 class numbers."""
     return _pooled(
         "classification",
         n_classes,
