@@ -1,6 +1,7 @@
 """One thread, no network, no window; hypothesis repeatable; real data or a reason to skip."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -52,3 +53,23 @@ def computed(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(features, "_KEPT", {})
     monkeypatch.setattr(features, "_EXAMPLES", {})
     return tmp_path / "computed" / "features"
+
+
+@pytest.fixture
+def tlkit(monkeypatch, capsys, tmp_path):
+    """Run `tlkit ...` in this process, in an empty folder: (exit code, what it printed, on one line)."""
+    from tlkit.cli import app
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["tlkit", *map(str, words)])
+        code = 0
+        try:
+            app()
+        except SystemExit as end:
+            code = end.code or 0
+        out = capsys.readouterr()
+        return code, " ".join((out.out + out.err).split())
+
+    return run

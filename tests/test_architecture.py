@@ -42,7 +42,7 @@ ROWS = {
     ],
     "tlkit_lessons": [
         ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
-        ["figures", "ledger", "selftest", "shifts"],
+        ["clusters", "data", "detection", "doctor", "figures", "ledger", "selftest", "shifts"],
         ["adaptations", "nbNN", "notebooks"],  # nbNN: what one page needs
         ["widgets"],
         ["cli"],

@@ -15,29 +15,11 @@ from filelock import FileLock
 from PIL import Image
 
 from tlkit import backbones, compare, downloads, tasks
-from tlkit.cli import app, output, running
 from tlkit.cli import compare as comparing
+from tlkit.cli import output
 from tlkit.records import Store
 
 SMALL = ("--steps", "2", "--seeds", "1", "--labels", "1")
-
-
-@pytest.fixture
-def tlkit(monkeypatch, capsys, tmp_path):
-    """Run `tlkit ...` in this process, in an empty folder: (exit code, what it printed, on one line)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["tlkit", *map(str, words)])
-        code = 0
-        try:
-            app()
-        except SystemExit as end:
-            code = end.code or 0
-        out = capsys.readouterr()
-        return code, " ".join((out.out + out.err).split())
-
-    return run
 
 
 @pytest.fixture
@@ -309,31 +291,6 @@ def test_a_long_plan_folds_and_nothing_else(tmp_path, capsys):
     output._verdicts(compare.pairs(store))
     lines = [line for line in capsys.readouterr().out.splitlines() if "of 5" in line]
     assert len(lines) == 1 and "scratch" in lines[0] and lines[0].count("[") == lines[0].count("]") == 1
-
-
-def lines_of(capsys, found: int, total: int, fits: dict[int, float]) -> list[str]:
-    """What is printed for fits (so many done at that second) where there is no terminal."""
-    times = {"now": 0.0}
-    with running.progress(found, total, lambda: times["now"]) as told:
-        for done, times["now"] in fits.items():
-            told(done, total)
-    return capsys.readouterr().out.splitlines()
-
-
-def test_a_line_now_and_then_where_there_is_no_terminal(capsys):
-    fits = {1: 1, 10: 2, 11: 70, 12: 80, 20: 90, 100: 7300}
-    assert lines_of(capsys, 0, 100, fits) == [
-        "10 of 100 fits, 2 s, 10 s left",
-        "11 of 100 fits, 70 s, 10 min left",
-        "20 of 100 fits, 90 s, 6 min left",
-        "100 of 100 fits, 2.0 h",
-    ]
-
-
-def test_the_time_left_is_that_of_the_fits_run_now(capsys):
-    """Those found finished took no time, and say nothing of the time left."""
-    found = lines_of(capsys, 500, 1000, {501: 60, 504: 240})
-    assert found == ["501 of 1000 fits, 60 s", "504 of 1000 fits, 4 min, 8.3 h left"]
 
 
 @pytest.mark.parametrize(

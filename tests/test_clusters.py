@@ -26,7 +26,8 @@ from tlkit import study, tasks
 from tlkit.errors import UserError
 from tlkit.recipe import Recipe
 from tlkit.records import FitKey, Store
-from tlkit.study import clusters, executors, running, worker
+from tlkit.study import executors, running, worker
+from tlkit_lessons.clusters import starting
 
 BRIEF = replace(tiny.QUICK, steps=2, batch=32)
 PATIENCE = 100.0  # seconds that one fit waits for the record of another
@@ -138,7 +139,7 @@ def test_a_cluster_of_this_machine_gives_the_records_of_one_process(tmp_path, im
 
 @pytest.mark.slow
 @needs_clusters
-@pytest.mark.parametrize("backend", study.BACKENDS)
+@pytest.mark.parametrize("backend", study.BACKENDS.names())
 def test_a_fit_that_kills_every_worker_is_recorded_as_failed(tmp_path, importable, backend):
     stones = tmp_path / "stones"
     stones.mkdir()
@@ -237,12 +238,12 @@ def test_when_every_fit_kills_its_worker_the_run_ends(monkeypatch):
 
 def test_a_killed_fit_is_recorded_as_failed_and_found_so(tmp_path, monkeypatch):
     @contextmanager
-    def opened(*_):
+    def grim(*_):
         yield lambda cells: ((cell, None) if cell.seed else worker.work(cell) for cell in cells)
 
-    monkeypatch.setattr(clusters, "opened", opened)
+    monkeypatch.setattr(study.BACKENDS, "added", {"grim": grim})
     store = Store(tmp_path / "r.jsonl")
-    done = study.run(grid(plans=("pixels",), seeds=(0, 1)), store)
+    done = study.run(grid(plans=("pixels",), seeds=(0, 1)), store, backend="grim")
     assert done.ran == 2 and len(done.failed) == 1
     assert re.search(
         "failed: .*pixels, 1 labels, seed 1, was killed 4 times.*delete its line", done.failed[0]
@@ -255,7 +256,7 @@ def test_a_killed_fit_is_recorded_as_failed_and_found_so(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("backend", "cluster", "says"),
     [
-        ("lokey", None, "unknown --backend 'lokey': did you mean 'loky'"),
+        ("lokey", None, "unknown --backend 'lokey': did you mean 'loky'\\? Known: dask, loky, ray"),
         ("loky", "here:1", "--cluster here:1: loky is for one machine, add --backend ray or dask"),
         ("dask", "nowhere", "give HOST:PORT, what `dask scheduler` printed"),
         ("dask", "here:port", "give HOST:PORT"),
@@ -274,7 +275,7 @@ def test_a_killed_fit_is_recorded_as_failed_and_found_so(tmp_path, monkeypatch):
 )
 @needs_clusters
 def test_where_no_fit_can_run_is_said_at_once(tmp_path, monkeypatch, lines, backend, cluster, says):
-    monkeypatch.setattr(clusters, "PATIENCE", 0.3)
+    monkeypatch.setattr(starting, "PATIENCE", 0.3)
     cluster = cluster and cluster.format(**lines)
     began = time.monotonic()
     with pytest.raises(UserError, match=says):
@@ -340,7 +341,7 @@ def dask_at_hand(workers: int, threads: int = 1):
     ],
 )
 def test_a_dask_cluster_that_is_not_fit_for_fits(tmp_path, monkeypatch, workers, threads, says):
-    monkeypatch.setattr(clusters, "PATIENCE", 1.0)
+    monkeypatch.setattr(starting, "PATIENCE", 1.0)
     with dask_at_hand(workers, threads) as address, pytest.raises(UserError, match=says.format(machine=HERE)):
         study.run(grid(), Store(tmp_path / "r.jsonl"), backend="dask", cluster=address)
 

@@ -26,6 +26,7 @@ from filelock import FileLock
 from tlkit import downloads, env, files
 from tlkit.downloads import registry, wheels
 from tlkit.errors import UserError
+from tlkit_lessons.data import Report, check_set, clear_sets
 
 FILES = {
     "train/ant/a b#1.jpg": b"ant one",
@@ -133,7 +134,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def whole(name: str) -> bool:
     """Every file is here and is the published one."""
-    report = downloads.check(name)
+    report = check_set(name)
     return not (report.missing or report.changed)
 
 
@@ -160,7 +161,7 @@ def test_what_is_there_is_not_fetched_again(server, register, here):
     register(server.base)
     place(here, dict(list(FILES.items())[:2]))
     assert downloads.describe("insects").state == "partly"
-    assert downloads.check("insects") == downloads.Report(4, tuple(list(FILES)[2:]), ())
+    assert check_set("insects") == Report(4, tuple(list(FILES)[2:]), ())
     downloads.get("insects", progress=False)
     assert server.asked == [f"/{name}" for name in list(FILES)[2:]]
 
@@ -260,7 +261,7 @@ def test_a_changed_file_is_moved_aside_and_fetched_again(server, register, here,
     time.sleep(0.01)  # a later time of change, also where clocks are coarse
     (here / "train/bee/1.jpg").write_bytes(content)
     assert downloads.describe("insects").state == ("ready" if len(content) == len(b"bee one") else "partly")
-    report = downloads.check("insects")
+    report = check_set("insects")
     assert report.changed == ("train/bee/1.jpg",) and not report.missing
     with pytest.raises(UserError) as error:
         downloads.get("insects", progress=False)
@@ -277,7 +278,7 @@ def test_a_change_that_keeps_size_and_time_is_found_by_check(server, register, h
     status = path.stat()
     path.write_bytes(b"bee 0ne")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert downloads.check("insects").changed == ("train/bee/1.jpg",)
+    assert check_set("insects").changed == ("train/bee/1.jpg",)
 
 
 def test_a_verified_set_is_not_hashed_again(server, register, here, monkeypatch):
@@ -331,7 +332,7 @@ def test_a_read_only_cache_is_used_hashed_and_left_alone(register, here, closed,
     ):
         downloads.get("insects")
     with pytest.raises(UserError, match="cannot be removed"):
-        downloads.clear("insects")
+        clear_sets("insects")
     assert contents(here).keys() == FILES.keys()
 
 
@@ -404,7 +405,7 @@ def test_what_a_read_only_cache_lacks_is_fetched_into_ones_own(server, register,
     assert downloads.get("insects", progress=False) == own / "insects"
     assert contents(own / "insects") == FILES and list(mount.iterdir()) == []
     assert downloads.describe("insects").state == "ready" and whole("insects")
-    assert downloads.clear() > 0 and list(own.iterdir()) == []
+    assert clear_sets() > 0 and list(own.iterdir()) == []
 
 
 def test_a_read_only_cache_is_searched_first(register, here, own):
@@ -414,7 +415,7 @@ def test_a_read_only_cache_is_searched_first(register, here, own):
     assert env.cache_dirs() == (here.parent,), "a folder that can be written is the only one"
     here.parent.chmod(0o555)
     assert downloads.get("insects") == here
-    assert downloads.clear() > 0, "what lies in one's own goes, what is mounted stays"
+    assert clear_sets() > 0, "what lies in one's own goes, what is mounted stays"
     assert contents(here).keys() == FILES.keys() and not (own / "insects").exists()
     here.parent.chmod(0o755)
 
@@ -620,11 +621,11 @@ def test_clear_removes_what_was_fetched_and_nothing_else(server, register, here)
     (here / ".fetching").mkdir()
     (here / ".fetching" / "tmp").write_bytes(b"12345")
     (here / "train/mine.jpg").write_bytes(b"mine")
-    freed = downloads.clear("insects")
+    freed = clear_sets("insects")
     assert contents(here) == {"train/mine.jpg": b"mine"} and not (here / "test").exists()
     assert freed == sum(map(len, FILES.values())) + 5 + freed_by_note(freed)
     (here / "train/mine.jpg").unlink()
-    assert downloads.clear() == 0 and downloads.describe("insects").state == "absent"
+    assert clear_sets() == 0 and downloads.describe("insects").state == "absent"
 
 
 def freed_by_note(freed: int) -> int:
@@ -638,8 +639,8 @@ def test_clear_removes_every_set_and_the_folder(server, register, here):
     register(server.base)
     downloads.get("insects", progress=False)
     with pytest.raises(UserError, match="unknown set ''"):
-        downloads.clear("")
-    assert downloads.clear() > 0
+        clear_sets("")
+    assert clear_sets() > 0
     assert list(here.parent.iterdir()) == []
 
 
@@ -652,7 +653,7 @@ def test_clear_does_not_follow_links_out_of_the_cache(register, here, tmp_path, 
     link.parent.mkdir(parents=True)
     link.symlink_to(outside if linked == "insects" else outside / "train")
     with pytest.raises(UserError, match="leads outside"):
-        downloads.clear("insects")
+        clear_sets("insects")
     assert contents(outside) == FILES
 
 
@@ -665,11 +666,11 @@ def test_clear_empties_the_computed_folder_alone(server, register, here):
     (folder / "b.json").write_bytes(b"45")
     (folder / "link").symlink_to(here)
     link = (folder / "link").lstat().st_size
-    assert downloads.clear(computed=True) == 5 + link
+    assert clear_sets(computed=True) == 5 + link
     assert [p.name for p in folder.iterdir()] == ["CACHEDIR.TAG"]
     assert contents(here) == FILES
     with pytest.raises(UserError, match="either a set or what was computed"):
-        downloads.clear("insects", computed=True)
+        clear_sets("insects", computed=True)
 
 
 def test_a_computed_folder_that_held_other_things_is_not_cleared(tmp_path):
@@ -677,7 +678,7 @@ def test_a_computed_folder_that_held_other_things_is_not_cleared(tmp_path):
     (tmp_path / "computed" / "thesis.tex").write_text("mine")
     assert downloads.computed() == tmp_path / "computed"
     with pytest.raises(UserError, match=r"no CACHEDIR\.TAG in it.*by hand"):
-        downloads.clear(computed=True)
+        clear_sets(computed=True)
     assert (tmp_path / "computed" / "thesis.tex").read_text() == "mine"
 
 
@@ -692,7 +693,7 @@ def test_a_computed_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
 
 
 def test_an_unknown_set_is_named_with_the_nearest():
-    for ask in (downloads.get, downloads.check, downloads.clear, downloads.describe, downloads.rows):
+    for ask in (downloads.get, check_set, clear_sets, downloads.describe, downloads.rows):
         with pytest.raises(UserError, match="unknown set 'hymenopterra': did you mean 'hymenoptera'"):
             ask("hymenopterra")
 
@@ -762,4 +763,4 @@ def test_a_corrupted_copy_of_a_real_set_is_found(real_cache, tmp_path, monkeypat
     path.write_bytes(content)
     with pytest.raises(UserError, match=f"expected {rows[7].sha256[:8]}, got"):
         downloads.get("hymenoptera")
-    assert downloads.check("hymenoptera").missing == (rows[7].file,)
+    assert check_set("hymenoptera").missing == (rows[7].file,)

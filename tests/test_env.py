@@ -7,8 +7,6 @@ import warnings
 from types import SimpleNamespace
 
 import numpy as np
-import platformdirs
-import psutil
 import pytest
 import threadpoolctl
 import torch
@@ -16,16 +14,6 @@ import torch
 from tlkit import env
 from tlkit.env import machine, process
 from tlkit.errors import UserError
-
-
-def named(name: str) -> machine.Check:
-    return next(check for check in env.doctor() if check.name == name)
-
-
-def missing(part: str) -> list[str]:
-    """What a part of the workbook lacks here, as the doctor says."""
-    found = next(check.found for check in env.doctor() if check.name.startswith(f"part {part}: "))
-    return found.removeprefix("lacks ").split(", ") if found != "complete" else []
 
 
 @pytest.fixture
@@ -74,9 +62,6 @@ def test_bad_thread_count_is_one_sentence(monkeypatch, text):
     monkeypatch.setenv("TLKIT_THREADS", text)
     with pytest.raises(UserError, match="TLKIT_THREADS"):
         env.setup()
-    check = named("threads")
-    assert not check.ok
-    assert "TLKIT_THREADS" in check.remedy
 
 
 def draw() -> tuple[float, float, float]:
@@ -134,18 +119,6 @@ def test_device_follows_the_environment(monkeypatch):
     assert env.device() == torch.device("cpu")
 
 
-def test_the_doctor_says_that_nothing_was_tested_on_a_gpu(monkeypatch):
-    monkeypatch.delenv("TLKIT_DEVICE", raising=False)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert "no GPU in use, on which nothing was tested" in named("device").found
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    check = named("device")
-    assert (
-        check.ok and "cuda" in check.found and "untested: TLKIT_DEVICE=cpu keeps them off it" in check.found
-    )
-
-
 @pytest.mark.parametrize("wanted", ["cuda:2", "cuda:one", "cpu:1", "mps", "gpu"])
 def test_absent_device_is_named_with_a_remedy(monkeypatch, wanted):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -153,9 +126,6 @@ def test_absent_device_is_named_with_a_remedy(monkeypatch, wanted):
     monkeypatch.setenv("TLKIT_DEVICE", wanted)
     with pytest.raises(UserError, match=f"TLKIT_DEVICE.*{wanted}"):
         env.device()
-    check = named("device")
-    assert not check.ok
-    assert check.found == wanted
 
 
 def test_versions_name_what_shapes_a_number():
@@ -174,94 +144,6 @@ def test_folders(monkeypatch, tmp_path, root):
     monkeypatch.delenv("TLKIT_CACHE")
     assert env.cache_dir().name == "tlkit"
     assert env.cache_dirs() == (env.cache_dir(),)
-
-
-def test_doctor_finds_this_machine_installed():
-    assert named("Python").ok
-    assert named("packages").ok
-    assert named("part 1: foundations").ok
-    assert missing("1") == []
-
-
-def test_doctor_names_the_absent_and_the_out_of_range(monkeypatch):
-    installed = {"timm": None, "fastai": "2.0.0"}
-    real = machine.version
-    monkeypatch.setattr(machine, "version", lambda name: installed.get(name, real(name)))
-    check = named("packages")
-    assert not check.ok
-    assert "missing: timm" in check.found
-    assert "(2.0.0)" in check.found
-    assert "constraints.txt" in check.remedy
-    assert "timm" in missing("1")
-    assert "`pip install timm`" in named("part 1: foundations").remedy
-
-
-def test_another_version_within_range_is_told_and_well(monkeypatch):
-    real = machine.version
-    pinned = machine._pinned()["torch"]
-    other = {"torch": "2.9.1", "numpy": f"{real('numpy')}+local"}
-    monkeypatch.setattr(machine, "version", lambda name: other.get(name, real(name)))
-    check = named("packages")
-    assert check.ok
-    assert f"other than pinned: torch 2.9.1 ({pinned})" in check.found
-    assert "numpy" not in check.found
-
-
-def test_memory_is_weighed(monkeypatch):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1.5e9, total=4e9))
-    check = named("memory")
-    assert not check.ok
-    assert check.found == "1.5 GB free of 4.0 GB"
-
-
-def test_cache_and_sets(monkeypatch, tmp_path):
-    folder = tmp_path / "sets"
-    monkeypatch.setenv("TLKIT_CACHE", str(folder))
-    assert "not made yet" in named("cache").found
-    assert not folder.exists()
-    assert set(missing("photos")) == {"hymenoptera", "caltech_wildlife"}
-    assert named("sets").found.startswith("none")
-
-    (folder / "hymenoptera").mkdir(parents=True)
-    assert "hymenoptera" in missing("photos"), "an empty folder is no set"
-    (folder / "hymenoptera" / "a.jpg").touch()
-    assert "hymenoptera" not in missing("photos")
-    assert named("sets").found == "hymenoptera"
-    part = next(check for check in env.doctor() if check.name.startswith("part photos"))
-    assert not part.ok
-    assert part.remedy == "`tlkit data get caltech_wildlife`"
-
-
-def test_what_lies_in_ones_own_folder_counts_behind_a_read_only_one(monkeypatch, tmp_path):
-    mount, own = tmp_path / "mount", tmp_path / "own"
-    for place, name in ((mount, "hymenoptera"), (own, "minilm")):
-        (place / name).mkdir(parents=True)
-        (place / name / "file").touch()
-    monkeypatch.setenv("TLKIT_CACHE", str(mount))
-    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: own)
-    assert "minilm" in missing("weights")
-    mount.chmod(0o555)
-    assert missing("weights") == ["efficientnet_lite0", "smollm2"]
-    assert missing("photos") == ["caltech_wildlife"]
-    assert named("sets").found == "hymenoptera, minilm"
-    assert named("cache").found.startswith(f"{mount} (read-only), then {own} (exists, ")
-    mount.chmod(0o755)
-
-
-def test_cache_that_cannot_be_used(monkeypatch, tmp_path):
-    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
-    monkeypatch.setattr(machine.os, "access", lambda *_: False)
-    assert not named("cache").ok
-    assert "not writable" in named("cache").found
-    monkeypatch.undo()
-    file = tmp_path / "file"
-    file.touch()
-    monkeypatch.setenv("TLKIT_CACHE", str(file / "below"))
-    assert not named("cache").ok
-    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: SimpleNamespace(free=5e8))
-    assert not named("cache").ok
-    assert "TLKIT_CACHE" in named("cache").remedy
 
 
 def test_env_is_light():

@@ -1,4 +1,4 @@
-"""A task or a backbone made outside of the package: as an object, by a registered name, by an entry point."""
+"""What is made outside of the package: given as an object, by a registered name, by an entry point."""
 
 import sys
 import threading
@@ -132,22 +132,78 @@ def test_a_name_may_be_given_anew_but_not_one_of_a_package():
         tasks.load("mien")
 
 
-def test_an_entry_point_of_another_package_brings_its_own(tmp_path, monkeypatch):
-    info = tmp_path / "elsewhere-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[tlkit.tasks]\nelsewhere = elsewhere_tasks:register\n")
-    (tmp_path / "elsewhere_tasks.py").write_text(
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Install another package, whose one module has a `register` for this group of entry points."""
+
+    def install(group: str, code: str) -> None:
+        info = tmp_path / "elsewhere-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\nelsewhere = elsewhere_made:register\n")
+        (tmp_path / "elsewhere_made.py").write_text(code)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    yield install
+    sys.modules.pop("elsewhere_made", None)
+
+
+def test_an_entry_point_of_another_package_brings_its_own(elsewhere, monkeypatch):
+    elsewhere(
+        "tlkit.tasks",
         "import tiny\nfrom tlkit import tasks\n\n"
-        "def register():\n    tasks.register('elsewhere', lambda: tiny.classifier()[0])\n"
+        "def register():\n    tasks.register('elsewhere', lambda: tiny.classifier()[0])\n",
     )
-    monkeypatch.syspath_prepend(tmp_path)
     fresh = Registry("task", "tlkit.tasks")
     monkeypatch.setattr(tasks.registry, "TASKS", fresh)
     assert {"elsewhere", "digits", "hymenoptera"} <= set(tasks.names())
     done = fit(tasks.load("elsewhere"), tiny.classifier()[1], "frozen", 2, 0, tiny.QUICK)
     assert 0 <= done.test.metrics["accuracy"] <= 1 and fresh.added == {}
-    del sys.modules["elsewhere_tasks"]
+
+
+QUEUE = """
+from contextlib import contextmanager
+
+from tlkit import study
+from tlkit.errors import UserError
+from tlkit.study.worker import work
+
+seen = []
+
+def fits(cells):
+    yield from map(work, cells)
+
+@contextmanager
+def opened(queue, cluster, jobs):
+    seen.append((queue, cluster, jobs))
+    yield fits
+    seen.append("ended")
+
+def queue(name, cluster, jobs):
+    if cluster is None:
+        raise UserError(f"queue {name} is of a cluster: --cluster HOST.")
+    return opened(name, cluster, jobs)
+
+def register():
+    study.BACKENDS.register("queue:", queue)
+"""
+
+
+def test_fits_run_where_another_package_runs_them(elsewhere, monkeypatch, store, tmp_path):
+    elsewhere("tlkit.executors", QUEUE)
+    for name, fresh in (("_ready", False), ("_brought", {})):
+        monkeypatch.setattr(study.BACKENDS, name, fresh)
+    assert study.BACKENDS.names() == ["dask", "loky", "queue:NAME", "ray"]
+    grid = study.Grid("digits", "letters", **GRID)
+    with pytest.raises(UserError, match="queue night is of a cluster: --cluster HOST"):
+        study.run(grid, store, backend="queue:night")
+    with pytest.raises(UserError, match="unknown --backend 'quue:night': did you mean"):
+        study.check("quue:night")
+    assert study.run(grid, store, 3, backend="queue:night", cluster="far").ran == 4
+    assert sys.modules["elsewhere_made"].seen == [("night", "far", 3), "ended"]
+    here = Store(tmp_path / "here.jsonl")
+    study.run(grid, here)
+    assert values(here) == values(store)
 
 
 def test_a_task_and_a_backbone_are_given_back():

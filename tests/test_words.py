@@ -1,7 +1,6 @@
 """`tlkit compare` on numbers that are no accuracies: which way is better, their unit, how labels count."""
 
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ import torch
 from torch import nn
 
 from tlkit import backbones, compare, plots, saved_model, tasks
-from tlkit.cli import app
 from tlkit.plots.curves import stops_paying
 from tlkit.records import Record, Scale, Store, scale
 from tlkit.tasks import LAST_VALUE, Task, classification, multilabel, regression
@@ -25,22 +23,6 @@ def registries(monkeypatch):
     yield
     backbones._load.cache_clear()
     tasks.registry._named.cache_clear()
-
-
-@pytest.fixture
-def tlkit(monkeypatch, capsys, tmp_path):
-    """Run `tlkit ...` in this process, in an empty folder: what it printed, on one line."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["tlkit", *map(str, words)])
-        try:
-            app()
-        except SystemExit as end:
-            assert not end.code
-        return " ".join(capsys.readouterr().out.split())
-
-    return run
 
 
 def series(n: int) -> tuple[torch.Tensor, np.ndarray]:
@@ -79,7 +61,7 @@ WORDS = (
 def test_a_forecast_is_compared_told_kept_and_asked(tlkit, tmp_path):
     tasks.register("walk", lambda: walk(reader="row:a,b,c,d,e,f,g,h"))
     backbones.register("lags", chain)
-    said = tlkit(*WORDS, "--seeds", "5")
+    code, said = tlkit(*WORDS, "--seeds", "5")
     assert "mean test mae, euro (lower is better)" in said
     assert {"last-value", "scratch", "frozen", "last-1", "full"} == {r.plan for r in Store("w.jsonl").read()}
     assert re.search(r"With 6 labels \S+ has the lowest mean, \d\.\d{3} euro", said), said
@@ -92,8 +74,8 @@ def test_a_forecast_is_compared_told_kept_and_asked(tlkit, tmp_path):
     page = (tmp_path / "w.html").read_text()
     assert "Test mae, euro (lower is better), the mean over seeds." in page and "labels a class" not in page
     assert "so that + is better" in page and '<th scope="col">mae, euro</th>' in page
-    asked = tlkit("predict", "w.model", "0,0,0,0,0,0,0,1")
-    assert re.search(r"0,0,0,0,0,0,0,1 │ -?\d\S* euro", asked), asked
+    code, asked = tlkit("predict", "w.model", "0,0,0,0,0,0,0,1")
+    assert code == 0 and re.search(r"0,0,0,0,0,0,0,1 │ -?\d\S* euro", asked), asked
     worse = [p for p in compare.pairs(Store("w.jsonl")) if p.against == "last-value"]
     assert worse and all(p.verdict.mean < 0 for p in worse), "nothing beats the last value of this walk"
     assert "not shown to be better than" in said and "last-value (mean" in said
@@ -102,7 +84,8 @@ def test_a_forecast_is_compared_told_kept_and_asked(tlkit, tmp_path):
 def test_a_task_that_names_no_reader_keeps_no_model(tlkit, tmp_path):
     tasks.register("walk", walk)
     backbones.register("lags", chain)
-    said = tlkit(*WORDS, "--plans", "scratch,frozen", "--seeds", "2")
+    code, said = tlkit(*WORDS, "--plans", "scratch,frozen", "--seeds", "2")
+    assert code == 0
     assert "note: no model is kept: walk does not say how an input is read" in said and "saved:" not in said
     assert not (tmp_path / "w.model").exists() and (tmp_path / "w.html").exists()
 
@@ -129,7 +112,7 @@ def test_a_default_plan_that_a_task_lacks_is_left_out(tlkit):
     tasks.register("several", lambda: Task("several", multilabel(2, (exact,)), *sides))
     backbones.register("tiny", tiny.backbone)
     words = "compare", "--task", "several", "--backbone", "tiny", "--labels", "4", "--seeds", "1", "--dry-run"
-    assert "4 fits to run" in tlkit(*words)
+    assert "4 fits to run" in tlkit(*words)[1]
 
 
 # --- what is drawn

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from tlkit.errors import UserError
+from tlkit.errors import DAMAGED, UserError
 
 PATIENCE = (0.05, 0.1, 0.2, 0.4)  # seconds between tries, where another process has the file open (Windows)
 
@@ -21,12 +21,15 @@ PATIENCE = (0.05, 0.1, 0.2, 0.4)  # seconds between tries, where another process
 def write_whole(path: Path | str, content: str | bytes) -> Path:
     """Write a file: a reader, a kill and a full disk meet the old content or the new. Returns the path.
 
-    Text becomes UTF-8 with its line ends as they are. Raises UserError where it cannot be written.
+    Text becomes UTF-8 with its line ends as they are; bytes of a name that are none of it are escaped.
+    Raises UserError where it cannot be written.
     """
     path = Path(path)
     try:
         with draft(path) as part:
-            part.write_bytes(content.encode() if isinstance(content, str) else content)
+            part.write_bytes(
+                content.encode(errors="backslashreplace") if isinstance(content, str) else content
+            )
     except OSError as error:
         raise unwritable(path, error) from error
     return path
@@ -128,6 +131,14 @@ def stamp(status: os.stat_result) -> list[int]:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
+def stamps(path: str | Path) -> tuple:
+    """Changes when a file at or below `path` comes, goes or is written; empty where there is none."""
+    path = os.path.expanduser(path)
+    below = [os.path.join(folder, file) for folder, _, files in os.walk(path) for file in files]
+    status = {file: os.stat(file) for file in [path, *below] if os.path.isfile(file)}
+    return tuple(sorted((file, *stamp(s)) for file, s in status.items()))
+
+
 class Hashes:
     """Hashes of files by name, noted in a JSON file between runs: made anew where `known` says otherwise."""
 
@@ -135,8 +146,9 @@ class Hashes:
         self.note, self.known_by = note, known_by
         self.fresh: dict[str, list] = {}  # name -> [hash, bytes, time of change in ns, ...]
         try:
-            self.known = dict(json.loads(note.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
+            noted = json.loads(note.read_text("utf-8"))
+            self.known = {name: seen for name, seen in noted.items() if isinstance(seen[0], str)}
+        except DAMAGED:
             self.known = {}  # none yet, or damaged
 
     def of(self, path: Path, name: str, make: Callable[[Path], str], anew: bool = False) -> str:

@@ -1,6 +1,7 @@
 """What a grid will take: with activations kept, and without; and how many views are worth keeping."""
 
 import timeit
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from tlkit.fit.cost import flops, run
 from tlkit.plans import Plan, freeze, prepare
 from tlkit.recipe import Recipe
 from tlkit.study import Cell, Grid
-from tlkit.tasks import Task
+from tlkit.tasks import Task, picked
 
 MOST_VIEWS = 8  # of each item: a solved probe sees all of them at once, in one table
 
@@ -24,38 +25,70 @@ MOST_VIEWS = 8  # of each item: a solved probe sees all of them at once, in one 
 class Forecast:
     """Fits and trainings to run, and what they should take with `jobs` processes.
 
-    seconds: with the frozen prefix run once for each item and kept; again: with the prefix run anew whenever
-    an item is looked at; bytes: of what is kept.
+    each: (plan, labels) -> seconds of one fit, without the frozen prefix. seconds: of all, with that prefix
+    run once for each item and kept; again: with it run anew whenever an item is looked at; bytes: of what is
+    kept.
     """
 
     fits: int
     trainings: int
+    each: dict[tuple[str, int], float]
     seconds: float
     again: float
     bytes: int
 
 
 def forecast(grid: Grid, cells: list[Cell], jobs: int = 1) -> Forecast:
-    """Time a few items through each plan's prefix and suffix, and multiply; good to a factor of two."""
+    """Time a few items through each plan's prefix and suffix, and multiply; good to half as much again."""
     task, backbone = grid.parts
-    cells = [(cell, Plan.parse(cell.plan)) for cell in cells]
-    timed = {c.plan: item_seconds(task, backbone, plan, c.recipe) for c, plan in cells}
-    places = {at.key: at for _, plan in cells for at in _cuts(grid, plan)}
+    plans = {cell.plan: Plan.parse(cell.plan) for cell in cells}
+    places = {at.key: at for plan in plans.values() for at in _cuts(grid, plan)}
     prefix = {key: prefix_seconds(task, backbone, at.cut) for key, at in places.items()}
-    count, seconds, again = 0, 0.0, 0.0
-    for cell, plan in cells:
-        ran = trainings(task, cell.recipe, plan, cell.labels)
-        count += ran
-        seconds += fit_seconds(task, cell.recipe, plan, cell.labels, timed[cell.plan])
-        items = len(task.draw(cell.labels, cell.seed).all)
-        looks = 1 if solved(task, cell.recipe, plan) else cell.recipe.schedule(items)[0]
-        for at in _cuts(grid, plan):
-            again += prefix[at.key] * (ran * looks * items + len(task.test))
-    labelled = np.unique(np.concatenate([task.draw(c.labels, c.seed).all for c, _ in cells]))
-    rows = len(labelled) * max(1, grid.recipe.views) + len(task.test)
-    once = sum(prefix.values()) * rows
-    kept = rows * sum(features.row_bytes(at, task.train) for at in places.values())
-    return Forecast(len(cells), count, seconds / jobs + once, (seconds + again) / jobs, kept)
+    each = _each(grid, plans, dict.fromkeys((cell.plan, cell.labels) for cell in cells))
+    count, again, rows = 0, 0.0, set()
+    for cell in cells:
+        plan, labelled = plans[cell.plan], task.draw(cell.labels, cell.seed).all
+        ran = trainings(task, grid.recipe, plan, cell.labels)
+        looks = 1 if solved(task, grid.recipe, plan) else grid.recipe.schedule(len(labelled))[0]
+        looked = ran * looks * len(labelled) + len(task.test)
+        again += sum(prefix[at.key] * looked for at in _cuts(grid, plan))
+        count, rows = count + ran, rows.union(labelled.tolist())
+    seen = len(rows) * max(1, grid.recipe.views) + len(task.test)
+    once, seconds = sum(prefix.values()) * seen, sum(each[cell.plan, cell.labels] for cell in cells)
+    kept = seen * sum(features.row_bytes(at, task.train) for at in places.values())
+    return Forecast(len(cells), count, each, seconds / jobs + once, (seconds + again) / jobs, kept)
+
+
+def _each(
+    grid: Grid, plans: dict[str, Plan], asked: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], float]:
+    """Seconds of a fit by plan and labels; what plans of one suffix take an item is timed once."""
+    task, backbone = grid.parts
+    each, timed = {}, {}
+    for name, labels in asked:
+        plan = plans[name]
+        alike = plan.raw, plan.row.learners, plan.row.movable, plan.cut(backbone.stages)
+        if alike not in timed:
+            timed[alike] = item_seconds(task, backbone, plan, grid.recipe)
+        each[name, labels] = fit_seconds(task, grid.recipe, plan, labels, timed[alike])
+        if plan.raw or solved(task, grid.recipe, plan):
+            each[name, labels] += _solving(grid, plan, labels)
+    return each
+
+
+def _solving(grid: Grid, plan: Plan, labels: int) -> float:
+    """Seconds of all tries of a probe, on numbers of the right shape; without a network, of reading items."""
+    task, backbone = grid.parts
+    rows, ran = task.draw(labels, grid.seeds[0]).all, trainings(task, grid.recipe, plan, labels)
+    if plan.raw:
+        return prefix_seconds(task, backbone, 0) * (ran * len(rows) + len(task.test))
+    width = features.example(features.Cut.end(backbone, pooled=True), task.train).shape[1]
+    seen, targets = np.random.default_rng(0).normal(size=(len(rows), width)), picked(task.targets, rows)
+    outputs, how = (
+        len(task.classes) or int(np.prod(np.shape(targets)[1:])),
+        grid.recipe.solver(task.objective),
+    )
+    return ran * timeit.timeit(lambda: features.probe(seen, targets, 1.0, outputs, how), number=1)
 
 
 def views(grid: Grid) -> int:
@@ -97,7 +130,7 @@ def ready(task: Task, backbone: Backbone, plan: Plan) -> Chain:
 
 
 _TIMED = 8  # items in a timed step
-_RUNS = 3  # of which the quickest counts: the first one warms up
+_RUNS = 2  # of which the quicker counts, behind one that warms up
 
 
 def solved(task: Task, recipe: Recipe, plan: Plan) -> bool:
@@ -142,11 +175,18 @@ def _timed(model: torch.nn.Module, batch: Any, train: bool) -> float:
         if tree_leaves(output)[0].device.type != "cpu":
             torch.accelerator.synchronize()  # it goes on while the CPU is ahead
 
-    return min(timeit.repeat(step, number=1, repeat=_RUNS)) / _TIMED
+    return _quickest(step) / _TIMED
 
 
 def prefix_seconds(task: Task, backbone: Backbone, cut: int) -> float:
     """Seconds an item through the transform and the frozen prefix."""
     few = [task.train.inputs[i] for i in range(min(_TIMED, len(task.train)))]
     at = features.Cut(backbone, cut)
-    return min(timeit.repeat(lambda: at.run(few), number=1, repeat=_RUNS)) / len(few)
+    features.example(at, task.train)  # which refuses inputs of another kind
+    return _quickest(lambda: at.run(few)) / len(few)
+
+
+def _quickest(run: Callable[[], Any]) -> float:
+    """Seconds of one run; the first one warms up."""
+    run()
+    return min(timeit.repeat(run, number=1, repeat=_RUNS))

@@ -14,8 +14,9 @@ from torch.utils.data import default_collate
 
 from tlkit import backbones, files
 from tlkit.backbones.chain import Chain
+from tlkit.backbones.weights import file_digest
 from tlkit.compare.conclusion import constant
-from tlkit.errors import UserError
+from tlkit.errors import DAMAGED, UserError
 from tlkit.plans import BASELINES
 from tlkit.records import PLAIN, Record, Scale, scale
 from tlkit.tasks import SELECT_FROM
@@ -71,6 +72,7 @@ def save(
             part.mkdir()
             save_file({k: t.contiguous() for k, t in model.state_dict().items()}, part / "model.safetensors")
             content = {"blueprint": blueprint, "classes": list(classes), "about": about, **how}
+            content["tensors"] = file_digest(part / "model.safetensors")
             files.write_whole(part / "model.json", json.dumps(content, indent=2))
     except OSError as error:
         raise UserError(
@@ -88,17 +90,18 @@ def load(folder: Path) -> Saved:
     try:
         reader, decoder = READERS.make(content["reader"]), DECODERS.make(content["decoder"])
         backbone = backbones.from_blueprint(content["blueprint"])
-    except UserError as error:
-        raise UserError(f"the model in {folder} needs what is not installed here: {error}") from error
-    chain, pool = backbone.build(False)
-    state = backbones.read_tensors(folder / "model.safetensors")
-    of_head = {name.removeprefix("head."): t for name, t in state.items() if name.startswith("head.")}
-    try:
+        chain, pool = backbone.build(False)
+        state = backbones.read_tensors(folder / "model.safetensors")
+        of_head = {name.removeprefix("head."): t for name, t in state.items() if name.startswith("head.")}
         chain.head = decoder.head(pool, of_head)
         chain.load_state_dict(state)
-    except (KeyError, RuntimeError) as error:
-        raise UserError(f"the tensors in {folder} are of another network ({error}): save it anew.") from error
-    how = tuple(content["classes"]), content["unit"], content["about"]
+        how = tuple(map(str, content["classes"])), str(content["unit"]), content["about"]
+        if how[0] and len(how[0]) != len(of_head.get("1.weight", how[0])):
+            raise ValueError(f"{len(how[0])} classes, {len(of_head['1.weight'])} outputs")
+    except UserError as error:
+        raise UserError(f"the model in {folder} does not load here: {error}") from error
+    except DAMAGED as error:
+        raise _damaged(folder, error) from error
     return Saved(chain.eval(), backbone.transform, reader, decoder, *how)
 
 
@@ -107,10 +110,37 @@ def card(folder: Path) -> dict:
     return _content(Path(folder))["about"]
 
 
+def there(folder: Path) -> dict:
+    """The `about` of the model in `folder`, nothing where it holds none or a damaged one, to be replaced.
+
+    Raises UserError for a folder of something else.
+    """
+    try:
+        return card(folder)
+    except UserError as error:
+        ours = {"model.json", "model.safetensors"}.issuperset(p.name for p in folder.glob("[!.]*"))
+        if folder.is_file() or not ours:
+            raise UserError(f"{folder} is no model, and would be lost: name another --out.") from error
+    return {}
+
+
 def _content(folder: Path) -> dict:
     if not (folder / "model.json").is_file():
         raise UserError(f"{folder} holds no saved model: give the folder that `tlkit compare` named.")
-    return json.loads((folder / "model.json").read_text("utf-8"))
+    try:
+        content = json.loads((folder / "model.json").read_text("utf-8"))
+        told(content["about"]), doubts(content["about"])
+        [content[name] for name in ("blueprint", "classes", "reader", "decoder", "unit")]
+        if content.get("tensors", digest := file_digest(folder / "model.safetensors")) != digest:
+            raise ValueError("its tensors are others")
+    except DAMAGED as error:
+        raise _damaged(folder, error) from error
+    return content
+
+
+def _damaged(folder: Path, error: Exception) -> UserError:
+    why = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return UserError(f"the model in {folder} is damaged ({why}): remove it and run `tlkit compare` again.")
 
 
 @dataclass(frozen=True)

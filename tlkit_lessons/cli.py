@@ -1,13 +1,14 @@
-"""What the workbook adds to the command line: run its notebooks, print its claims, test its intervals."""
+"""What the workbook adds to the command line: notebooks, claims, data sets, doctor, a test of intervals."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich import box
 from rich.table import Table
+from rich.text import Text
 
-console = Console()
+from tlkit.cli.saying import console, say
 
 
 def run(
@@ -34,19 +35,17 @@ def run(
 
     def told(event: notebooks.NotebookInfo | notebooks.RunResult) -> None:
         if isinstance(event, notebooks.NotebookInfo):
-            console.print(f"{event.number}  {event.title} ...", highlight=False)
+            console.print(f"{event.number}  {event.title} ...")
         else:
-            console.print(f"    {'done' if event.ok else 'FAILED'} in {event.seconds:.0f} s", highlight=False)
+            console.print(f"    {'done' if event.ok else 'FAILED'} in {event.seconds:.0f} s")
 
     results = notebooks.run(numbers, notebooks.parse(parameter or []), full, out, told)
     from tlkit_lessons.notebooks.report import workbook_html
 
-    console.print(f"report: {workbook_html(results, report or out / 'report.html')}", soft_wrap=True)
+    say(f"report: {workbook_html(results, report or out / 'report.html')}")
     failed = [result for result in results if not result.ok]
     for result in failed:
-        console.print(
-            f"[bold red]failed:[/] {result.number}: {result.error}", soft_wrap=True, highlight=False
-        )
+        say(f"{result.number}: {result.error}", "failed:", "bold red")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -65,12 +64,24 @@ def claims(
         "In brackets: 95 % intervals. On the left: the number of a claim in the workbook's list; "
         "claims that are not in this table have not been tested yet. Power: so large a true difference would "
         "have been told from none by 8 in 10 measurements like these, each judged by itself.",
-        highlight=False,
     )
     if note := compare.outdated(ledger.on_shelf()):
-        console.print(f"[yellow]note:[/] {note}", highlight=False)
+        say(note, "note:", "yellow")
     if write:
-        console.print(f"wrote {ledger.write_verdicts()}")
+        say(f"wrote {ledger.write_verdicts()}")
+
+
+def doctor() -> None:
+    """What is installed and ready here, and the remedy for what is not."""
+    from tlkit_lessons.doctor import checks
+
+    for check in checks():
+        mark = ("ok", "green") if check.ok else ("--", "yellow")
+        remedy = f" (else {check.remedy})" if check.ok else f"; remedy: {check.remedy}"
+        line = Text.assemble(
+            mark, f"  {check.name}: {check.found}", (remedy * bool(check.remedy), "dim" * check.ok)
+        )
+        console.print(line, soft_wrap=True)  # a command that is to be copied is not to be broken
 
 
 def selftest(reps: Annotated[int, typer.Option(min=100, help="Simulated experiments a row.")] = 2000) -> None:
@@ -78,3 +89,63 @@ def selftest(reps: Annotated[int, typer.Option(min=100, help="Simulated experime
     from tlkit_lessons import selftest as simulated
 
     print(simulated.selftest_table(simulated.selftest(reps)))
+
+
+data = typer.Typer(
+    help="Data sets and weights of the registry: list, get, check, clear.", no_args_is_help=True
+)
+
+
+@data.command("list")
+def listing() -> None:
+    """Every set: its size, its licence, and whether it is here."""
+    from tlkit import downloads, env
+
+    sets = downloads.listing()
+    places = ", then ".join(map(str, env.cache_dirs()))
+    table = Table(box=box.SIMPLE_HEAD, title=f"in {places}", pad_edge=False)
+    table.add_column("name", no_wrap=True, min_width=max((len(s.name) for s in sets), default=4))
+    table.add_column("title", min_width=12)
+    for name in ("files", "MB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("licence", min_width=12)
+    table.add_column("here", no_wrap=True)
+    for s in sets:
+        table.add_row(s.name, s.title, f"{s.files}", f"{s.bytes / 1e6:.1f}", s.licence, s.state)
+    console.print(table)
+
+
+@data.command()
+def get(names: Annotated[list[str], typer.Argument(help="Names of `tlkit data list`.")]) -> None:
+    """Fetch sets once; every file is checked against its sha256, what is here is not fetched again."""
+    from tlkit import downloads
+
+    for name in names:
+        say(f"{name}: {downloads.get(name)}")
+
+
+@data.command()
+def check(name: Annotated[str, typer.Argument(help="A name of `tlkit data list`.")]) -> None:
+    """Compare every file with its registered size and sha256."""
+    from tlkit_lessons.data import check_set
+
+    report = check_set(name)
+    bad = (*report.missing, *report.changed)
+    counts = f"{len(report.missing)} missing, {len(report.changed)} changed"
+    console.print(f"{name}: {report.files - len(bad)} good, {counts}")
+    for file in bad:
+        say(f"  {file}")
+    raise typer.Exit(1 if bad else 0)
+
+
+@data.command()
+def clear(
+    name: Annotated[str | None, typer.Argument(help="A set; without it, every set.")] = None,
+    computed: Annotated[
+        bool, typer.Option("--computed", help="What was computed here, instead of sets.")
+    ] = False,
+) -> None:
+    """Delete fetched files, or with --computed the activations kept here; they are made again when needed."""
+    from tlkit_lessons.data import clear_sets
+
+    console.print(f"freed {clear_sets(name, computed=computed) / 1e6:.1f} MB")

@@ -26,7 +26,7 @@ seeds = 5  # repetitions; fewer than five give no verdict
 # %%
 from tlkit import compare, env, recipe, study, tasks
 from tlkit.records import values
-from tlkit_lessons import drawing, notebooks, paired, plan_strip
+from tlkit_lessons import doctor, drawing, notebooks, paired, plan_strip
 
 env.setup(seed)
 
@@ -178,7 +178,7 @@ ax = paired.paired_dots(frozen, pixels, ("frozen", "pixels"))
 # are needed in no notebook of the first part.
 
 # %% tags=["nbval-ignore-output"]
-for check in env.doctor():
+for check in doctor.checks():
     print(f"{'ok' if check.ok else '--'}  {check.name:20} {'' if check.ok else check.remedy}")
 
 # %% [markdown]

@@ -12,25 +12,26 @@ from typing import Any
 from torch import nn
 
 from tlkit import downloads
-from tlkit.backbones import depth, detectors, language, libraries, sequences
+from tlkit.backbones import depth, language, libraries, sequences
 from tlkit.backbones.chain import UNTRAINED, Backbone
 from tlkit.backbones.libraries import TIMM, TORCHVISION, Library, View
-from tlkit.backbones.weights import file_digest, load_weights, read_card, read_tensors, stamp
+from tlkit.backbones.weights import file_digest, load_weights, read_card, read_tensors
 from tlkit.errors import UserError, unknown
+from tlkit.files import stamps
 from tlkit.registry import Registry
 
 __all__ = [
     "UNTRAINED", "Backbone", "View", "from_blueprint", "load", "load_weights", "names", "read_tensors",
-    "register",
+    "register", "register_library",
 ]  # fmt: skip
 
-LIBRARIES = {row.name: row for row in (TIMM, TORCHVISION, detectors.DETECTION)}
+LIBRARIES: dict[str, Library] = {}
 LITE0 = "efficientnet_lite0"  # of the registry
 
 
 def _own() -> None:
-    for row in LIBRARIES.values():
-        register(f"{row.name}:", partial(of_library, row))
+    for row in (TIMM, TORCHVISION):
+        register_library(row)
     register(LITE0, efficientnet_lite0)
     register("sequence", sequences.sequence)
     for name in language.SETS:
@@ -54,6 +55,12 @@ def register(name: str, factory: Callable[..., Backbone], listed: Iterable[str] 
     _load.cache_clear()
 
 
+def register_library(row: Library) -> None:
+    """Have `load` know the networks of a package under the prefix `NAME:` (`libraries.Library`)."""
+    register(f"{row.name}:", partial(of_library, row))
+    LIBRARIES[row.name] = row
+
+
 def names() -> list[str]:
     """Every backbone that can be asked for by name."""
     return BACKBONES.names()
@@ -62,7 +69,7 @@ def names() -> list[str]:
 def load(spec: str | Backbone, weights: str | None = None) -> Backbone:
     """The backbone called `spec`: one that is registered, or one of a library, as `timm:NAME[,key=value]`.
 
-    Libraries are timm, torchvision, and detection for torchvision's detectors. For any backbone `until=STAGE`
+    Libraries are timm, torchvision, and those that are registered. For any backbone `until=STAGE`
     ends the chain behind a stage, and `features=all` reads every stage, as in `timm:resnet18,until=layer2`.
     `weights`: a .safetensors or .pt file of tensors for a library's name; a JSON card of the same stem beside
     it may give `input`, `mean` and `std`. Keys of a library's name: `size` (pixels a side), `pretrained`
@@ -74,11 +81,13 @@ def load(spec: str | Backbone, weights: str | None = None) -> Backbone:
         if weights:
             raise UserError(f"--weights goes with a name: backbone {spec.name!r} has weights of its own.")
         return spec
-    return _load(spec, None if weights is None else str(weights), stamp(weights))
+    beside = (weights, Path(weights).with_suffix(".json")) if weights else ()
+    read = map(stamps, (spec.partition(":")[2].partition(",")[0], *beside))
+    return _load(spec, None if weights is None else str(weights), *read)
 
 
 @lru_cache(maxsize=4)
-def _load(spec: str, weights: str | None, _stamp: tuple[int, int] | None) -> Backbone:
+def _load(spec: str, weights: str | None, *_stamps: tuple) -> Backbone:
     name, *pairs = spec.split(",")
     factory, given = BACKBONES.find(name)
     options = dict(_option(pair, spec) for pair in pairs)
@@ -156,6 +165,7 @@ def from_blueprint(blueprint: dict) -> Backbone:
     if named := blueprint.get("own") or blueprint.get("registered"):
         return depth.reaching(load(named), reach)
     library, name, options = (blueprint[key] for key in ("library", "name", "options"))
+    names()  # which asks other packages for theirs
     if library not in LIBRARIES:
         raise UserError(f"{name} is of a library {library!r} that is not known here: install what adds it.")
     view = View(**blueprint["view"])

@@ -45,9 +45,10 @@ class Tokens:
 
     source: str
     length: int
+    takes = "texts"
 
     def __call__(self, raw: str | torch.Tensor) -> State:
-        if torch.is_tensor(raw):
+        if torch.is_tensor(raw) and raw.ndim == 1 and not raw.is_floating_point():
             return {"words": raw, "mask": torch.ones(len(raw), dtype=torch.bool)}
         tokenizer = _tokenizer(self.source, self.length)
         found = tokenizer(raw, truncation=True, max_length=self.length)["input_ids"]

@@ -36,6 +36,7 @@ class View:
     crop: float = 1.0
     resample: str = "bilinear"
     whole: bool = False
+    takes = "pictures"
 
     def __str__(self) -> str:
         """What differs from the defaults, and always what keys of records were made of."""

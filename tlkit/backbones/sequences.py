@@ -30,6 +30,7 @@ class Steps:
     length: int
     mels: int
     rate: int
+    takes = "series and recordings"
 
     def __call__(self, raw: Any) -> torch.Tensor:
         seen = torch.as_tensor(raw, dtype=torch.float32)

@@ -3,41 +3,52 @@
 import hashlib
 import json
 import os
-import struct
+import re
 import warnings
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from pickle import UnpicklingError
+from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load, load_file
 from torch import nn
 
 from tlkit.downloads.registry import sha256_of
-from tlkit.errors import UserError
+from tlkit.errors import DAMAGED, UserError
+from tlkit.files import stamps
 
 PATIENCE = 5.0  # seconds to wait for the answer of a host that holds weights
-# what the readers raise for damaged files; UnpicklingError also for a pickle that would run code
-_READ_ERRORS = (
-    OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError, AssertionError,
-    struct.error, UnpicklingError, SafetensorError,
-)  # fmt: skip
+# how programs call the weights in a checkpoint; the first that is there counts
+_NAMED = "state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "ema"
+_SCALAR = np.float64().__reduce__()[0]  # settings and best scores lie beside weights, and run no code
+_HARMLESS = [Namespace, np.dtype, type(np.dtype(float)), _SCALAR, (_SCALAR, "numpy.core.multiarray.scalar")]
+_KINDS = {  # how files begin that are called weights, and are not
+    b"version https://git-lfs": "a pointer of Git LFS: run `git lfs pull` where it was cloned",
+    b"<": "a web page, as a failed download leaves it: download the file itself",
+    b"PK": "a zip archive, cut off or of other files: copy it again, or unpack it and name the weights",
+    b"\x89HDF": "an HDF5 file, as Keras writes it: save the weights from PyTorch",
+    b"\x80": "a pickle that is damaged or would run code: it was not opened; save the weights as safetensors",
+}
 
 
 def load_weights(model: nn.Module, path: Path, name: str, in_order: bool = False) -> None:
-    """Copy tensors from `path` into `model`; a pickle that would run code is refused, never opened.
+    """Copy tensors from `path` into `model`, whose classifier becomes the file's if that has other outputs.
 
     in_order: the file calls them otherwise, and has them in the model's order. Raises UserError when the file
-    is absent, is no tensor file, or is of another architecture.
+    is absent, is no tensor file, is of another architecture, or holds what is not finite.
     """
     have = model.state_dict()
     state = read_tensors(path)
     alike = in_order and len(have) == len(state)
-    state = dict(zip(have, state.values(), strict=True)) if alike else counted(model, state)
+    state = dict(zip(have, state.values(), strict=True)) if alike else _unwrapped(state, have, path)
+    have, state = _as_wide(model, state).state_dict(), counted(model, state)
     both = have.keys() & state.keys()
     odd = sorted(k for k in both if state[k].shape != have[k].shape) + sorted(have.keys() ^ state.keys())
     if odd:
@@ -48,7 +59,32 @@ def load_weights(model: nn.Module, path: Path, name: str, in_order: bool = False
             f"{path} holds weights of another architecture than {name}: {len(odd)} tensors differ, the "
             f"first is {odd[0]} ({shapes}){read}; name the architecture that the file was saved from."
         )
+    if bad := [k for k, t in state.items() if t.is_floating_point() and not t.float().isfinite().all()]:
+        why = f"numbers that are not finite ({bad[0]}), as a training that diverged leaves them"
+        raise UserError(f"{path} holds {why}: name an earlier checkpoint.")
     model.load_state_dict(state)
+
+
+def _unwrapped(state: dict, have: dict, path: Path) -> dict[str, torch.Tensor]:
+    """By the network's own names, without what DataParallel, torch.compile or Lightning put before them."""
+    state, first = {key.replace("_orig_mod.", ""): t for key, t in state.items()}, next(iter(have))
+    fronts = {"", *(key.removesuffix(first) for key in state if key.endswith(f".{first}"))}
+    fits = {front: sum(front + key in state for key in have) for front in sorted(fronts)}
+    best = max(fits, key=fits.__getitem__)
+    if best and [*fits.values()].count(fits[best]) > 1:
+        raise UserError(f"{path} holds several networks ({', '.join(fits)}): save the weights of one.")
+    return {key.removeprefix(best): t for key, t in state.items() if key.startswith(best)}
+
+
+def _as_wide(model: nn.Module, state: dict) -> nn.Module:
+    """The model, its classifier with as many outputs as the file's, as is any linear layer's."""
+    for name, layer in model.named_modules():
+        its = state.get(f"{name}.weight", torch.ones(0))
+        if isinstance(layer, nn.Linear) and its.shape[1:] == (layer.in_features,) and len(its):
+            layer.out_features = len(its)
+            for tensor in layer.parameters():
+                tensor.data = tensor.new_empty(len(its), *tensor.shape[1:])
+    return model
 
 
 def counted(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -64,27 +100,52 @@ def _shape(state: dict[str, torch.Tensor], name: str) -> str:
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The state dict in a .safetensors or .pt file, tensors only (`weights_only=True`). Raises UserError."""
+    """The state dict in a file of safetensors, or of torch.save (`weights_only=True`), also in a checkpoint.
+
+    Raises UserError, which says what the file is instead.
+    """
     if not path.is_file():
         raise UserError(f"there is no weights file at {path}: check the path.")
+    start = b""
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        with warnings.catch_warnings():
+        with open(path, "rb") as file:
+            start = file.read(64)
+        if start[8:9] == b"{":  # behind the length of its header
+            odd = re.search("[\udc80-\udcff]", str(path))  # bytes that are no UTF-8: it opens no such name
+            return load(path.read_bytes()) if odd else load_file(path)
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
             warnings.simplefilter("ignore", UserWarning)  # a remark on the pickle's age, before it is refused
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except _READ_ERRORS as error:
-        kind = type(error).__name__
-        raise UserError(
-            f"{path} is not a file of plain tensors ({kind}), or is a pickle that would run code: "
-            "it was not opened; save the weights as safetensors."
-        ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-        raise UserError(f"{path} holds no state dict of tensors: save model.state_dict() as safetensors.")
-    return state
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (*DAMAGED, SafetensorError) as error:
+        raise UserError(f"{path} is {_kind(start, error)}.") from error
+    if _plain(found):
+        return found
+    held = {n: part for n, part in found.items() if _plain(part) and part} if isinstance(found, dict) else {}
+    wanted = [held[n] for n in _NAMED if n in held][:1] or [*held.values()]
+    if len(wanted) != 1:
+        many = f"several state dicts ({', '.join(map(str, held))})" if held else "no state dict of tensors"
+        raise UserError(f"{path} holds {many}: save model.state_dict() as safetensors.")
+    return wanted[0]
+
+
+def _plain(found: Any) -> bool:
+    return isinstance(found, dict) and all(
+        isinstance(k, str) and torch.is_tensor(t) and t.layout is torch.strided and not t.is_quantized
+        for k, t in found.items()
+    )
+
+
+def _kind(start: bytes, error: Exception) -> str:
+    """What a file is that begins so and is not read, and what to do."""
+    if code := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"a pickle that would run code ({code[1]}): it was not opened; save the weights as safetensors"
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if named := [what for begin, what in _KINDS.items() if text.startswith(begin)]:
+        return named[0]
+    if text and all(byte > 31 or byte in b"\t\r\n" for byte in start):
+        return "a text, which holds no tensors: name the weights themselves"
+    why = getattr(error, "strerror", None) or "damaged, or no file of tensors" if start else "empty"
+    return f"not read ({why}): copy or download it again"
 
 
 def read_card(weights: str | None) -> dict:
@@ -94,30 +155,22 @@ def read_card(weights: str | None) -> dict:
         return {}
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except DAMAGED as error:
         raise UserError(f"the card {path} is not JSON ({error}): mend it or remove it.") from error
     if not isinstance(card, dict):
         raise UserError(f"the card {path} holds no object of settings: mend it or remove it.")
     return card
 
 
-def stamp(path: str | None) -> tuple[int, int] | None:
-    """(bytes, time of change in ns) of a file, by which a cache notices that it was written again."""
-    if path is None or not os.path.isfile(path):
-        return None
-    status = os.stat(path)
-    return status.st_size, status.st_mtime_ns
-
-
 def file_digest(path: str | Path) -> str:
     """The first 12 hex digits of a file's sha256. Raises UserError when there is no such file."""
     if not Path(path).is_file():
         raise UserError(f"there is no weights file at {path}: check the path.")
-    return _digest(str(path), stamp(str(path)))
+    return _digest(str(path), stamps(path))
 
 
 @lru_cache(maxsize=16)
-def _digest(path: str, stamp: tuple[int, int]) -> str:
+def _digest(path: str, _stamps: tuple) -> str:
     return sha256_of(Path(path))[:12]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tlkit.cli import output, running
-from tlkit.cli.output import console
+from tlkit.cli.saying import say
 from tlkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,12 +95,12 @@ def compare(
     output.before(grid, store)
     if dry_run:
         return running.forecast(grid, store, jobs or 1)
-    outcome = running.run(grid, store, jobs, backend, cluster)
-    keys = {grid.key(cell) for cell in grid.cells()}
-    mine = [record for record in store.read() if record.fit_key in keys]
+    report = report or files.beside(store.path, ".html")
+    outcome = running.run(grid, store, report, jobs, backend, cluster)
+    mine = running.of_grid(grid, store)
     output.after(store, mine, grid.parts[0])
-    console.print(f"{outcome.ran} fits run, {outcome.found} found finished in {store.path}", soft_wrap=True)
-    output.save_and_report(grid, store, mine, report or files.beside(store.path, ".html"), outcome.ran)
+    say(f"{outcome.ran} fits run, {outcome.found} found finished in {store.path}")
+    output.save_and_report(grid, store, mine, report, outcome.ran)
     output.failed(outcome.failed)
     raise typer.Exit(1 if outcome.failed else 0)
 
@@ -160,9 +160,7 @@ def _augmented(grid: "Grid", text: str | None) -> "Grid":
     recipe = replace(grid.recipe, augment=name, views=int(count or 1))
     if not count:
         recipe = replace(recipe, views=views(replace(grid, recipe=recipe).without_fetching()))
-        console.print(
-            f"{name}: {recipe.views} view{'s' * (recipe.views != 1)} of each item are worth keeping"
-        )
+        say(f"{name}: {recipe.views} view{'s' * (recipe.views != 1)} of each item are worth keeping")
     return replace(grid, recipe=recipe)
 
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from tlkit import files
+from tlkit.cli.saying import console, quoted, say
 from tlkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from tlkit.study import Grid
     from tlkit.tasks import Task
 
-console = Console()
 ACROSS = 5  # budgets side by side: more do not fit a terminal of 80 columns
 LISTED = 12  # classes or files named one by one
 
@@ -35,22 +33,22 @@ def before(grid: "Grid", store: "Store") -> None:
     from tlkit.stats import FEWEST_SEEDS
 
     folder, task = files.beside(store.path, ".model"), grid.parts[0]
-    there = saved_model.card(folder).get("where") if (folder / "model.json").is_file() else None
+    there = saved_model.there(folder).get("where")
     if there and there != task.card.get("where"):
         raise UserError(f"{folder} is the model of another folder called as this one: name another --out.")
     if task.objective.by_class:
-        console.print(f"to learn from: {_counts(task.targets, task.classes)}", highlight=False, markup=False)
-    if "files" in task.card:
-        console.print(task.card["files"], highlight=False, markup=False, soft_wrap=True)
+        say(f"to learn from: {_counts(task.targets, task.classes)}")
+    for line in _noted(task).values():
+        say(line)
     aside = list(task.set_aside.items())
     if aside:
-        console.print(f"[yellow]{len(aside)} files do not open and are set aside:[/]")
+        console.print(f"{len(aside)} files do not open and are set aside:", style="yellow")
         for name, reason in aside[:LISTED]:
-            console.print(f"  {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+            say(f"  {name}: {reason}")
         if len(aside) > LISTED:
-            console.print(f"  and {len(aside) - LISTED} more", highlight=False)
+            console.print(f"  and {len(aside) - LISTED} more")
     if told := skewed(task):
-        _note(escape(told))
+        _note(told)
     plans = {cell.plan for cell in grid.cells()}
     if not plans & set(BASELINES) or not plans - set(BASELINES):
         own = grid.parts[0].objective.raw_plan
@@ -63,7 +61,7 @@ def before(grid: "Grid", store: "Store") -> None:
 
 
 def _note(text: str) -> None:
-    console.print(f"[yellow]note:[/] {text}", soft_wrap=True, highlight=False)
+    say(text, "note:", "yellow")
 
 
 def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -> None:
@@ -78,15 +76,15 @@ def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -
         labels = max(s.labels for s in compare.standings(records))
         table = _table("recall by class", f"with {scale(records).counted(labels)}", "class")
         for plan in found[0][1:]:  # a long plan folds, and no number
-            table.add_column(escape(plan), justify="right", overflow="fold", min_width=4)
+            table.add_column(plan, justify="right", min_width=4)
         for row in found[1:] if len(task.classes) <= LISTED else found[-2:]:
-            table.add_row(*map(escape, row))
+            table.add_row(*row)
         console.print(table)
     pairs = compare.pairs(store, records)
     if pairs:
         _verdicts(pairs, turned=scale(records).sign < 0)
     for sentence in compare.conclude(store, records, pairs):
-        console.print(sentence, highlight=False)
+        console.print(sentence)
     if note := compare.outdated(compare.origins(store, records)):
         _note(note)
 
@@ -107,7 +105,7 @@ def _means(store: "Store", records: "list[Record]") -> None:
             table.add_column(name, justify="right", no_wrap=True)
         for plan, *values in body:
             dim = "dim" * plan.startswith("(chance")
-            table.add_row(escape(plan), *values[first - 1 : first - 1 + ACROSS], style=dim)
+            table.add_row(plan, *values[first - 1 : first - 1 + ACROSS], style=dim)
         console.print(table)
 
 
@@ -115,7 +113,7 @@ def _table(title: str, caption: str, first: str = "plan") -> Table:
     """One whose first column gives way where a terminal is narrow."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     table.caption, table.caption_justify = caption, "left"
-    table.add_column(first, overflow="fold")
+    table.add_column(first)
     return table
 
 
@@ -128,8 +126,8 @@ def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
         table.add_column(name, no_wrap=True)
     for p in pairs:
         v = p.verdict
-        difference = escape(f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]")
-        table.add_row(escape(p.plan), str(p.labels), p.against, v.word, difference, f"{v.wins} of {v.n}")
+        difference = f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]"
+        table.add_row(p.plan, str(p.labels), p.against, v.word, difference, f"{v.wins} of {v.n}")
     console.print(table)
 
 
@@ -137,7 +135,7 @@ def failed(reasons: tuple[str, ...]) -> None:
     """What came to nothing, and why."""
     for reason in reasons:
         kind, _, why = reason.partition(": ")
-        console.print(f"[bold red]{kind}:[/] {why}", soft_wrap=True)
+        say(why, f"{kind}:", "bold red")
 
 
 def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", report: Path, ran: int) -> None:
@@ -150,11 +148,11 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     choice = saved_model.choose(records) if kept else None
     about = _about(store, records, choice) if choice else {}
     about |= {"classes": list(task.classes), "where": task.card.get("where")} if about else {}
-    there = saved_model.card(folder) if (folder / "model.json").is_file() else {}
+    there = saved_model.there(folder)
     stale = about and (ran or any(there.get(name) != about[name] for name in ("fit", "classes")))
     if stale:
         _save(grid, choice, folder, about)
-    facts = _facts(task, store)
+    facts = facts_of(task, store)
     if about:
         told, doubts = saved_model.told(about), saved_model.doubts(about)
         chosen = [f"chosen by {about['rule']}", *([doubts] if doubts else [])]
@@ -166,12 +164,12 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     if not kept:
         _note(f"no model is kept: {task.name} does not say how an input is read and an answer told.")
     if about:
-        console.print(f"saved: {told}", soft_wrap=True, highlight=False)
+        say(f"saved: {told}")
         for line, style in zip(chosen, ("", "yellow"), strict=False):
-            console.print(f"       {line}.", soft_wrap=True, highlight=False, style=style)
-        use = f"tlkit predict {folder} {READERS.make(task.reader).shown}..."
-        console.print(f"model:  {folder}   (use it: {use})", soft_wrap=True)
-    console.print(f"report: {report}", soft_wrap=True)
+            console.print(f"       {line}.", soft_wrap=True, style=style)
+        use = f"tlkit predict {quoted(folder)} {READERS.make(task.reader).shown}..."
+        say(f"model:  {folder}   (use it: {use})")
+    say(f"report: {report}")
 
 
 def _about(store: "Store", records: "list[Record]", choice: "Choice") -> dict:
@@ -222,7 +220,7 @@ def _save(grid: "Grid", choice: "Choice", folder: Path, about: dict) -> None:
     saved_model.save(folder, done.model, backbone.blueprint, task.classes, about, **how)
 
 
-def _facts(task: "Task", store: "Store") -> dict[str, str]:
+def facts_of(task: "Task", store: "Store") -> dict[str, str]:
     """What only the task knows: items a class on either side, files set aside."""
     facts = {}
     if task.objective.by_class:
@@ -231,13 +229,16 @@ def _facts(task: "Task", store: "Store") -> dict[str, str]:
     facts["test split"] = f"{len(task.test)} items, {len(task.train)} to learn from"
     if "split" in task.card:
         facts["test split"] += f"; {task.card['split']}"
-    if "files" in task.card:
-        facts["files"] = task.card["files"]
+    facts |= _noted(task)
     if task.set_aside:
         named = [f"{name} ({reason})" for name, reason in list(task.set_aside.items())[:LISTED]]
         more = f"; and {len(task.set_aside) - LISTED} more" if len(task.set_aside) > LISTED else ""
         facts["files set aside"] = f"{len(task.set_aside)}: {'; '.join(named)}{more}"
     return facts
+
+
+def _noted(task: "Task") -> dict[str, str]:
+    return {name: task.card[name] for name in ("files", "groups", "near") if name in task.card}
 
 
 def _counts(targets: np.ndarray, classes: tuple[str, ...]) -> str:

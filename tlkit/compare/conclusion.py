@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.compare.pairs import BASELINES, Pair, compare
+from tlkit.compare.pairs import pairs as paired
 from tlkit.compare.samples import sample
 from tlkit.records import PLAIN, Record, Scale, Store, scale
 from tlkit.stats import FEWEST_SEEDS, Verdict
@@ -22,15 +23,29 @@ class Standing:
 
 
 def standings(records: Iterable[Record]) -> list[Standing]:
-    """Every plan at every budget, baselines too, in the order they were run; what diverged is left out."""
+    """Every plan at every budget, the baselines first, the others as they were run; without what diverged."""
     rows = [r for r in records if r.split == "test" and r.status == "ok"]
     found = []
-    for plan in dict.fromkeys(r.plan for r in rows):
+    for plan in sorted(dict.fromkeys(r.plan for r in rows), key=lambda plan: plan not in BASELINES):
         for labels in sorted({r.labels for r in rows}):
             values = [r.value for r in rows if (r.plan, r.labels) == (plan, labels)]
             if values:
                 found.append(Standing(plan, labels, float(np.mean(values)), len(values)))
     return found
+
+
+def so_far(store: Store, records: Iterable[Record]) -> list[tuple[Standing, str]]:
+    """`standings` of a run that may go on, and what the seeds so far say of each against the baselines.
+
+    Such as "is better than pixels"; "" for a baseline, and below 5 seeds on both sides.
+    """
+    rows = [r for r in records if r.split == "test" and r.status == "ok"]
+    words: dict[tuple[str, int], dict[str, Verdict]] = {}
+    for p in paired(store, rows):
+        if p.verdict.n >= FEWEST_SEEDS:
+            words.setdefault((p.plan, p.labels), {})[p.against] = p.verdict
+    found = [(s, words.get((s.plan, s.labels))) for s in standings(rows)]
+    return [(s, _said(scale(rows), verdicts) if verdicts else "") for s, verdicts in found]
 
 
 def chance(store: Store, records: Iterable[Record]) -> float | None:

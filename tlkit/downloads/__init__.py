@@ -15,14 +15,11 @@ from urllib.parse import urlsplit
 import platformdirs
 from filelock import FileLock, Timeout
 
-from tlkit import env, files
+from tlkit import files
 from tlkit.downloads import wheels
 from tlkit.downloads.registry import (
-    NOTE,
-    Report,
     Row,
     SetInfo,
-    check,
     describe,
     difference,
     examine,
@@ -34,7 +31,7 @@ from tlkit.downloads.registry import (
 from tlkit.errors import UserError
 
 __all__ = [
-    "Report", "Row", "SetInfo", "check", "clear", "computed", "describe", "folder", "get", "listing", "rows",
+    "Row", "SetInfo", "computed", "describe", "examine", "folder", "get", "listing", "rows",
 ]  # fmt: skip
 
 SCRATCH = ".fetching"  # in the folder of a set: what is not verified yet
@@ -119,7 +116,7 @@ def _locked(place: Path) -> Iterator[None]:
                 yield
             finally:
                 shutil.rmtree(place / SCRATCH, ignore_errors=True)  # also what a killed process left
-                _prune(place)
+                prune(place)
     except Timeout as error:
         raise UserError(f"{place} is being filled by another process: wait for it or end it") from error
     except OSError as error:
@@ -162,58 +159,8 @@ def computed() -> Path:
     return place
 
 
-def clear(name: str | None = None, computed: bool = False) -> int:
-    """Remove the files of one set, or of all; with `computed`, what was computed here instead. Bytes freed.
-
-    Files that are not in the registry stay, and so does what lies in a read-only folder. Raises UserError,
-    before anything is removed, for an unknown set, for a file that lies outside its folder through a link,
-    and for a computed folder not made by us.
-    """
-    if computed and name is not None:
-        raise UserError("what was computed is not kept by set: clear either a set or what was computed")
-    try:
-        if computed:
-            return _clear_computed()
-        if name is not None:
-            return _clear_set(name, folder(name))
-        return sum([_clear_set(info.name, env.cache_dirs()[-1] / info.name) for info in listing()])
-    except OSError as error:
-        raise UserError(f"{error.filename} cannot be removed ({error.strerror}): clear it by hand") from error
-
-
-def _clear_set(name: str, place: Path) -> int:
-    ours = [place / row.file for row in rows(name)]
-    ours = [*ours, *(Path(f"{file}.bad") for file in ours), place / NOTE, *(place / SCRATCH).rglob("*")]
-    ours = [file for file in ours if file.is_file()]
-    for file in ours:
-        if not file.resolve().is_relative_to(place.parent.resolve()):
-            raise UserError(f"{file} leads outside {place.parent} through a link: remove the link by hand")
-    freed = sum(file.stat().st_size for file in ours)
-    for file in ours:
-        files.require_writable(file.parent)
-    for file in ours:
-        file.unlink()
-    _prune(place)
-    Path(f"{place}.lock").unlink(missing_ok=True)
-    return freed
-
-
-def _prune(place: Path) -> None:
+def prune(place: Path) -> None:
     """Remove the empty folders in `place`, and `place` itself if nothing is left."""
     for path in sorted((p for p in [place, *place.rglob("*")] if p.is_dir()), reverse=True):
         with suppress(OSError):  # something lies there: it stays
             path.rmdir()
-
-
-def _clear_computed() -> int:
-    place = computed()
-    if not (place / TAG).is_file():
-        raise UserError(f"{place} was not made for computed files alone (no {TAG} in it): clear it by hand")
-    within = [path for path in place.rglob("*") if path != place / TAG]
-    freed = sum(path.lstat().st_size for path in within if path.is_symlink() or not path.is_dir())
-    for path in [path for path in within if path.parent == place]:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    return freed

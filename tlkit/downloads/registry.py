@@ -105,22 +105,6 @@ def listing() -> list[SetInfo]:
     return [describe(name) for name in sorted(_sets())]
 
 
-@dataclass(frozen=True)
-class Report:
-    """What a full check found: the names of files that are absent, and of files with other content."""
-
-    files: int
-    missing: tuple[str, ...]
-    changed: tuple[str, ...]
-
-
-def check(name: str) -> Report:
-    """Hash every file of a set anew. Raises UserError for an unknown set."""
-    listed = rows(name)
-    missing, changed = examine(listed, folder(name), anew=True)
-    return Report(len(listed), tuple(r.file for r in missing), tuple(r.file for r, _ in changed))
-
-
 def examine(
     listed: Sequence[Row], place: Path, anew: bool = False
 ) -> tuple[list[Row], list[tuple[Row, str]]]:

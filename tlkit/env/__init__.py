@@ -1,6 +1,6 @@
-"""What a process does first (threads, seed, device), where files lie, and the doctor."""
+"""What a process does first (threads, seed, device), where files lie, and what numbers come from."""
 
-from tlkit.env.machine import doctor, origin, versions
+from tlkit.env.machine import origin, versions
 from tlkit.env.process import (
     cache_dir,
     cache_dirs,
@@ -16,6 +16,6 @@ from tlkit.env.process import (
 )
 
 __all__ = [
-    "cache_dir", "cache_dirs", "cores", "data_dir", "device", "doctor", "host", "on_device", "origin",
+    "cache_dir", "cache_dirs", "cores", "data_dir", "device", "host", "on_device", "origin",
     "results_dir", "seed_everything", "set_threads", "setup", "versions",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from tlkit import downloads, env
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
+from tlkit.errors import UserError
 from tlkit.features import budget
 from tlkit.features.activation_cache import CACHE_STATS, ActivationCache
 from tlkit.features.cut import BATCH, Cut, moved
@@ -107,11 +108,22 @@ def _root(named: str | None) -> Path:
 
 
 def example(at: Cut, items: Items) -> Any:
-    """Activations of the first item at a cut, a batch of one: for shapes, not kept on disk."""
+    """Activations of the first item at a cut, a batch of one: for shapes, not kept on disk.
+
+    Raises UserError for inputs that the backbone is not made for.
+    """
     key = f"{items.digest}-{at.key}"
     if key not in _EXAMPLES:
-        with torch.inference_mode(False):  # whoever asks first, others will want gradients through it
-            _EXAMPLES[key] = tree_map(torch.clone, at.run([items.inputs[0]]))
+        first = items.inputs[0]
+        try:
+            with torch.inference_mode(False):  # whoever asks first, others will want gradients through it
+                _EXAMPLES[key] = tree_map(torch.clone, at.run([first]))
+        except UserError:
+            raise
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            takes, why = getattr(at.backbone.transform, "takes", "others"), str(error).partition("\n")[0]
+            given = f"backbone {at.backbone.name} takes {takes}, not inputs such as {type(first).__name__}"
+            raise UserError(f"{given} ({why}): name another backbone.") from error
     return _EXAMPLES[key]
 
 

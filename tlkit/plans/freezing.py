@@ -67,7 +67,9 @@ def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
             raise UserError(f"plan {plan} has no probe to solve for a {objective.name} task: leave it out.")
         if not backbone.reads_all:
             why = f"plan {plan} chooses among the features of all stages"
-            raise UserError(f"{why}: name the backbone {backbone.name},features=all.")
+            name, file, _ = backbone.name.partition("~")
+            again = ", with its --weights as before" * bool(file)
+            raise UserError(f"{why}: name the backbone {name},features=all{again}.")
     if not plan.raw:
         plan.tuned(backbone.stages)
 

@@ -60,7 +60,10 @@ def scale(rows: Iterable[Record]) -> Scale:
 
     Raises UserError where rows differ, or do not tell it and are not of accuracy.
     """
-    found = {_scale(row) for row in rows if row.split == "test" and row.status == "ok"}
+    try:
+        found = {_scale(row) for row in rows if row.split == "test" and row.status == "ok"}
+    except (LookupError, TypeError) as error:
+        raise UserError(f"the scale of a record is damaged ({error!r}): delete that line.") from error
     if len(found) != 1:
         names = " and ".join(sorted(one.metric for one in found)) or "none"
         raise UserError(f"records on one scale are needed, not of {names}: keep one metric and test split.")

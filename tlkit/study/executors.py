@@ -1,14 +1,14 @@
-"""Fits through executors of `concurrent.futures`: one loop for loky, Dask and Ray.
+"""Where fits run: processes of this machine, and the back ends that packages bring, each under its name.
 
 A fit is written down when it ends, and a killed worker costs its own fit only.
 """
 
 import os
-import re
+import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from loky import get_reusable_executor
@@ -16,26 +16,37 @@ from loky.process_executor import TerminatedWorkerError
 
 from tlkit.env.process import THREAD_VARIABLES
 from tlkit.errors import UserError
+from tlkit.registry import Registry
 from tlkit.study.grid import Cell
 from tlkit.study.worker import RETRIES, Finished, in_process, work
 
 TOGETHER = 2  # so many kills may have been a neighbour's: the tries after that a fit has to itself
-Ended = Iterator[tuple[Cell, Finished | None]]  # in the order they end; None: its workers were all killed
-Raised = tuple[type[BaseException], ...]
+# in the order they end; None: its workers were all killed
+Ended = Generator[tuple[Cell, Finished | None], None, None]
+Executor = Callable[[list[Cell]], Ended]
+# a warning that tells nobody anything: a worker that has grown is replaced, and no job is lost
+EXPECTED = "A worker (stopped|was restarted) while some jobs were given"
+BACKENDS = Registry("--backend", "tlkit.executors", lambda: BACKENDS.register("loky", _opened))
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """submit: gives a fit to a worker; room: so many at once.
+def opened(backend: str, cluster: str | None, jobs: int | None) -> AbstractContextManager[Executor]:
+    """What the back end of that name makes of an address and a number of processes, either of them or None.
 
-    What a future raises whose workers were all killed, where the cluster is gone, and where a package lacks.
+    What was started for it ends with it. Raises UserError for an unknown name, and for what it cannot do.
     """
+    factory, rest = BACKENDS.find(backend)
+    return factory(*rest, cluster, jobs)
 
-    submit: Callable[[Cell], Future]
-    room: int
-    killed: Raised
-    gone: Raised = (CancelledError,)
-    failed: Raised = (ModuleNotFoundError,)
+
+def check(backend: str, cluster: str | None = None) -> None:
+    """Raise UserError for an unknown back end, one that is not installed, or a cluster of loky's."""
+    opened(backend, cluster, None)
+
+
+def _opened(cluster: str | None, jobs: int | None) -> AbstractContextManager[Executor]:
+    if cluster is not None:
+        raise UserError(f"--cluster {cluster}: loky is for one machine, add --backend ray or dask.")
+    return nullcontext(partial(at_home, jobs=jobs or 1))
 
 
 def at_home(cells: list[Cell], jobs: int) -> Ended:
@@ -66,37 +77,18 @@ def at_home(cells: list[Cell], jobs: int) -> Ended:
 def _loky(cells: list[Cell], jobs: int) -> Ended:
     pool = get_reusable_executor(jobs, timeout=300, env=dict.fromkeys(THREAD_VARIABLES, "1"))
     submit, left = partial(pool.submit, in_process, parent=os.getpid()), len(cells)
-    try:
-        for _, future in _one_by_one(cells, submit, 2 * jobs):
-            left -= 1
-            yield future.result()
-    finally:
-        if left:  # stopped: what runs would be waited for
-            pool.shutdown(kill_workers=True)
-
-
-def abroad(cells: list[Cell], cluster: Cluster) -> Ended:
-    """The fits on a cluster. Raises UserError for what is amiss with it or its machines."""
-    for cell, future in _one_by_one([cell.anywhere() for cell in cells], cluster.submit, cluster.room):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=EXPECTED)
         try:
-            cell, ended = future.result()
-        except cluster.killed:
-            ended = None
-        except cluster.gone as error:
-            raise UserError(
-                f"the cluster went away ({type(error).__name__}): when it is back, the same command goes on "
-                "where it was."
-            ) from error
-        except cluster.failed as error:
-            if missing := _missing(error):
-                raise missing from error
-            raise
-        if isinstance(ended, UserError):
-            raise ended
-        yield cell, ended
+            for _, future in one_by_one(cells, submit, 2 * jobs):
+                left -= 1
+                yield future.result()
+        finally:
+            if left:  # stopped: what runs would be waited for
+                pool.shutdown(kill_workers=True)
 
 
-def _one_by_one(
+def one_by_one(
     cells: list[Cell], submit: Callable[[Cell], Future], room: int
 ) -> Iterator[tuple[Cell, Future]]:
     """Each with its future when that is done; `room`: how many are given out and not back yet."""
@@ -111,12 +103,3 @@ def _one_by_one(
     finally:
         for future in running:
             future.cancel()
-
-
-def _missing(error: Exception) -> UserError | None:
-    """For a machine without a package, which Ray tells as text alone."""
-    found = re.search(r"No module named '([\w.]+)'", str(error))
-    return found and UserError(
-        f"a machine of the cluster has no {found[1]}: install there what is installed here (for tlkit "
-        "itself, pip install 'tlkit[cluster]')."
-    )

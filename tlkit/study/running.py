@@ -9,9 +9,11 @@ from numbers import Real
 from platform import node
 
 from tlkit import env
+from tlkit.backbones import Backbone
 from tlkit.errors import UserError
+from tlkit.plans import Plan
 from tlkit.records import FitKey, Record, Store
-from tlkit.study import clusters
+from tlkit.study import executors
 from tlkit.study.grid import Grid, todo
 from tlkit.study.worker import RETRIES, Finished, without_value
 from tlkit.tasks import Evaluation, Metric
@@ -35,7 +37,7 @@ def run(
     backend: str = "loky",
     cluster: str | None = None,
 ) -> Outcome:
-    """Run what is not finished; each fit is written the moment it ends, so a killed run resumes where it was.
+    """Run what is not finished, the cheapest plans first; what ended is kept, so that a killed run goes on.
 
     jobs: processes, one torch thread each; 1 if not given. progress(done, total) is called after every fit.
     backend: "loky" for processes of this machine; "ray" or "dask", which also reach other machines: with
@@ -47,7 +49,7 @@ def run(
     killed time and again. Raises UserError for what cannot run at all, where no cluster answers, and when
     files change meanwhile or are others on another machine.
     """
-    clusters.check(backend, cluster)
+    opened = executors.opened(backend, cluster, jobs)
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: give 1 or more processes.")
     total = sum(1 for _ in grid.cells())
@@ -57,15 +59,24 @@ def run(
     if not cells:
         return Outcome(0, total, ())
     grid.check()
+    cells.sort(key=lambda cell: _work(cell.plan, grid.parts[1]))  # stable: of one cost seed by seed
     if backend != "loky" or (jobs or 1) > 1:
         cells = grid.packed(cells)
     failed = []
-    with clusters.opened(backend, cluster, jobs) as fits, closing(fits(cells)) as ended:
+    with opened as fits, closing(fits(cells)) as ended:
         for done, (cell, finished) in enumerate(ended, 1):
             failed += _keep(store, grid, grid.key(cell), finished)
             if progress:
                 progress(total - len(cells) + done, total)
     return Outcome(len(cells), total - len(cells), tuple(failed))
+
+
+def _work(plan: str, backbone: Backbone) -> int:
+    """Stages that a plan runs with gradients, over all of its descents; least for one without a network."""
+    plan = Plan.parse(plan)
+    if plan.raw:
+        return -1
+    return sum(len(backbone.stages) - phase.cut(backbone.stages) for phase in plan.phases(backbone.stages))
 
 
 def _keep(store: Store, grid: Grid, key: FitKey, finished: Finished | None) -> list[str]:

@@ -1,8 +1,7 @@
-"""One fit, wherever it is run: in this process, in one of this machine, or on a machine of a cluster."""
+"""One fit, wherever it is run: in this process, in one of this machine, or on another machine."""
 
 import os
 import pickle
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from loky import process_executor
 
-from tlkit.errors import UserError
 from tlkit.records import FitKey
 from tlkit.study.grid import Cell, identify
 
@@ -98,37 +96,6 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def on_cluster(cell: Cell) -> tuple[Cell, Finished | UserError]:
-    """A fit on a machine of a cluster. What a user can mend there comes back, with the machine's name.
-
-    It comes as a value, since each library of clusters wraps what is raised in its own way.
-    """
-    from joblib import parallel_config
-
-    try:
-        _refuse_threads()
-        with parallel_config("sequential"):  # else scikit-learn would hand out parts of the fit
-            return work(cell)
-    except UserError as error:
-        return cell, UserError(
-            f"on machine {node()}: {error} (Every machine of a cluster needs tlkit and the same files, "
-            "a folder of one's own under the same path.)"
-        )
-
-
-def _refuse_threads() -> None:
-    """Fits draw from one generator of random numbers a process: two at once would spoil each other's."""
-    if "distributed" in sys.modules:
-        from distributed import get_worker
-
-        try:
-            threads = get_worker().state.nthreads
-        except ValueError:  # this is no worker of Dask's
-            return
-        if threads > 1:
-            raise UserError(f"a Dask worker runs {threads} fits in one process: start it with --nthreads 1.")
 
 
 def rows(done: "Fit", metric: str) -> list[dict]:

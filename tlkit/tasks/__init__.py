@@ -11,7 +11,6 @@ from torch.utils.data import default_collate
 
 from tlkit.errors import UserError, unknown, whole
 from tlkit.tasks import splits
-from tlkit.tasks.detection import detection
 from tlkit.tasks.items import Items, array_items, content_digest, digest_of
 from tlkit.tasks.metrics import Metric
 from tlkit.tasks.objective import (
@@ -29,7 +28,7 @@ from tlkit.tasks.registry import load, names, register
 
 __all__ = [
     "LAST_VALUE", "PIXELS", "TFIDF", "Baseline", "Evaluation", "Items", "LabelledSubset", "Metric",
-    "Objective", "Task", "array_items", "classification", "detection", "load", "multilabel", "names",
+    "Objective", "Task", "array_items", "classification", "load", "multilabel", "names",
     "picked", "register", "regression", "splits",
 ]  # fmt: skip
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,23 +19,24 @@ from tlkit.tasks import Items, Task, classification
 from tlkit.tasks.items import Made, digest_of
 from tlkit.tasks.reading import Unreadable, read_picture
 from tlkit.tasks.splits import Split, held_out, owners, parted
-from tlkit.tasks.text import table_rows
+from tlkit.tasks.together import Pairs, alike, glance, read_groups, told
 
 TRAIN = ("train", "training")  # how the sides of a published split are called
 TEST = ("test", "testing", "valid", "validation", "val")  # of several the first is the test
 BACKBONE = "efficientnet_lite0"  # what suits photographs
-_SCAN = 2  # raise it when a digest comes to mean something else
+_SCAN = 3  # raise it when a digest comes to mean something else
 
 
 @dataclass(frozen=True)
 class Found:
-    """A picture that opens: where, of which class, and a hash of its decoded content."""
+    """A picture that opens: where, of which class, a hash of its decoded content, and a small copy."""
 
     path: Path
     label: str
     digest: str
+    glance: bytes
 
-    @property
+    @cached_property
     def place(self) -> Path:
         """Where it is, as a table of files would name it too."""
         return place(self.path)
@@ -98,7 +101,8 @@ def scan(files: Sequence[tuple[Path, str]]) -> tuple[list[Found], dict[str, str]
 
     def look(file: tuple[Path, str]) -> Found | tuple[str, str]:
         try:
-            return Found(*file, hashes.of(file[0], os.path.abspath(file[0]), _digest))
+            digest, _, small = hashes.of(file[0], os.path.abspath(file[0]), _digest).partition(" ")
+            return Found(*file, digest, b64decode(small))
         except Unreadable as error:  # its words alone: its traceback holds what was decoded of the file
             return str(file[0]), error.reason
         except OSError as error:
@@ -115,7 +119,7 @@ def _digest(path: Path) -> str:
     picture = read_picture(path)
     content = hashlib.sha256(f"{picture.size}".encode())
     content.update(picture.tobytes())
-    return content.hexdigest()[:16]
+    return f"{content.hexdigest()[:16]} {b64encode(glance(picture)).decode()}"
 
 
 def from_folder(folder: Path | str, groups: Path | str | None = None, name: str | None = None) -> Task:
@@ -123,11 +127,12 @@ def from_folder(folder: Path | str, groups: Path | str | None = None, name: str 
 
     The two sides may be called training, and testing, valid, validation or val, in any case. groups: a CSV of
     `file,group` (default `folder/groups.csv` if there): pictures of one group (a patient, a board, a day)
-    stay on one side of the split, and so do copies of a picture. `read_picture` says how a file is read;
-    those that do not open are not used, and `task.set_aside` says which and why; `task.card["files"]` counts
-    what was seen. Raises UserError for an empty folder, a class of which no file opens, a single class, one
-    picture under two classes, two classes that differ in case alone, too few pictures to split, a test
-    without classes or with one that is not learnt, or a leak in a given split.
+    stay on one side of the split, and so do copies of a picture; without groups also those that look alike
+    (`task.card["near"]`), but for a set with a name of its own, whose split is known. `read_picture` says how
+    a file is read; those that do not open are not used, and `task.set_aside` says which and why;
+    `task.card["files"]` counts what was seen. Raises UserError for an empty folder, a class of which no file
+    opens, a single class, one picture under two classes, two classes that differ in case alone, too few
+    pictures to split, a test without classes or with one that is not learnt, or a leak in a given split.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
@@ -142,13 +147,15 @@ def from_folder(folder: Path | str, groups: Path | str | None = None, name: str 
     _refuse_unusable(root, listed, everything, unread)
     _refuse_misnamed(root, sources, listed)
     csv_path = Path(groups).expanduser() if groups else root / "groups.csv"
-    named = _read_groups(csv_path, everything, root) if groups or csv_path.exists() else {}
+    named, card = read_groups(csv_path, everything, root) if groups or csv_path.exists() else ({}, {})
     given = len(sources) > 1
-    card = {"split": "given" if given else "by group" if named else "by picture"}
+    card["split"] = "given" if given else "by group" if named else "by picture"
     card["where"] = digest_of(str(place(root)))
     card["files"] = _counted(root, [file for part in listed for file, _ in part], everything, unread)
-    at = np.arange(len(everything))
-    sides = np.split(at, [len(found[0])]) if given else split(everything, named, root)
+    pairs, at = alike(everything), np.arange(len(everything))
+    split_there = np.split(at, [len(found[0])])
+    sides = split_there if given else split(everything, named, root, [] if name else pairs)
+    card |= told(everything, pairs, sides[1].tolist(), root)
     return picture_task(name or f"folder:{root.resolve().name}", everything, sides, named, unread, card)
 
 
@@ -214,22 +221,14 @@ def _refuse_misnamed(root: Path, sources: Sequence[Path], listed: list[list[tupl
         )
 
 
-def _read_groups(path: Path, found: list[Found], root: Path) -> dict[Path, str]:
-    """Picture -> group; a table of Windows writes backslashes."""
-    table, _ = table_rows(path, ["file", "group"])
-    files = [place(root / file.replace("\\", "/")) for file in table["file"]]
-    named = dict(zip(files, table["group"], strict=True))
-    missing = [f.path for f in found if f.place not in named]
-    if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise UserError(f"{path} has no group for {missing[0].relative_to(root)}{more}: add a row for it.")
-    return named
-
-
-def split(found: list[Found], named: dict[Path, str], root: Path) -> Split:
+def split(found: list[Found], named: dict[Path, str], root: Path, pairs: Pairs = ()) -> Split:
     """Two fifths of the groups, balanced by class, are the test split; the same on every machine."""
-    groups = [named[f.place] for f in found] if named else ()
-    return held_out([f.label for f in found], owners([f.digest for f in found], groups), root)
+    groups, pairs = [named[f.place] for f in found] if named else (), () if named else pairs
+    try:
+        return held_out([f.label for f in found], owners([f.digest for f in found], groups, pairs), root)
+    except UserError as error:
+        hint = f" {len(pairs)} pairs look alike and count as one: groups.csv may say what belongs together."
+        raise UserError(f"{error}{hint * (len(pairs) > 0)}") from error
 
 
 def picture_task(

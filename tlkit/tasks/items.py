@@ -90,7 +90,7 @@ def content_digest(targets: Any) -> str:
 
 
 def digest_of(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def augmented(items: Items, augmentation: str, number: int) -> Items:

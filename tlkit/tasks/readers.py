@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tlkit.errors import UserError
+from tlkit.errors import DAMAGED, UserError
 from tlkit.registry import Registry
 from tlkit.tasks.reading import read_picture
 
@@ -59,12 +59,14 @@ def _wav(rate: str) -> Reader:
                 warnings.simplefilter("error", wavfile.WavFileWarning)  # it is cut off
                 warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # notes beside the sound
                 found, samples = wavfile.read(path)
-        except (OSError, ValueError, wavfile.WavFileWarning) as error:
+            if not 0.01 <= found / int(rate) <= 100:  # in which no memory would suffice
+                raise ValueError(f"{found} samples a second")
+            if samples.dtype.kind in "iu":
+                middle = 128 if samples.dtype == np.uint8 else 0
+                samples = (samples.astype(np.float64) - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
+            mono = resample_poly(samples.reshape(len(samples), -1).mean(1), int(rate), found)
+        except (*DAMAGED, wavfile.WavFileWarning) as error:
             raise UserError(f"{path} does not open as a WAV file ({error}): save it again as one.") from error
-        if samples.dtype.kind in "iu":
-            middle = 128 if samples.dtype == np.uint8 else 0
-            samples = (samples.astype(np.float64) - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
-        mono = resample_poly(samples.reshape(len(samples), -1).mean(1), int(rate), found)
         return torch.from_numpy(mono.astype(np.float32))
 
     return Reader(read, "FILE.wav")
@@ -116,17 +118,6 @@ def _labels(output: torch.Tensor, classes: Sequence[str], unit: str) -> Told:
     return ", ".join(named) or "none", None
 
 
-def boxes(output: list[dict], classes: Sequence[str], unit: str) -> Told:
-    """What was found rather than not, as torchvision's detectors tell it: boxes k x 4, labels k, scores k."""
-    found = zip(*(output[0][name].tolist() for name in ("boxes", "labels", "scores")), strict=True)
-    sure = [f"{classes[k]} {p:.2f} at {' '.join(f'{x:.4g}' for x in box)}" for box, k, p in found if p >= 0.5]
-    return ", ".join(sure) or "nothing", None
-
-
-def _detector(classes: str) -> Decoder:
-    return Decoder(boxes, lambda pool, state: pool.head(int(classes)))
-
-
 def _own_readers() -> None:
     READERS.register("picture", lambda: Reader(lambda text: read_picture(Path(text)), "PHOTO"))
     READERS.register("text", lambda: Reader(_read_text, "TEXT"))
@@ -137,7 +128,6 @@ def _own_readers() -> None:
 def _own_decoders() -> None:
     for name, word in {"class": _class, "number": _number, "labels": _labels}.items():
         DECODERS.register(name, lambda word=word: Decoder(word))
-    DECODERS.register("boxes:", _detector, ["boxes:CLASSES"])
 
 
 READERS = Registry("reader", "tlkit.readers", _own_readers)

@@ -1,6 +1,6 @@
 """Any picture file as upright 8-bit RGB: depth, colour model, transparency and size settled in one place."""
 
-import struct
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tlkit.errors import UserError
+from tlkit.errors import DAMAGED, UserError
 
 LARGEST = 89_000_000  # pixels: just below where Pillow suspects a decompression bomb
 PLENTY = 2**22  # pixels: more than any network here looks at; of larger pictures a smaller copy is kept
@@ -17,11 +17,9 @@ _WHOLE = Lock()  # large pictures are decoded one at a time, however many thread
 
 # rasters only: Pillow hands PostScript to an interpreter, whatever the file is called
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "TGA", "AVIF")
-# what Pillow's readers raise for damaged files (RuntimeError: AVIF)
-_READ_ERRORS = (
-    OSError, SyntaxError, ValueError, RuntimeError, EOFError, struct.error, Image.DecompressionBombError,
-)  # fmt: skip
 _ORIENTATION, _PHOTOMETRIC = 0x0112, 0x0106  # tags of EXIF and TIFF
+_SMALLER, _INSIDE, _DNG = 0x00FE, 0x014A, 0xC612  # a reduced copy; pages inside the page; a raw file
+warnings.filterwarnings("ignore", module=r"PIL\.")  # remarks on cut EXIF blocks and the like name no file
 
 
 class Unreadable(UserError):
@@ -46,7 +44,7 @@ def read_picture(path: Path) -> Image.Image:
         Image.init()
         with Image.open(path, formats=[f for f in _FORMATS if f in Image.OPEN]) as picture:
             return _settled(picture)
-    except _READ_ERRORS as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         raise Unreadable(path, _reason(error)) from error
 
 
@@ -64,7 +62,10 @@ def _settled(picture: Image.Image) -> Image.Image:
         raise ValueError(f"{width * height / 1e6:.0f} megapixels; at most {LARGEST // 10**6} are read")
     if picture.mode == "F" or (picture.mode == "I" and picture.format == "TIFF"):
         raise ValueError("its grey scale is not known: neither 8 nor 16 bits")
-    negative = picture.mode.startswith("I") and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+    tags = getattr(picture, "tag_v2", {})
+    if _DNG in tags or (tags.get(_SMALLER) == 1 and (_INSIDE in tags or picture.is_animated)):
+        raise ValueError("a camera's raw file, of which only a thumbnail would be read: convert it to JPEG")
+    negative = picture.mode.startswith("I") and tags.get(_PHOTOMETRIC) == 0
     factor = 1
     while width * height > PLENTY * factor**2:
         factor *= 2

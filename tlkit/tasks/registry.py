@@ -1,11 +1,10 @@
 """Tasks by name: folders, those of installed packages, and those that are registered."""
 
-import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tlkit.files import stamp
+from tlkit.files import stamps
 from tlkit.registry import Registry
 
 if TYPE_CHECKING:
@@ -47,17 +46,9 @@ def load(name: "str | Task") -> "Task":
     """
     if not isinstance(name, str):
         return name
-    return _named(name, *map(_stamp, name.partition(":")[2].split("|")))
+    return _named(name, *map(stamps, name.partition(":")[2].split("|")))
 
 
 @lru_cache(maxsize=4)
 def _named(name: str, *_stamps: tuple) -> "Task":
     return TASKS.make(name)
-
-
-def _stamp(path: str) -> tuple:
-    """Changes when a file below `path` comes, goes or is written."""
-    path = os.path.expanduser(path)
-    below = [os.path.join(folder, file) for folder, _, files in os.walk(path) for file in files]
-    status = {file: os.stat(file) for file in [path, *below] if os.path.isfile(file)}
-    return tuple(sorted((file, *stamp(s)) for file, s in status.items()))

@@ -129,17 +129,20 @@ def parted(items: Any, targets: Any, split: Split) -> tuple[Any, Any, Any, Any]:
     return tuple(part for rows in split for part in (items.at(rows), picked(targets, rows)))
 
 
-def owners(digests: Sequence[str], groups: Sequence[str] = ()) -> list[str]:
-    """What each item must not be parted from: copies of it, or its group and all groups with a copy."""
-    if not groups:
-        return list(digests)
+def owners(
+    digests: Sequence[str], groups: Sequence[str] = (), pairs: Sequence[tuple[int, int]] = ()
+) -> list[str]:
+    """What each item must not be parted from: its copies, its group, what pairs link it with, and theirs."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    names, group = np.unique(groups, return_inverse=True)
-    copy = len(names) + np.unique(digests, return_inverse=True)[1]  # groups and contents, linked by items
-    size = 1 + copy.max()
-    links = coo_array((np.ones(len(copy)), (group, copy)), (size, size))
-    part = connected_components(links, directed=False)[1][: len(names)]
-    _, first, of_name = np.unique(part, return_index=True, return_inverse=True)
-    return names[first][of_name][group].tolist()
+    names, ends = list(groups) or list(digests), [np.array(pairs, int).reshape(-1, 2).T]
+    for keys in (digests, names):
+        _, first, at = np.unique(keys, return_index=True, return_inverse=True)
+        ends.append(np.array([np.arange(len(at)), first[at]]))
+    links = np.concatenate(ends, 1)
+    links = coo_array((np.ones(links.shape[1]), tuple(links)), (len(names),) * 2)
+    part, least = connected_components(links, directed=False)[1], {}
+    for number, name in zip(part, names, strict=True):
+        least[number] = min(name, least.get(number, name))
+    return [least[number] for number in part]

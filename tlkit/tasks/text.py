@@ -1,6 +1,10 @@
 """Texts as tasks: a table of texts and classes, and the next token of a running text."""
 
+import codecs
 import hashlib
+import re
+import warnings
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +31,7 @@ def from_csv(
     groups: str = "",
     split: str = "",
 ) -> Task:
-    """A task of classes from a table with a header, CSV or TSV in UTF-8: a text and its class a row.
+    """A task of classes from a table with a header (`table_rows`): a text and its class a row.
 
     text, label, groups, split: names of columns. groups: who or what a text is of, which stays on one side of
     the split, as copies of a text do. split: the published one, train and test (or valid, val, dev); without
@@ -54,20 +58,27 @@ def from_csv(
     return Task(f"csv:{path.stem}", objective, *parts, classes, card, aside, reader="text")
 
 
-def table_rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str, str]]":
+def table_rows(path: Path, columns: list[str], west: bool = False) -> "tuple[pd.DataFrame, dict[str, str]]":
     """The rows in which every one of the columns says something, and of the others why not.
 
-    Raises UserError for what is no CSV or TSV in UTF-8 (a byte-order mark may stand in front) with them.
+    As spreadsheets write it: UTF-8 or marked UTF-16; commas, semicolons or tabs; names of columns in any
+    case. west: what is no UTF-8 is Windows' cp1252. Raises UserError for what is no table with the columns.
     """
     import pandas as pd
 
+    how = {"dtype": str, "keep_default_na": False, "index_col": False, "skipinitialspace": True}
     try:
-        between = "\t" if path.suffix == ".tsv" else ","
-        table = pd.read_csv(path, sep=between, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # of the second kind are pandas' own
+        text = re.sub("^sep=.\r?\n", "", _decoded(path.read_bytes(), west))
+        between = max(",;\t", key=text.partition("\n")[0].count)  # a text may hold more of another kind
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row is longer than the header
+            table = pd.read_csv(StringIO(text), sep=between, **how)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:  # of the second kind are pandas' own
         raise UserError(
             f"{path} is not read as a table ({error}): give a CSV in UTF-8, with a header."
         ) from error
+    spelt = {column.casefold(): column for column in columns if column not in table}
+    table.columns = [spelt.pop(name.strip().casefold(), name) for name in table.columns]
     absent = [column for column in columns if column not in table]
     if absent:
         raise UserError(
@@ -76,6 +87,16 @@ def table_rows(path: Path, columns: list[str]) -> "tuple[pd.DataFrame, dict[str,
     table = table[columns].apply(lambda column: column.str.strip())
     empty = {f"row {i + 1}": f"no {column}" for column in columns for i in table.index[table[column] == ""]}
     return table[(table != "").all(axis=1)], empty
+
+
+def _decoded(data: bytes, west: bool) -> str:
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if marked else "utf-8-sig").replace("\0", "")
+    except UnicodeDecodeError:
+        if not west:  # a guess that is no harm to names of files would be one to texts
+            raise
+        return data.decode("cp1252")
 
 
 def from_text(path: Path | str, backbone: Any, length: int = 64, delta: float = 0.5) -> Task:

@@ -2,9 +2,9 @@
 
 from tlkit_lessons.notebooks.listing import NotebookInfo, home, notebooks, parameters, parse, pick, select
 from tlkit_lessons.notebooks.live import live_store, where_results_go
-from tlkit_lessons.notebooks.runner import KERNEL, RunResult, one_thread, run
+from tlkit_lessons.notebooks.runner import RunResult, run
 
 __all__ = [
-    "KERNEL", "NotebookInfo", "RunResult", "home", "live_store", "notebooks", "one_thread", "parameters",
-    "parse", "pick", "run", "select", "where_results_go",
+    "NotebookInfo", "RunResult", "home", "live_store", "notebooks", "parameters", "parse", "pick", "run",
+    "select", "where_results_go",
 ]  # fmt: skip

@@ -1,11 +1,11 @@
 """Run notebooks with other parameters, through papermill."""
 
+import logging
 import os
 import re
 import shutil
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,16 +15,10 @@ from typing import Any
 
 from tlkit import files
 from tlkit.errors import UserError, unknown
-from tlkit_lessons.notebooks import listing
+from tlkit_lessons.notebooks import kernels, listing
 from tlkit_lessons.notebooks.listing import NotebookInfo
 
 CELL_SECONDS = 600  # at default size a cell that takes this long is stuck
-# No polite shutdown (seconds a notebook) and none of the kernel's start-up messages on the terminal.
-KERNEL = {
-    "kernel_name": "python3",
-    "shutdown_kernel": "immediate",
-    "extra_arguments": ["--log-level=ERROR"],
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,8 @@ def run(
     """Execute notebooks into `out`/notebooks, a fresh kernel each; one that fails does not stop the others.
 
     Raises UserError, before anything runs, for an unknown notebook, an unknown parameter or a value of
-    another type than the default. A copy appears only when its notebook has ended: a killed run leaves none.
+    another type than the default, and for a kernel that does not start. A copy appears only when its notebook
+    has ended: a killed run leaves none.
     """
     if find_spec("papermill") is None:
         raise UserError("running notebooks needs papermill: pip install 'tlkit[lab]', or `make install`.")
@@ -136,10 +131,11 @@ def _papermill(info: NotebookInfo, copy: Path, values: dict[str, Any], seconds: 
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    settings = {**KERNEL, "progress_bar": False, "execution_timeout": seconds, "cwd": info.path.parent}
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it has to say is raised
+    settings = {"progress_bar": False, "execution_timeout": seconds, "cwd": info.path.parent}
     try:
-        with one_thread():
-            papermill.execute_notebook(info.path, copy, values, **settings)
+        with kernels.fresh() as kernel:
+            papermill.execute_notebook(info.path, copy, values, **settings, **kernel)
     except papermill.PapermillExecutionError as failure:
         return _where(info, copy, f"{failure.ename}: {failure.evalue}")
     except (CellTimeoutError, DeadKernelError) as failure:
@@ -159,17 +155,3 @@ def _where(info: NotebookInfo, copy: Path, message: str) -> str:
         if cell["id"] == culprits[-1]:
             return f"{info.name}, cell {position} ({''.join(cell['source']).splitlines()[0]}): {last}"
     return f"{info.name}, the cell of the given parameters: {last}"
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Kernels started inside inherit OMP_NUM_THREADS=1: more threads are slower, and change the digits."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before

@@ -17,6 +17,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from tlkit.errors import UserError
+from tlkit_lessons.notebooks import kernels
 from tools.elsewhere import overlay
 from tools.notebooks.execute import label
 
@@ -110,19 +111,14 @@ def execute(
     def starts(cell: NotebookNode, cell_index: int) -> None:
         running[0] = cell_index
 
-    kernels = [str(environment / "share" / "jupyter" / "kernels")]
-    specs = KernelSpecManager(kernel_dirs=kernels, ensure_native_kernel=False)
-    manager = AsyncKernelManager(kernel_spec_manager=specs, kernel_name="python3")
-    client = NotebookClient(
-        nb,
-        km=manager,
-        timeout=trial.cell_seconds,
-        on_cell_start=starts,
-        shutdown_kernel="immediate",
-        kernel_name="python3",
-    )
+    places = [str(environment / "share" / "jupyter" / "kernels")]
+    specs = KernelSpecManager(kernel_dirs=places, ensure_native_kernel=False)
+    settings = {"timeout": trial.cell_seconds, "shutdown_kernel": "immediate", "kernel_name": "python3"}
     try:
-        client.execute(cleanup_kc=True, stdout=log, stderr=log, **how)
+        with kernels.sockets() as where:
+            manager = AsyncKernelManager(kernel_spec_manager=specs, kernel_name="python3", **where)
+            client = NotebookClient(nb, km=manager, on_cell_start=starts, **settings)
+            client.execute(cleanup_kc=True, stdout=log, stderr=log, **how)
     except CellExecutionError as failure:
         return f"{label(nb, running[0])}: {one_line(f'{failure.ename}: {failure.evalue}')}"
     except (CellTimeoutError, DeadKernelError, RuntimeError) as failure:

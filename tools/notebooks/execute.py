@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from nbformat import writes as as_text
 
 from tlkit.errors import UserError
-from tlkit_lessons.notebooks import KERNEL, one_thread
+from tlkit_lessons.notebooks import kernels
 from tools.notebooks.cells import METADATA
 
 CELL_SECONDS = 300
@@ -24,9 +24,10 @@ NOTEBOOK_BYTES = 1_000_000
 def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_SECONDS) -> float:
     """Run every cell, in place, outputs and widget state kept; returns the seconds, kernel start included.
 
-    Raises UserError, naming the cell, when one fails.
+    Raises UserError, naming the cell, when one fails, and for a kernel that does not start.
     """
     settings = {"timeout": cell_seconds, "record_timing": False, "store_widget_state": True}
+    settings["resources"] = {"metadata": {"path": str(folder)}}
     for cell in (c for c in nb.cells if c.cell_type == "code"):
         cell.outputs, cell.execution_count = [], None
     running: list[int] = [0]
@@ -34,13 +35,12 @@ def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_
     def starts(cell: NotebookNode, cell_index: int) -> None:
         running[0] = cell_index
 
-    client = NotebookClient(
-        nb, resources={"metadata": {"path": str(folder)}}, on_cell_start=starts, **settings, **KERNEL
-    )
     started = perf_counter()
     try:
-        with one_thread():
-            client.execute()
+        with kernels.fresh() as kernel:
+            client = NotebookClient(nb, on_cell_start=starts, **settings, **kernel)
+            with client.setup_kernel():  # `execute` leaves a call for the end where its kernel does not start
+                client.execute(cleanup_kc=False)
     except CellExecutionError as failure:
         message = f"{failure.ename}: {failure.evalue}".strip().splitlines()[-1]
         raise UserError(f"{name}, {label(nb, running[0])}: {message}") from failure

@@ -1,29 +1,21 @@
-"""Where fits run: this machine, or a cluster of Ray's or Dask's, one that runs or one started for them."""
+"""A cluster of Ray's or Dask's: the one that runs at an address, or one started here."""
 
-import importlib.util
 import logging
 import os
 import signal
 import socket
 import threading
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tlkit import env
 from tlkit.env.process import THREAD_VARIABLES
-from tlkit.errors import UserError, unknown
-from tlkit.study.worker import RETRIES, on_cluster
+from tlkit.errors import UserError
+from tlkit.study.worker import RETRIES
+from tlkit_lessons.clusters.fits import Cluster, on_cluster
 
-if TYPE_CHECKING:
-    from tlkit.study.executors import Cluster, Ended
-    from tlkit.study.grid import Cell
-
-BACKENDS = ("loky", "ray", "dask")
 PATIENCE = 10.0  # seconds for a cluster to answer, and to have a worker
 RESULTS = 100 * 2**20  # bytes of shared memory for a local Ray: what comes back from fits is small
 # Dask would also have every piece of memory handed back at once, at which small fits take twice as long
@@ -31,61 +23,22 @@ LOCAL_DASK = {
     "distributed.scheduler.allowed-failures": RETRIES,
     "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, 1),
 }
-EXPECTED = (  # warnings that tell nobody anything
-    "A worker (stopped|was restarted) while some jobs were given",  # one that has grown: no job is lost
-    r"\d+ tasks (which|have been)",  # a run that is stopped leaves fits unfinished
-)
 START = {"ray": "ray start --head", "dask": "dask scheduler"}
-JOIN = {"ray": "ray start --address HOST:PORT", "dask": "dask worker HOST:PORT --nthreads 1"}
-
-
-def check(backend: str, cluster: str | None = None) -> None:
-    """Raise UserError for an unknown back end, one that is not installed, or a cluster of loky's."""
-    if backend not in BACKENDS:
-        raise unknown("--backend", backend, BACKENDS)
-    if backend == "loky":
-        if cluster is not None:
-            raise UserError(f"--cluster {cluster}: loky is for one machine, add --backend ray or dask.")
-    elif importlib.util.find_spec("distributed" if backend == "dask" else "ray") is None:
-        raise UserError(f"--backend {backend} is not installed here: pip install 'tlkit[cluster]'.")
 
 
 @contextmanager
-def opened(backend: str, cluster: str | None, jobs: int | None) -> "Iterator[Callable[[list[Cell]], Ended]]":
-    """Something that runs cells and gives (cell, result) as each ends; what was started for it ends with it.
-
-    Without `cluster` there are `jobs` workers, or 1; with the address of one that runs, `jobs` says how many
-    fits it may run at once, by default as many as it has processors. Raises UserError where none answers.
-    """
-    from tlkit.study import executors
-
-    check(backend, cluster)
-    with warnings.catch_warnings():
-        for expected in EXPECTED:
-            warnings.filterwarnings("ignore", message=expected)
-        if backend == "loky":
-            yield partial(executors.at_home, jobs=jobs or 1)
-            return
-        with (_ray if backend == "ray" else _dask)(cluster, jobs or 1) as found:
-            if not found.room:
-                raise UserError(f"the {backend} cluster at {cluster} has no worker: {JOIN[backend]}.")
-            yield partial(executors.abroad, cluster=replace(found, room=jobs or found.room))
-
-
-@contextmanager
-def _dask(address: str | None, jobs: int) -> "Iterator[Cluster]":
-    import dask
+def dask(address: str | None, jobs: int) -> Iterator[Cluster]:
+    """A fit has a process to itself, in which Dask has one thread."""
+    from dask import config
     from distributed import Client, KilledWorker, LocalCluster
     from distributed.utils import silence_logging_cmgr
-
-    from tlkit.study.executors import Cluster
 
     with ExitStack() as stack:
         stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # what matters is raised
         if address is None:
             # without limits: a worker over its share of the memory would be killed, whatever else is free
             workers = {"n_workers": jobs, "threads_per_worker": 1, "memory_limit": None}
-            stack.enter_context(dask.config.set(LOCAL_DASK))
+            stack.enter_context(config.set(LOCAL_DASK))
             quiet = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
             host = stack.enter_context(LocalCluster(**workers, **quiet))
         else:
@@ -102,15 +55,13 @@ def _dask(address: str | None, jobs: int) -> "Iterator[Cluster]":
 
 
 @contextmanager
-def _ray(address: str | None, jobs: int) -> "Iterator[Cluster]":
+def ray(address: str | None, jobs: int) -> Iterator[Cluster]:
     """A fit has a CPU to itself and, where that is wanted, an equal share of the GPUs."""
     # no reports to Ray's makers, and no say in which GPUs a fit sees
     for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"):
         os.environ.setdefault(name, "0")
     import ray
     from ray import exceptions as of_ray
-
-    from tlkit.study.executors import Cluster
 
     ours = not ray.is_initialized()  # else it is the caller's, who goes on with it
     if ours:
