@@ -79,6 +79,29 @@ def test_compare_then_the_same_again_runs_nothing(tlkit, tmp_path):
     assert (tmp_path / "d.html").exists() and (tmp_path / "d.model" / "model.safetensors").exists()
 
 
+def test_another_metric_has_fits_a_model_and_a_report_of_its_own(tlkit, photos, tmp_path):
+    words = ("compare", "--folder", photos, "--backbone", "letters", "--plans", "pixels,frozen", *SMALL)
+    shutil.rmtree(photos / "dark"), (photos / "dark").mkdir()
+    for i in range(5):
+        Image.new("RGB", (24, 24), (i, 0, 0)).save(photos / "dark" / f"{i}.png")
+    code, text = tlkit(*words, "--out", "p.jsonl")
+    assert code == 0 and "mean test accuracy" in text and "recall by class" in text
+    assert "note: classes are unbalanced: always answering bright gets 0.769" in text
+    code, text = tlkit(*words, "--out", "p.jsonl", "--metric", "balanced")
+    assert code == 0 and "2 fits run, 0 found finished" in text and "mean test balanced accuracy" in text
+    assert "note: classes" not in text and "test balanced accuracy" in text.split("saved:")[1]
+    page = (tmp_path / "p.html").read_text("utf-8")
+    assert "from letters, by balanced accuracy" in page and page.count("<h2>folder:photos") == 1
+    for metric, said in (("accuracy", "test accuracy"), ("balanced accuracy", "test balanced accuracy")):
+        code, text = tlkit(*words, "--out", "p.jsonl", "--metric", metric)
+        assert code == 0 and "0 fits run, 2 found finished" in text and said in text.split("saved:")[1]
+        assert (
+            json.loads((tmp_path / "p.model" / "model.json").read_text())["about"]["scale"]["metric"]
+            == metric
+        )
+    refused(tlkit(*words, "--metric", "f1"), "unknown metric 'f1': Known: accuracy, balanced accuracy.")
+
+
 def test_compare_on_a_folder_then_predict(tlkit, photos, tmp_path):
     broken = photos / "dark" / "broken.png"
     broken.write_bytes((photos / "dark" / "0.png").read_bytes()[:60])

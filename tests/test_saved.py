@@ -74,7 +74,7 @@ def test_what_is_said_of_a_model():
 
 
 def test_what_the_record_does_not_show_is_a_doubt():
-    assert "commonest class (0.50 of 20 test items)" in saved_model.doubts(about(value=0.7))
+    assert "commonest class (0.50 on 20 test items)" in saved_model.doubts(about(value=0.7))
     beside = {
         "pixels": {"mean": 0.91, "verdict": "cannot tell"},
         "scratch": {"mean": 0.5, "verdict": "better"},

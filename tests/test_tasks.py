@@ -111,7 +111,7 @@ def test_test_targets_are_behind_the_seal():
     assert task.reads == []
     read = task.evaluate(lambda items: np.zeros(len(items), int), "a plan")
     assert task.reads == ["a plan"] and np.array_equal(read.targets, wanted)
-    assert read.metrics == {"accuracy": 0.5}
+    assert read.metrics == {"accuracy": 0.5, "balanced accuracy": 0.5}
 
 
 def test_a_task_and_its_items_say_what_they_are_in_a_line():

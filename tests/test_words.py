@@ -184,5 +184,5 @@ def test_the_model_to_keep_is_the_best_whichever_way_that_is(tmp_path):
         saved_model.told(about)
         == "frozen, 20 labels, seed 0, test mae 3.000 euro (mean of this plan over 5 seeds 3.100)"
     )
-    assert "always giving one constant answer (3.05 of 12 test items)" in saved_model.doubts(about)
+    assert "always giving one constant answer (3.05 on 12 test items)" in saved_model.doubts(about)
     assert saved_model.doubts(about | {"chance": 9.0}) is None

@@ -30,6 +30,7 @@ class Recipe:
     augment: learn from `views` views of each item (`tasks.items`), in each pass from the next one; a solved
     probe from all of them at once. precision: "bfloat16" lets every descent multiply in half the digits
     (weights, sums and what is kept stay float32); it pays on processors that are made for it.
+    metric: of those of the task the one by which settings are chosen, and fits judged; "" for its own first.
     """
 
     steps: int = 60
@@ -44,6 +45,7 @@ class Recipe:
     augment: str = ""
     views: int = 1
     precision: str = "float32"
+    metric: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.rates) == len(self.strengths) == len(self.baselines):
@@ -79,7 +81,7 @@ class Recipe:
     @property
     def version(self) -> str:
         # left out as long as they change nothing
-        later = {"solve": True, "augment": "", "views": 1, "precision": "float32"}
+        later = {"solve": True, "augment": "", "views": 1, "precision": "float32", "metric": ""}
         fields = {k: v for k, v in asdict(self).items() if (k, v) not in later.items()}
         text = json.dumps(fields, sort_keys=True)
         return f"r{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

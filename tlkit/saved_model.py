@@ -222,7 +222,7 @@ def doubts(about: dict) -> str | None:
     if chance is not None and how.metric == PLAIN:
         luck = 2 * math.sqrt(chance * (1 - chance) / items)
     if chance is not None and how.sign * (about["value"] - chance) <= luck:
-        found.append(f"always giving {constant(how)} ({chance:.2f} of {items} test items)")
+        found.append(f"always giving {constant(how)} ({chance:.2f} on {items} test items)")
     for name, other in about["against"].items():
         if other["verdict"] != "better":
             found.append(f"{name} (mean {other['mean']:.3f}: {other['verdict']})")

@@ -60,6 +60,7 @@ Precision = _option(
     str,
     "float32, or bfloat16 for mixed precision in descents: quicker on a GPU (TLKIT_DEVICE=cuda).",
 )
+MetricName = _option(str | None, "What verdicts are about: accuracy, balanced; default the task's first.")
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
 
 
@@ -81,6 +82,7 @@ def compare(
     rates: Rates = None,
     augment: Augment = None,
     precision: Precision = "float32",
+    metric: MetricName = None,
     dry_run: DryRun = False,
 ) -> None:
     """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
@@ -90,16 +92,16 @@ def compare(
     study.check(backend, cluster)
     asked = _asked(task, folder, groups, opened=not dry_run)
     grid = _augmented(_grid(asked, backbone, weights, plans, labels, seeds, steps, rates, precision), augment)
-    out = out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl"
-    store = Store(out)
+    grid = _judged(grid, metric)
+    store = Store(out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl")
     output.before(grid, store)
     if dry_run:
         return running.forecast(grid, store, jobs or 1)
     report = report or files.beside(store.path, ".html")
     outcome = running.run(grid, store, report, jobs, backend, cluster)
     mine = running.of_grid(grid, store)
-    output.after(store, mine)
-    say(f"{outcome.ran} fits run, {outcome.found} found finished in {out}")
+    output.after(store, mine, grid.parts[0])
+    say(f"{outcome.ran} fits run, {outcome.found} found finished in {store.path}")
     output.save_and_report(grid, store, mine, report, outcome.ran)
     output.failed(outcome.failed)
     raise typer.Exit(1 if outcome.failed else 0)
@@ -171,6 +173,13 @@ def _augmented(grid: "Grid", text: str | None) -> "Grid":
         recipe = replace(recipe, views=views(replace(grid, recipe=recipe).without_fetching()))
         say(f"{name}: {recipe.views} view{'s' * (recipe.views != 1)} of each item are worth keeping")
     return replace(grid, recipe=recipe)
+
+
+def _judged(grid: "Grid", metric: str | None) -> "Grid":
+    """The grid by another metric; the recipe names it, so that no fit is taken for one chosen otherwise."""
+    name = grid.parts[0].judged(metric or "").objective.metric
+    plain = name == grid.parts[0].objective.metric
+    return grid if plain else replace(grid, recipe=replace(grid.recipe, metric=name))
 
 
 def _with_rates(recipe: "Recipe", text: str) -> "Recipe":

@@ -29,7 +29,7 @@ def before(grid: "Grid", store: "Store") -> None:
     Raises UserError, before anything runs, where the model beside the records is of another folder.
     """
     from tlkit import saved_model
-    from tlkit.compare import BASELINES
+    from tlkit.compare import BASELINES, skewed
     from tlkit.stats import FEWEST_SEEDS
 
     folder, task = files.beside(store.path, ".model"), grid.parts[0]
@@ -44,6 +44,8 @@ def before(grid: "Grid", store: "Store") -> None:
         console.print("set aside:", style="yellow")
         for line in aside:
             say(f"  {line}")
+    if told := skewed(task):
+        _note(told)
     plans = {cell.plan for cell in grid.cells()}
     if not plans & set(BASELINES) or not plans - set(BASELINES):
         own = grid.parts[0].objective.raw_plan
@@ -72,14 +74,22 @@ def _note(text: str) -> None:
     say(text, "note:", "yellow")
 
 
-def after(store: "Store", records: "list[Record]") -> None:
-    """The means of all plans, the verdicts, and in words which plan to use."""
+def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -> None:
+    """The means of all plans, recall by class, the verdicts, and in words which plan to use."""
     from tlkit import compare
     from tlkit.records import scale
 
     if not any(r.split == "test" and r.status == "ok" for r in records):
         return
     _means(store, records)
+    if found := task and compare.recalls(store, records, task):
+        labels = max(s.labels for s in compare.standings(records))
+        table = _table("recall by class", f"with {scale(records).counted(labels)}", "class")
+        for plan in found[0][1:]:  # a long plan folds, and no number
+            table.add_column(plan, justify="right", min_width=4)
+        for row in found[1:] if len(task.classes) <= LISTED else found[-2:]:
+            table.add_row(*row)
+        console.print(table)
     pairs = compare.pairs(store, records)
     if pairs:
         _verdicts(pairs, turned=scale(records).sign < 0)
@@ -109,11 +119,11 @@ def _means(store: "Store", records: "list[Record]") -> None:
         console.print(table)
 
 
-def _table(title: str, caption: str) -> Table:
-    """One whose first column, the plans, gives way where a terminal is narrow."""
+def _table(title: str, caption: str, first: str = "plan") -> Table:
+    """One whose first column gives way where a terminal is narrow."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     table.caption, table.caption_justify = caption, "left"
-    table.add_column("plan")
+    table.add_column(first)
     return table
 
 
@@ -160,7 +170,7 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     if ran or stale or not report.exists():
         from tlkit.report import compare_html
 
-        compare_html(store.path, report, task.name, records, facts)
+        compare_html(store.path, report, task.name, records, facts, task)
     if not kept:
         _note(f"no model is kept: {task.name} does not say how an input is read and an answer told.")
     if about:

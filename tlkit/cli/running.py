@@ -98,6 +98,6 @@ def _stopped(grid: "Grid", store: "Store", report: Path) -> None:
 
     records, task = of_grid(grid, store), grid.parts[0]
     if any(record.split == "test" for record in records):
-        output.after(store, records)
-        compare_html(store.path, report, task.name, records, output.facts_of(task, store))
+        output.after(store, records, task)
+        compare_html(store.path, report, task.name, records, output.facts_of(task, store), task)
         say(f"report so far: {report}")

@@ -3,9 +3,10 @@
 from tlkit.compare.conclusion import chance, conclude, count_items, means, so_far, standings
 from tlkit.compare.pairs import BASELINES, Pair, compare, pairs
 from tlkit.compare.provenance import origins, outdated, whence
+from tlkit.compare.recalls import mistakes, recalls, skewed
 from tlkit.compare.samples import sample
 
 __all__ = [
-    "BASELINES", "Pair", "chance", "compare", "conclude", "count_items", "means", "origins", "outdated",
-    "pairs", "sample", "so_far", "standings", "whence",
+    "BASELINES", "Pair", "chance", "compare", "conclude", "count_items", "means", "mistakes", "origins",
+    "outdated", "pairs", "recalls", "sample", "skewed", "so_far", "standings", "whence",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.errors import UserError
-from tlkit.records import PLAIN, Record, Scale, Store, scale, values
+from tlkit.records import BALANCED, PLAIN, Record, Scale, Store, scale, values
 
 _SAME = ("task", "data", "metric", "recipe")  # what two sides must share
 
@@ -49,7 +49,8 @@ class Sample:
     def has_items(self) -> bool:
         """Whether such numbers were kept of all fits.
 
-        Of other metrics than accuracy they count where they lie in [0, 1]: intervals are tested for that.
+        Of other metrics than accuracy they count where they lie in [0, 1]: intervals are tested for that. Of
+        balanced accuracy they never do: one item of a rare class weighs as much as many others.
         """
         return all(map(self._shares, self.rows.values()))
 
@@ -57,7 +58,7 @@ class Sample:
         if row.metric == PLAIN:
             return self.store.predicted(row.fit_key)
         found = self.store.scores(row.fit_key)
-        return found is not None and found.min() >= 0 and found.max() <= 1
+        return row.metric != BALANCED and found is not None and found.min() >= 0 and found.max() <= 1
 
     @property
     def settings(self) -> set[tuple[str, ...]]:

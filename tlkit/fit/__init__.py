@@ -66,6 +66,7 @@ def fit(
     task, backbone = tasks.load(task), backbones.load(backbone)
     plan, labels, seed = Plan.parse(str(plan)), whole(labels, "--labels"), whole(seed, "seed")
     recipe = recipe or recipes.suited(backbone)
+    task = task.judged(recipe.metric)
     job = Job(task, backbone, plan, recipe, seed, task.draw(labels, seed))
     solved = job.solver is not None
     settings = recipe.tries(plan, labels, solved)

@@ -5,7 +5,7 @@ network predicted for each test item lies in a second file beside the first (`NA
 """
 
 from tlkit.records.record import STATUSES, FitKey, Record, values
-from tlkit.records.scale import PLAIN, Scale, scale
+from tlkit.records.scale import BALANCED, PLAIN, Scale, scale
 from tlkit.records.store import Store
 
-__all__ = ["PLAIN", "STATUSES", "FitKey", "Record", "Scale", "Store", "scale", "values"]
+__all__ = ["BALANCED", "PLAIN", "STATUSES", "FitKey", "Record", "Scale", "Store", "scale", "values"]

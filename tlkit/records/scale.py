@@ -10,6 +10,7 @@ from tlkit.errors import UserError
 from tlkit.records.record import Record
 
 PLAIN = "accuracy"  # needs no telling: higher is better, 0.02 does not matter
+BALANCED = "balanced accuracy"  # the mean of the recalls of all classes
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Scale:
 
     def within(self, ends: Any) -> np.ndarray:
         """Ends of intervals, those of an accuracy within its range."""
-        return np.clip(ends, 0, 1) if self.metric == PLAIN else np.asarray(ends)
+        return np.clip(ends, 0, 1) if self.metric in (PLAIN, BALANCED) else np.asarray(ends)
 
     def counted(self, labels: int | str) -> str:
         """So many labels in words, such as "5 labels a class"."""

@@ -1,7 +1,9 @@
 """The report of a comparison: means, verdicts, figures, and what was run."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,9 +12,11 @@ from tlkit import compare, plots, recipe, stats
 from tlkit.compare import conclude
 from tlkit.errors import UserError
 from tlkit.plots.style import GREY, canvas, look
-from tlkit.records import Record, Scale, Store, scale
-from tlkit.report.page import Figure, Group, figure, licence, machine, write
+from tlkit.records import PLAIN, Record, Scale, Store, scale
+from tlkit.report.page import Figure, Group, figure, licence, machine, thumbnail, write
+from tlkit.saved_model import choose
 from tlkit.stats import interval
+from tlkit.tasks import Task
 
 
 def compare_html(
@@ -21,44 +25,59 @@ def compare_html(
     title: str,
     records: Iterable[Record] | None = None,
     facts: Mapping[str, str] | None = None,
+    task: Task | None = None,
 ) -> Path:
     """Write the report of a comparison: means, verdicts, figures, and what was run. Returns `out`.
 
     records: those of the store to report (default: all); facts: more to say of what was run, such as the
-    saved model. Raises UserError where there is no record, or `out` cannot be written; it is then left as it
-    was.
+    saved model; task: theirs, to name its classes and show what was answered wrong. Raises UserError where
+    there is no record, or `out` cannot be written; it is then left as it was.
     """
     store = Store(store_path)
     records = store.read() if records is None else list(records)
     tests = [r for r in records if r.split == "test"]
     if not tests:
         raise UserError(f"{store.path} holds no finished fit: run the comparison first.")
-    pairs = compare.pairs(store, tests)
-    keys = dict.fromkeys((r.task, r.data, r.metric, r.recipe, r.backbone) for r in tests if r.status == "ok")
-    groups = [_compared(store, tests, pairs, key) for key in keys]
+    like = attrgetter("task", "data", "metric", "recipe", "backbone")
+    keys = dict.fromkeys(like(r) for r in tests if r.status == "ok")
+    groups = [_compared(store, [r for r in records if like(r) == key], task) for key in keys]
     lost = [f"{r.plan}, {r.labels} labels, seed {r.seed}: {r.status}. {r.detail.get('why', '')}"
             for r in tests if r.status != "ok"]  # fmt: skip
     told = dict(facts or {}) | _facts(tests) | _origins(store, tests) | machine()
     return write(out, title=f"Did transfer pay? {title}", groups=groups, failures=lost, facts=told)
 
 
-def _compared(store: Store, tests: list[Record], pairs: list[compare.Pair], key: tuple) -> Group:
-    task, _, metric, version, backbone = key
-    rows = [r for r in tests if (r.task, r.data, r.metric, r.recipe, r.backbone) == key and r.status == "ok"]
-    plans = list(dict.fromkeys(r.plan for r in rows))
-    mine = [p for p in pairs if (p.task, p.metric, p.recipe, p.backbone) == (task, metric, version, backbone)
-            and p.plan in plans]  # fmt: skip
-    drawn_from = (
-        "new seeds and new test items" if all(p.items for p in mine) else "new seeds on this test set"
-    )
-    how = scale(rows)
-    caption = f"{len(mine)} comparisons, one family; intervals speak of {drawn_from}."
+def _compared(store: Store, records: list[Record], task: Task | None) -> Group:
+    rows = [r for r in records if r.split == "test" and r.status == "ok"]
+    pairs, how, first = compare.pairs(store, rows), scale(rows), rows[0]
+    asked = "and new test items" if all(p.items for p in pairs) else "on this test set"
+    caption = f"{len(pairs)} comparisons, one family; intervals speak of new seeds {asked}."
     caption += " Lower is better; differences are turned, so that + is better." * (how.sign < 0)
-    text, means = " ".join(conclude(store, rows, mine)), compare.means(store, rows)
-    return Group(f"{task}, from {backbone}", _drawn(rows, plans, mine), mine, caption, how, text, means)
+    text, means = " ".join(conclude(store, rows, pairs)), compare.means(store, rows)
+    title = f"{first.task}, from {first.backbone}" + f", by {first.metric}" * (first.metric != PLAIN)
+    known = task and (task.name, task.digest) == first.fit_key[:2]
+    recalls = compare.recalls(store, rows, task) if known else []
+    missed = _missed(store, records, task) if recalls else ()
+    return Group(title, _drawn(rows, pairs), pairs, caption, how, text, means, recalls, missed)
 
 
-def _drawn(rows: list[Record], plans: list[str], pairs: list[compare.Pair]) -> list[Figure]:
+def _missed(store: Store, records: list[Record], task: Task) -> Sequence[Any]:
+    """What the plan gets wrong that is kept as a model; nothing where none is."""
+    if (choice := choose(records)) is None:
+        return ()
+    plan, labels = choice.record.plan, choice.record.labels
+    rows = [r for r in records if (r.plan, r.labels, r.split, r.status) == (plan, labels, "test", "ok")]
+    confusions, worst = compare.mistakes(store, rows, task)
+    shown = [(task.test.names[i], *told, thumbnail(task.test.inputs[i])) for i, *told in worst]
+    return (
+        f"{len(rows)} fit{'s' * (len(rows) != 1)} of {plan}, {scale(rows).counted(labels)}",
+        confusions,
+        shown,
+    )
+
+
+def _drawn(rows: list[Record], pairs: list[compare.Pair]) -> list[Figure]:
+    plans = list(dict.fromkeys(r.plan for r in rows))
     gains, how = [p for p in pairs if p.against == "scratch"], scale(rows)
     said = "; ".join(f"{p.plan} at {p.labels}: {stats.signed(p.verdict)}, {p.verdict.word}" for p in gains)
     if len({r.labels for r in rows}) == 1:

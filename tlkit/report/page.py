@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from PIL import Image, ImageOps
 
 from tlkit import compare, downloads, env, stats
 from tlkit.files import write_whole
@@ -49,6 +50,8 @@ class Group:
     scale: Scale | None = None
     text: str = ""
     means: Sequence[Sequence[str]] = ()  # a table of text, its first row the head
+    recalls: Sequence[Sequence[str]] = ()
+    missed: Sequence = ()  # fits of which plan; their confusions; what they get wrong: name, class, ..., JPEG
 
 
 def figure(ax: Axes, caption: str, alt: str) -> Figure:
@@ -57,6 +60,14 @@ def figure(ax: Axes, caption: str, alt: str) -> Figure:
     ax.figure.savefig(buffer, format="png", metadata={"Software": None})
     plt.close(ax.figure)
     return Figure(base64.b64encode(buffer.getvalue()).decode(), alt, caption)
+
+
+def thumbnail(raw: Any) -> str:
+    """A picture within 96 x 96 pixels, as JPEG in base64; "" for what is none."""
+    buffer = io.BytesIO()
+    if isinstance(raw, Image.Image):
+        ImageOps.contain(raw.convert("RGB"), (96, 96)).save(buffer, "JPEG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def machine() -> dict[str, str]:

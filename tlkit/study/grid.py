@@ -73,7 +73,7 @@ class Grid:
         """(Task, Backbone): loaded once; the network itself is not built yet."""
         from tlkit import backbones, tasks
 
-        return tasks.load(self.task), backbones.load(self.backbone, self.weights)
+        return tasks.load(self.task).judged(self.recipe.metric), backbones.load(self.backbone, self.weights)
 
     def cells(self) -> Iterator[Cell]:
         """Seed by seed, so that a stopped run has whole seeds; canonical plan names."""

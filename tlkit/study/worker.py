@@ -50,7 +50,8 @@ def work(cell: Cell) -> tuple[Cell, Finished]:
     env.set_threads(1)
     _register(cell.added)
     task, backbone = cell.given
-    task, backbone = task or tasks.load(cell.task), backbone or backbones.load(cell.backbone, cell.weights)
+    task = tasks.load(task or cell.task).judged(cell.recipe.metric)
+    backbone = backbone or backbones.load(cell.backbone, cell.weights)
     origin = env.origin(backbone.device)
     key, metric, machine = identify(cell, task, backbone), task.objective.metric, node()
     try:

@@ -1,14 +1,15 @@
 """Tasks: inputs, targets, an enforced train / test split, and an objective."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from torch.utils.data import default_collate
 
-from tlkit.errors import UserError, whole
+from tlkit.errors import UserError, unknown, whole
 from tlkit.tasks import splits
 from tlkit.tasks.items import Items, array_items, content_digest, digest_of
 from tlkit.tasks.metrics import Metric
@@ -177,6 +178,18 @@ class Task:
         scores = first.by_item and first.by_item(predicted, self.__test)
         scale = first.declared(self.__test, self.objective.by_class)
         return Evaluation(metrics, predicted, _whole(self.__test), scores, scale)
+
+    def judged(self, metric: str) -> "Task":
+        """This task by the first of its metrics that is called so, or begins so; seal and `reads` are one."""
+        own = self.objective.metrics
+        name = metric if metric in own else next((name for name in own if name.startswith(metric)), None)
+        if name is None:
+            raise unknown("metric", metric, own)
+        if name == self.objective.metric:
+            return self
+        other = copy(self)
+        other.objective = replace(self.objective, metrics={name: own[name], **own})
+        return other
 
     def draw(self, labels: int, seed: int) -> LabelledSubset:
         """`labels` training items (a class, where the objective counts so), the same for every plan.

@@ -70,6 +70,11 @@ def _right(kept: np.ndarray, targets: Any) -> np.ndarray:
     return np.asarray(kept) == np.asarray(targets)
 
 
+def _right_by_class(kept: np.ndarray, targets: Any) -> np.ndarray:
+    classes, of, counts = np.unique(np.asarray(targets), return_inverse=True, return_counts=True)
+    return _right(kept, targets) * (len(of) / len(classes) / counts)[of]
+
+
 def _off(kept: np.ndarray, targets: Any) -> np.ndarray:
     kept, targets = _like(kept, targets)
     return np.abs(kept - targets).reshape(len(targets), -1).mean(1)
@@ -89,6 +94,10 @@ def _commonest(targets: Any) -> float:
 
 
 accuracy = mean_of("accuracy", _right, "higher", 0.02, chance=_commonest)
+# the mean of the recalls of the classes that are there (Brodersen et al. 2010, doi:10.1109/ICPR.2010.764)
+balanced = mean_of(
+    "balanced accuracy", _right_by_class, "higher", 0.02, chance=lambda t: 1 / len(np.unique(t))
+)
 
 
 def mae(delta: float, unit: str = "") -> Metric:

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import default_collate
 
 from tlkit.errors import UserError
-from tlkit.tasks.metrics import Metric, accuracy, rmse
+from tlkit.tasks.metrics import Metric, accuracy, balanced, rmse
 
 PIXEL_SIDE = 32  # images are shrunk to this, in pixels
 
@@ -160,9 +160,9 @@ def _pooled(name: str, outputs: int, metrics: Iterable[Metric], **more: Any) -> 
 
 
 def classification(
-    n_classes: int, metrics: Iterable[Metric] = (accuracy,), baseline: Baseline | None = PIXELS
+    n_classes: int, metrics: Iterable[Metric] = (accuracy, balanced), baseline: Baseline | None = PIXELS
 ) -> Objective:
-    """One of `n_classes`: pooled linear head, cross-entropy, accuracy; targets are int64 class numbers."""
+    """One of `n_classes`: pooled linear head, cross-entropy, accuracies; targets are int64 class numbers."""
     return _pooled(
         "classification",
         n_classes,

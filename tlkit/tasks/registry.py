@@ -1,5 +1,6 @@
 """Tasks by name: folders, those of installed packages, and those that are registered."""
 
+import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
