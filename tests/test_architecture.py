@@ -42,7 +42,18 @@ ROWS = {
     ],
     "tlkit_lessons": [
         ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
-        ["clusters", "data", "detection", "doctor", "figures", "ledger", "selftest", "shifts"],
+        [
+            "clusters",
+            "data",
+            "detection",
+            "doctor",
+            "figures",
+            "language_modelling",
+            "ledger",
+            "selftest",
+            "shifts",
+            "sound",
+        ],
         ["adaptations", "nbNN", "notebooks"],  # nbNN: what one page needs
         ["widgets"],
         ["cli"],

@@ -28,6 +28,7 @@ from tlkit.recipe import Recipe
 from tlkit.records import FitKey, Store
 from tlkit.study import executors, running, worker
 from tlkit_lessons.clusters import starting
+from tlkit_lessons.clusters.fits import elsewhere
 
 BRIEF = replace(tiny.QUICK, steps=2, batch=32)
 PATIENCE = 100.0  # seconds that one fit waits for the record of another
@@ -370,12 +371,12 @@ def test_a_cluster_by_its_address_and_a_machine_without_the_files(tmp_path, monk
 def test_a_worker_is_given_whole_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (cell,) = study.Grid("folder:photos|groups.csv", "timm:x", ("full",), (1,), (0,), BRIEF, "w.pt").cells()
-    sent = cell.anywhere()
+    sent = elsewhere(cell)
     assert (
         sent.task == f"folder:{tmp_path}/photos|{tmp_path}/groups.csv" and sent.weights == f"{tmp_path}/w.pt"
     )
     (cell,) = grid(plans=("full",), seeds=(0,)).cells()
-    assert cell.anywhere() == cell
+    assert elsewhere(cell) == cell
 
 
 KEY = FitKey("digits", "d1", "letters", "w1", "full", 5, 0, "r3-1")

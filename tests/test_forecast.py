@@ -11,7 +11,7 @@ from torch import nn
 from tlkit import recipe
 from tlkit.errors import UserError
 from tlkit.fit import fit
-from tlkit.forecast import MOST_VIEWS, forecast, views
+from tlkit.forecast import forecast
 from tlkit.plans import Plan
 from tlkit.study import Grid
 from tlkit_lessons.nb14_depth import Price, held, price
@@ -129,19 +129,3 @@ def test_a_probe_that_is_solved_looks_once_a_try(timings):
     task, cells = grid.parts[0], list(grid.cells())
     found = forecast(grid, cells)
     assert found.again - found.seconds == 40.0 * (4 - 1) * 50 and found.bytes == (50 + len(task.test)) * 512
-
-
-def test_as_many_views_as_the_descent_is_worth_and_the_disk_holds(monkeypatch):
-    def wanted(*plans: str, **settings) -> int:
-        return views(Grid("digits", "letters", plans, (5,), (0,), replace(recipe.default(), **settings)))
-
-    monkeypatch.setenv("TLKIT_BUDGET", "1")
-    assert wanted("frozen") == wanted("frozen", "pixels") == MOST_VIEWS
-    assert wanted("full", steps=4, epochs=2) == 2, "no more than passes"
-    few = wanted("last-1", steps=4, epochs=3)
-    assert few == 3, "here the last stage costs more than all before it"
-    assert wanted("block:block3", "full", steps=4, epochs=2) == 2, "the fewest that any plan can use"
-    monkeypatch.setenv("TLKIT_BUDGET", repr(3.5 * 50 * 16 * 16 * 4 / 1e9))
-    assert wanted("full") == 3
-    monkeypatch.setenv("TLKIT_BUDGET", "0")
-    assert wanted("full") == 1

@@ -17,7 +17,7 @@ from tlkit.backbones import language
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.plans import Plan
-from tlkit.tasks.text import from_text
+from tlkit_lessons.language_modelling import from_text
 
 TEXTS = ["how far is the moon", "who is the man", ""]
 PLANS = [plan.replace("mid", "layer0") for plan in tiny.PLANS]

@@ -18,7 +18,8 @@ from tlkit.plans import Plan
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.tasks import TFIDF, Task, classification
-from tlkit.tasks.text import from_csv, from_text
+from tlkit.tasks.text import from_csv
+from tlkit_lessons.language_modelling import from_text
 
 TEXTS = ["A man is eating food.", "Someone is having a meal.", "The stock market fell sharply today."]
 QUICK = Recipe(steps=2, epochs=1, batch=4)

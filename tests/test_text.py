@@ -12,6 +12,7 @@ from tlkit.fit import fit
 from tlkit.records import Store
 from tlkit.study.grid import Cell
 from tlkit.tasks.text import from_csv, from_text
+from tlkit_lessons.clusters.fits import elsewhere
 
 
 def table(path, rows, head="text,label"):
@@ -111,9 +112,9 @@ def test_a_table_enters_by_its_name_and_is_read_again_when_it_changed(tmp_path, 
 def test_a_cell_for_another_machine_names_the_whole_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cell = Cell("csv:a.csv|said|kind", "minilm", None, "frozen", 5, 0, None)
-    assert cell.anywhere().task == f"csv:{tmp_path / 'a.csv'}|said|kind"
+    assert elsewhere(cell).task == f"csv:{tmp_path / 'a.csv'}|said|kind"
     assert (
-        replace(cell, task="folder:p|g.csv").anywhere().task
+        elsewhere(replace(cell, task="folder:p|g.csv")).task
         == f"folder:{tmp_path / 'p'}|{tmp_path / 'g.csv'}"
     )
 

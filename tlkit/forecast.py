@@ -1,4 +1,4 @@
-"""What a grid will take: with activations kept, and without; and how many views are worth keeping."""
+"""What a grid will take: with activations kept, and without."""
 
 import timeit
 from collections.abc import Callable, Iterable
@@ -12,13 +12,11 @@ from torch.utils._pytree import tree_leaves, tree_map
 from tlkit import env, features
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain, Suffix
-from tlkit.fit.cost import flops, run
+from tlkit.fit.cost import run
 from tlkit.plans import Plan, freeze, prepare
 from tlkit.recipe import Recipe
 from tlkit.study import Cell, Grid
 from tlkit.tasks import Task, picked
-
-MOST_VIEWS = 8  # of each item: a solved probe sees all of them at once, in one table
 
 
 @dataclass(frozen=True)
@@ -89,27 +87,6 @@ def _solving(grid: Grid, plan: Plan, labels: int) -> float:
         grid.recipe.solver(task.objective),
     )
     return ran * timeit.timeit(lambda: features.probe(seen, targets, 1.0, outputs, how), number=1)
-
-
-def views(grid: Grid) -> int:
-    """How many views of each item are worth keeping under `grid.recipe`: the fewest that any plan can use.
-
-    A plan that descends sees no more views than it makes passes, and running the frozen prefix on all of
-    them should take no more operations than the descent itself; all together must fit into the budget for
-    kept activations. Counted, not timed, so that the number does not depend on the machine.
-    """
-    task, backbone = grid.parts
-    labels, found = max(grid.labels), MOST_VIEWS
-    items = len(task.draw(labels, grid.seeds[0]).all)
-    room = features.room()
-    for plan in map(Plan.parse, grid.plans):
-        for at in _cuts(grid, plan):
-            found = min(found, room // (len(grid.plans) * items * features.row_bytes(at, task.train)))
-            if not solved(task, grid.recipe, plan):
-                passes = grid.recipe.schedule(items)[0]
-                prefix, suffix = flops(task, backbone, ready(task, backbone, plan), plan)
-                found = min(found, suffix * passes // prefix if prefix else passes, passes)
-    return max(1, int(found))
 
 
 def _cuts(grid: Grid, plan: Plan) -> list[features.Cut]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tlkit.tasks import Task
 
 PLANS = "scratch,frozen,last-1,full"  # and the task's own baseline on raw inputs, where none are named
+VIEWS = 4  # of each item, where --augment does not say how many
 
 
 def _option(kind: type, help: str, **more):
@@ -54,7 +55,7 @@ Steps = _option(int | None, "Training steps of every descent; default from the r
 Rates = _option(str | None, "Three learning rates, such as 1e-4,3e-4,1e-3; below 5 labels the middle one.")
 Augment = _option(
     str | None,
-    "Learn from views: photo (crops, mirrored), shift (turned, moved); as many as are worth it, or photo:4.",
+    f"Learn from views of each item: photo (crops, mirrored), shift (turned, moved); {VIEWS}, or as photo:8.",
 )
 Precision = _option(
     str,
@@ -160,19 +161,13 @@ def _suggested(task: str) -> str:
 
 
 def _augmented(grid: "Grid", text: str | None) -> "Grid":
-    """The grid learning from views; how many is counted (`forecast.views`) where the text does not say."""
-    from tlkit.forecast import views
-
+    """The grid learning from views of each item."""
     if text is None:
         return grid
     name, _, count = text.partition(":")
     if count and not count.isdecimal():
         raise UserError(f"--augment {text!r}: give a name, or a name and a number of views, such as photo:4.")
-    recipe = replace(grid.recipe, augment=name, views=int(count or 1))
-    if not count:
-        recipe = replace(recipe, views=views(replace(grid, recipe=recipe).without_fetching()))
-        say(f"{name}: {recipe.views} view{'s' * (recipe.views != 1)} of each item are worth keeping")
-    return replace(grid, recipe=recipe)
+    return replace(grid, recipe=replace(grid.recipe, augment=name, views=int(count or VIEWS)))
 
 
 def _judged(grid: "Grid", metric: str | None) -> "Grid":

@@ -1,6 +1,5 @@
 """What a study is to fit: every plan at every budget and seed, and how each fit is identified."""
 
-import os
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -33,20 +32,6 @@ class Cell:
     recipe: Any
     given: "tuple[Task | None, Backbone | None]" = field(default=(None, None), compare=False, repr=False)
     added: bytes = field(default=b"", compare=False, repr=False)
-
-    def anywhere(self) -> "Cell":
-        """The same with whole paths: a worker on another machine stands in another folder."""
-        task, weights = self.task, self.weights
-        if task.startswith(("folder:", "csv:")):
-            kind, _, rest = task.partition(":")
-            path, *more = rest.split("|")  # a file of groups, or columns
-            more = map(_absolute, more) if kind == "folder" else more
-            task = f"{kind}:{'|'.join([_absolute(path), *more])}"
-        return replace(self, task=task, weights=weights and _absolute(weights))
-
-
-def _absolute(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
 
 
 @dataclass(frozen=True)

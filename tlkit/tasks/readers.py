@@ -2,17 +2,15 @@
 
 import csv
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from tlkit.errors import DAMAGED, UserError
+from tlkit.errors import UserError
 from tlkit.registry import Registry
 from tlkit.tasks.reading import read_picture
 
@@ -45,31 +43,6 @@ class Decoder:
 
     word: Callable[[Any, Sequence[str], str], Told]
     head: Callable[[nn.Module, dict[str, torch.Tensor]], nn.Module] = pooled_linear_of
-
-
-def _wav(rate: str) -> Reader:
-    """A recording as N float32 samples in [-1, 1], its channels' mean, at `rate` samples a second."""
-
-    def read(path: str) -> torch.Tensor:
-        from scipy.io import wavfile
-        from scipy.signal import resample_poly
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", wavfile.WavFileWarning)  # it is cut off
-                warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # notes beside the sound
-                found, samples = wavfile.read(path)
-            if not 0.01 <= found / int(rate) <= 100:  # in which no memory would suffice
-                raise ValueError(f"{found} samples a second")
-            if samples.dtype.kind in "iu":
-                middle = 128 if samples.dtype == np.uint8 else 0
-                samples = (samples.astype(np.float64) - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
-            mono = resample_poly(samples.reshape(len(samples), -1).mean(1), int(rate), found)
-        except (*DAMAGED, wavfile.WavFileWarning) as error:
-            raise UserError(f"{path} does not open as a WAV file ({error}): save it again as one.") from error
-        return torch.from_numpy(mono.astype(np.float32))
-
-    return Reader(read, "FILE.wav")
 
 
 def _row(columns: str) -> Reader:
@@ -121,7 +94,6 @@ def _labels(output: torch.Tensor, classes: Sequence[str], unit: str) -> Told:
 def _own_readers() -> None:
     READERS.register("picture", lambda: Reader(lambda text: read_picture(Path(text)), "PHOTO"))
     READERS.register("text", lambda: Reader(_read_text, "TEXT"))
-    READERS.register("wav:", _wav, ["wav:RATE"])
     READERS.register("row:", _row, ["row:COLUMN,COLUMN"])
 
 

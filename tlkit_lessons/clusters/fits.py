@@ -1,10 +1,11 @@
 """Fits on the machines of a cluster: how they are given out, what a worker does, and what is told of it."""
 
+import os
 import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from platform import node
 
 from tlkit.errors import UserError
@@ -29,9 +30,24 @@ class Cluster:
     failed: Raised = (ModuleNotFoundError,)
 
 
+def elsewhere(cell: Cell) -> Cell:
+    """The cell with whole paths: a worker on another machine stands in another folder."""
+    task, weights = cell.task, cell.weights
+    if task.startswith(("folder:", "csv:")):
+        kind, _, rest = task.partition(":")
+        path, *more = rest.split("|")  # a file of groups, or columns
+        more = map(_absolute, more) if kind == "folder" else more
+        task = f"{kind}:{'|'.join([_absolute(path), *more])}"
+    return replace(cell, task=task, weights=weights and _absolute(weights))
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
+
+
 def abroad(cells: list[Cell], cluster: Cluster) -> Ended:
     """The fits on a cluster. Raises UserError for what is amiss with it or its machines."""
-    for cell, future in one_by_one([cell.anywhere() for cell in cells], cluster.submit, cluster.room):
+    for cell, future in one_by_one([elsewhere(cell) for cell in cells], cluster.submit, cluster.room):
         try:
             cell, ended = future.result()
         except cluster.killed:
