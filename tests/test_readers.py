@@ -17,7 +17,8 @@ from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.tasks import Task, classification, multilabel, regression
 from tlkit.tasks.metrics import mae, mean_of
-from tlkit.tasks.readers import DECODERS, READERS, Decoder, boxes
+from tlkit.tasks.readers import DECODERS, READERS, Decoder
+from tlkit_lessons.detection import boxes
 
 RATE = 400
 

@@ -11,8 +11,9 @@ from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.records import Store
 from tlkit.study.grid import Cell
-from tlkit.tasks.text import from_csv, from_text
+from tlkit.tasks.text import from_csv
 from tlkit_lessons.clusters.fits import elsewhere
+from tlkit_lessons.language_modelling import from_text
 
 
 def table(path, rows, head="text,label"):

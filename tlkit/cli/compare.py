@@ -104,8 +104,7 @@ def compare(
     output.after(store, mine, grid.parts[0])
     say(f"{outcome.ran} fits run, {outcome.found} found finished in {store.path}")
     output.save_and_report(grid, store, mine, report, outcome.ran)
-    output.failed(outcome.failed)
-    raise typer.Exit(1 if outcome.failed else 0)
+    raise typer.Exit(running.failed(outcome.failed))
 
 
 def file_name(task: str) -> str:

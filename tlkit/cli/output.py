@@ -40,10 +40,8 @@ def before(grid: "Grid", store: "Store") -> None:
         say(f"to learn from: {_counts(task.targets, task.classes)}")
     for line in _noted(task).values():
         say(line)
-    if aside := _aside(task):
-        console.print("set aside:", style="yellow")
-        for line in aside:
-            say(f"  {line}")
+    for line in _aside(task):
+        say(line, "set aside:", "yellow")
     if told := skewed(task):
         _note(told)
     plans = {cell.plan for cell in grid.cells()}
@@ -62,12 +60,11 @@ def _aside(task: "Task") -> list[str]:
     kinds: dict[tuple[str, str], list[str]] = {}
     for name, reason in task.set_aside.items():
         kinds.setdefault((reason, Path(name).suffix), []).append(name)
-    many = (
-        []
-        if "files" in task.card
-        else [f"{len(n)}: {why}" for (why, _), n in kinds.items() if len(n) > LISTED]
-    )
-    return many + [f"{n}: {why}" for (why, _), names in kinds.items() if len(names) <= LISTED for n in names]
+    few = [f"{n}: {why}" for (why, _), names in kinds.items() if len(names) <= LISTED for n in names]
+    many = [
+        f"{len(n)}: {why}" for (why, _), n in kinds.items() if len(n) > LISTED and "files" not in task.card
+    ]
+    return many + few
 
 
 def _note(text: str) -> None:
@@ -139,13 +136,6 @@ def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
         difference = f"{v.mean:+.3f} [{v.low:+.3f}, {v.high:+.3f}]"
         table.add_row(p.plan, str(p.labels), p.against, v.word, difference, f"{v.wins} of {v.n}")
     console.print(table)
-
-
-def failed(reasons: tuple[str, ...]) -> None:
-    """What came to nothing, and why."""
-    for reason in reasons:
-        kind, _, why = reason.partition(": ")
-        say(why, f"{kind}:", "bold red")
 
 
 def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", report: Path, ran: int) -> None:

@@ -101,3 +101,11 @@ def _stopped(grid: "Grid", store: "Store", report: Path) -> None:
         output.after(store, records, task)
         compare_html(store.path, report, task.name, records, output.facts_of(task, store), task)
         say(f"report so far: {report}")
+
+
+def failed(reasons: tuple[str, ...]) -> int:
+    """What came to nothing, and why; the exit status."""
+    for reason in reasons:
+        kind, _, why = reason.partition(": ")
+        say(why, f"{kind}:", "bold red")
+    return 1 if reasons else 0
