@@ -200,6 +200,21 @@ def test_a_network_for_other_inputs_is_one_sentence(tlkit, plans):
     refused(tlkit("compare", "--task", "digits", *words), says, "name another backbone.")
 
 
+def test_a_report_takes_no_other_files_place_and_is_of_what_was_asked(tlkit, tmp_path):
+    words = ("compare", "--task", "digits", "--plans", "pixels,frozen", "--labels", "1", "--out", "d.jsonl")
+    (tmp_path / "thesis.html").write_text("years of work")
+    code, text = tlkit(*words, "--seeds", "1", "--report", "thesis.html")
+    assert code == 2 and "thesis.html is no report of a comparison, and would be lost" in text
+    assert (tmp_path / "thesis.html").read_text() == "years of work" and not (tmp_path / "d.jsonl").exists()
+    pages = []
+    for seeds in ("1", "2", "1"):  # the third asks for less than the second left
+        assert tlkit(*words, "--seeds", seeds)[0] == 0
+        pages.append(re.search(r"\d+ rows \(\w+\)", (tmp_path / "d.html").read_text("utf-8"))[0])
+    assert pages[0] == pages[2] != pages[1]
+    before = (tmp_path / "d.html").stat().st_mtime_ns
+    assert tlkit(*words, "--seeds", "1")[0] == 0 and (tmp_path / "d.html").stat().st_mtime_ns == before
+
+
 def test_every_output_has_a_name_of_its_own(tlkit, photos, tmp_path):
     for out in ("run.1", "run.2", "x.html"):
         assert tlkit("compare", "--folder", photos, *LETTERS, "--out", out)[0] == 0

@@ -221,9 +221,9 @@ def test_unbalanced_classes_are_told_before_anything_is_fitted(tmp_path, capsys,
     (x, _), (tx, ty) = tiny.pictures(15 + rare, 0), tiny.pictures(6, 1)
     y = np.repeat([0, 1], (15, rare))
     task = Task("t", classification(2), tiny.items(x, "a"), y, tiny.items(tx, "b"), ty % 2, CLASSES[::-1])
-    output.before(grid(task), Store(tmp_path / "r.jsonl"))
+    output.before(grid(task), Store(tmp_path / "r.jsonl"), tmp_path / "r.html")
     text = " ".join(capsys.readouterr().out.split())
     said = "note: classes are unbalanced: always answering [bold]scratch & <co> gets 0.789; --metric balanced"
     assert (said in text) == ("--metric" in text) == noted
-    output.before(grid(task, BY_CLASS), Store(tmp_path / "r.jsonl"))
+    output.before(grid(task, BY_CLASS), Store(tmp_path / "r.jsonl"), tmp_path / "r.html")
     assert "--metric" not in capsys.readouterr().out

@@ -195,7 +195,7 @@ def test_in_a_given_split_they_are_named(tmp_path):
     task = from_folder(tmp_path / "p")
     assert len(task.test) == 11
     assert task.card["near"] == (
-        "1 pairs of pictures look alike, on both sides of the split, which flatters: train/a/3.png and "
+        "1 pair of pictures looks alike, on both sides of the split, which flatters: train/a/3.png and "
         "test/a/leak.jpg"
     )
 

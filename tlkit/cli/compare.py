@@ -95,10 +95,10 @@ def compare(
     grid = _augmented(_grid(asked, backbone, weights, plans, labels, seeds, steps, rates, precision), augment)
     grid = _judged(grid, metric)
     store = Store(out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl")
-    output.before(grid, store)
+    report = report or files.beside(store.path, ".html")
+    output.before(grid, store, report)
     if dry_run:
         return running.forecast(grid, store, jobs or 1)
-    report = report or files.beside(store.path, ".html")
     outcome = running.run(grid, store, report, jobs, backend, cluster)
     mine = running.of_grid(grid, store)
     output.after(store, mine, grid.parts[0])

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from tlkit.tasks import Task
 
 ACROSS = 5  # budgets side by side: more do not fit a terminal of 80 columns
+TITLE = "Did transfer pay?"  # of every report of a comparison
 LISTED = 12  # classes or files named one by one
 
 
-def before(grid: "Grid", store: "Store") -> None:
+def before(grid: "Grid", store: "Store", report: Path) -> None:
     """The classes, the files set aside, and what this grid will not be able to say.
 
-    Raises UserError, before anything runs, where the model beside the records is of another folder.
+    Raises UserError, before anything runs, where the model beside the records is of another folder, or a file
+    is in the report's place that is none.
     """
     from tlkit import saved_model
     from tlkit.compare import BASELINES, skewed
@@ -36,6 +38,8 @@ def before(grid: "Grid", store: "Store") -> None:
     there = saved_model.there(folder).get("where")
     if there and there != task.card.get("where"):
         raise UserError(f"{folder} is the model of another folder called as this one: name another --out.")
+    if report.is_file() and TITLE not in report.read_text("utf-8", "replace"):
+        raise UserError(f"{report} is no report of a comparison, and would be lost: name another --report.")
     if task.objective.by_class:
         say(f"to learn from: {_counts(task.targets, task.classes)}")
     for line in _noted(task).values():
@@ -46,8 +50,7 @@ def before(grid: "Grid", store: "Store") -> None:
         _note(told)
     plans = {cell.plan for cell in grid.cells()}
     if not plans & set(BASELINES) or not plans - set(BASELINES):
-        own = grid.parts[0].objective.raw_plan
-        base = f"scratch or {own}" if own else "scratch"
+        base = " or ".join(filter(None, ("scratch", task.objective.raw_plan)))
         missing = base if plans - set(BASELINES) else "a plan that transfers, such as frozen"
         _note(f"--plans has nothing to compare: a verdict needs {missing} beside it; means are shown.")
     elif len(grid.seeds) < FEWEST_SEEDS:
@@ -87,8 +90,7 @@ def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -
         for row in found[1:] if len(task.classes) <= LISTED else found[-2:]:
             table.add_row(*row)
         console.print(table)
-    pairs = compare.pairs(store, records)
-    if pairs:
+    if pairs := compare.pairs(store, records):
         _verdicts(pairs, turned=scale(records).sign < 0)
     for sentence in compare.conclude(store, records, pairs):
         console.print(sentence)
@@ -111,8 +113,8 @@ def _means(store: "Store", records: "list[Record]") -> None:
         for name in head[first : first + ACROSS]:
             table.add_column(name, justify="right", no_wrap=True)
         for plan, *values in body:
-            dim = "dim" * plan.startswith("(chance")
-            table.add_row(plan, *values[first - 1 : first - 1 + ACROSS], style=dim)
+            some = values[first - 1 : first - 1 + ACROSS]
+            table.add_row(plan, *some, style="dim" * plan.startswith("(chance"))
         console.print(table)
 
 
@@ -141,6 +143,7 @@ def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
 def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", report: Path, ran: int) -> None:
     """Save the model and write the report; left alone where nothing ran and they are of these fits."""
     from tlkit import saved_model
+    from tlkit.tasks.items import digest_of
     from tlkit.tasks.readers import READERS
 
     folder, task = files.beside(store.path, ".model"), grid.parts[0]
@@ -152,12 +155,13 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     stale = about and (ran or any(there.get(name) != about[name] for name in ("fit", "classes")))
     if stale:
         _save(grid, choice, folder, about)
-    facts = facts_of(task, store)
+    rows = digest_of(*sorted(map(repr, (record.key for record in records))))
+    facts = facts_of(task, store) | {"records": f"{len(records)} rows ({rows})"}
     if about:
         told, doubts = saved_model.told(about), saved_model.doubts(about)
         chosen = [f"chosen by {about['rule']}", *([doubts] if doubts else [])]
         facts = {"saved model": "; ".join([told, *chosen])} | facts
-    if ran or stale or not report.exists():
+    if ran or stale or not report.exists() or rows not in report.read_text("utf-8", "replace"):
         from tlkit.report import compare_html
 
         compare_html(store.path, report, task.name, records, facts, task)

@@ -81,5 +81,6 @@ def told(found: "list[Found]", pairs: Pairs, test: Collection[int], root: Path) 
     names = [" and ".join(str(found[i].path.relative_to(root)) for i in pair) for pair in across or pairs]
     how = "on both sides of the split, which flatters" if across else "each on one side of the split"
     more = f"; and {len(names) - NAMED} more" * (len(names) > NAMED)
-    said = f"{len(names)} pairs of pictures look alike, {how}: {'; '.join(names[:NAMED])}{more}"
+    two = "1 pair of pictures looks" if len(names) == 1 else f"{len(names)} pairs of pictures look"
+    said = f"{two} alike, {how}: {'; '.join(names[:NAMED])}{more}"
     return {"near": said} if pairs else {}
