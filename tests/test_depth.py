@@ -70,7 +70,7 @@ def test_the_backbone_that_plan_select_names_can_be_loaded(digits, tmp_path):
             refuse_unfit(Plan.parse("select"), digits.objective, backbones.load(spec, weights))
         name, told = re.search(r"name the backbone ([^ ]+all)(.*)\.", str(error.value)).groups()
         assert backbones.load(name, weights).reads_all
-        assert ("with its --weights as before" in told) == bool(weights)
+        assert ("with its --weights" in told) == bool(weights)
 
 
 def test_selected_features_are_those_that_matter():

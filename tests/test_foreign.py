@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,6 +184,26 @@ def model(path: Path) -> None:
     list(loaded.predict([place / "none.png"]))
 
 
+def languages(folder: Path) -> list[bytes]:
+    """Each file of a network's folder, with its name in front."""
+    words = pytest.importorskip("words", reason="needs the extra `text`")
+    words.folder(folder / "bert", "bert")
+    return [path.name.encode() + b"\0" + path.read_bytes() for path in sorted((folder / "bert").iterdir())]
+
+
+def language(path: Path) -> None:
+    from tlkit.backbones.language import _tokenizer
+
+    place, (name, _, data) = path.parent / "bert", path.read_bytes().partition(b"\0")
+    shutil.copytree(path.parent / "made" / "bert", place, dirs_exist_ok=True)
+    if (place / name.decode("ascii", "replace")).is_file():
+        (place / name.decode()).write_bytes(data)
+    _tokenizer.cache_clear(), backbones._load.cache_clear()
+    source = backbones.load(f"transformers:{place}")
+    seen = source.transform("the moon")
+    source.pretrained()({key: value[None] for key, value in seen.items()})
+
+
 # ---- what is kept between runs
 
 
@@ -228,6 +249,7 @@ FOREIGN = {
     "weights": Foreign("w.pt", checkpoints, weights, 300),
     "card": Foreign("w.json", lambda folder: [json.dumps(CARD).encode()], card),
     "saved model": Foreign("model.json", models, model, 60),
+    "language": Foreign("a.bin", languages, language, 15),
     "note": Foreign(".note.json", lambda folder: [b'{"a.txt": ["hash", 1, 2, 3, 4]}'], notes),
     "activations": Foreign("a.npy", arrays, activations, 60),
 }

@@ -3,16 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from operator import index
-from pickle import UnpicklingError
-from struct import error as StructError
 from typing import Any
-from zlib import error as ZlibError
-
-# what libraries raise while they read a damaged file, or one of another kind
-DAMAGED = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, EOFError,
-    RuntimeError, NameError, SyntaxError, MemoryError, StructError, UnpicklingError, ZlibError,
-)  # fmt: skip
 
 
 class UserError(ValueError):

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from tlkit.errors import DAMAGED, UserError
+from tlkit.errors import UserError
 
 PATIENCE = (0.05, 0.1, 0.2, 0.4)  # seconds between tries, where another process has the file open (Windows)
 
@@ -148,7 +148,7 @@ class Hashes:
         try:
             noted = json.loads(note.read_text("utf-8"))
             self.known = {name: seen for name, seen in noted.items() if isinstance(seen[0], str)}
-        except DAMAGED:
+        except Exception:
             self.known = {}  # none yet, or damaged
 
     def of(self, path: Path, name: str, make: Callable[[Path], str], anew: bool = False) -> str:

@@ -16,7 +16,7 @@ from tlkit import backbones, files
 from tlkit.backbones.chain import Chain
 from tlkit.backbones.weights import file_digest
 from tlkit.compare.conclusion import constant
-from tlkit.errors import DAMAGED, UserError
+from tlkit.errors import UserError
 from tlkit.plans import BASELINES
 from tlkit.records import PLAIN, Record, Scale, scale
 from tlkit.tasks import SELECT_FROM
@@ -100,7 +100,7 @@ def load(folder: Path) -> Saved:
             raise ValueError(f"{len(how[0])} classes, {len(of_head['1.weight'])} outputs")
     except UserError as error:
         raise UserError(f"the model in {folder} does not load here: {error}") from error
-    except DAMAGED as error:
+    except Exception as error:
         raise _damaged(folder, error) from error
     return Saved(chain.eval(), backbone.transform, reader, decoder, *how)
 
@@ -133,7 +133,7 @@ def _content(folder: Path) -> dict:
         [content[name] for name in ("blueprint", "classes", "reader", "decoder", "unit")]
         if content.get("tensors", digest := file_digest(folder / "model.safetensors")) != digest:
             raise ValueError("its tensors are others")
-    except DAMAGED as error:
+    except Exception as error:
         raise _damaged(folder, error) from error
     return content
 

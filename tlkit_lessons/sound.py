@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import torch
 
-from tlkit.errors import DAMAGED, UserError
+from tlkit.errors import UserError
 from tlkit.tasks.readers import READERS, Reader
 
 
@@ -32,7 +32,7 @@ def wav(rate: str) -> Reader:
                 middle = 128 if samples.dtype == np.uint8 else 0
                 samples = (samples.astype(np.float64) - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
             mono = resample_poly(samples.reshape(len(samples), -1).mean(1), int(rate), found)
-        except (*DAMAGED, wavfile.WavFileWarning) as error:
+        except Exception as error:
             raise UserError(f"{path} does not open as a WAV file ({error}): save it again as one.") from error
         return torch.from_numpy(mono.astype(np.float32))
 

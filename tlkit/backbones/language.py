@@ -185,7 +185,7 @@ def _reading(source: str) -> Iterator[tuple[Any, str]]:
             yield hf, _unpacked(hf, place, source) if place.is_dir() else source
     except UserError:
         raise
-    except (OSError, ValueError, RuntimeError, LookupError, ImportError) as error:
+    except Exception as error:
         why = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(f"{source} is no network that transformers reads here ({why}): check it.") from error
 

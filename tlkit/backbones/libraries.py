@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from tlkit.backbones.chain import Chain
 from tlkit.backbones.split import split
 from tlkit.backbones.weights import OutOfReach, Source, from_hub, hub_source
-from tlkit.errors import DAMAGED, UserError, unknown
+from tlkit.errors import UserError, unknown
 
 UNWRITABLE = (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.ENOSPC)
 _HUB_FILES = "model.safetensors", "pytorch_model.bin"  # as timm names them there
@@ -41,12 +41,10 @@ class View:
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or not 8 <= self.size <= 4096:
             raise UserError(f"size={self.size} is no picture size: give 8 pixels or more, up to 4,096.")
-        try:
-            numbers = torch.tensor([self.mean, self.std])
-        except DAMAGED:
-            numbers = torch.zeros(0)
-        if numbers.shape != (2, 3) or not numbers.isfinite().all() or not numbers[1].all():
-            raise UserError(f"mean {self.mean}, std {self.std}: give three numbers for each, none of std 0.")
+        for three in (self.mean, self.std):
+            numbers = [x for x in three if isinstance(x, int | float) and abs(x) < 1e6]
+            if not len(numbers) == len(three) == 3 or (three is self.std and 0 in three):
+                raise UserError(f"mean {self.mean}, std {self.std}: give three numbers each, no std of 0.")
 
     def __str__(self) -> str:
         """What differs from the defaults, and always what keys of records were made of."""
@@ -59,7 +57,7 @@ class View:
         """As a card says, where it does; an explicit `size` wins. Raises UserError if it is bad."""
         size = card.get("input", self.size) if size is None else size
         given = (card.get(key, getattr(self, key)) for key in ("mean", "std"))
-        mean, std = (tuple(numbers) if isinstance(numbers, list) else numbers for numbers in given)
+        mean, std = (tuple(three) if isinstance(three, list | tuple) else () for three in given)
         return replace(self, size=size, mean=mean, std=std)
 
     def __call__(self, raw: Any) -> torch.Tensor:

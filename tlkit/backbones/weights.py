@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,12 +16,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, load_file
 from torch import nn
 
 from tlkit.downloads.registry import sha256_of
-from tlkit.errors import DAMAGED, UserError
+from tlkit.errors import UserError
 from tlkit.files import stamps
 
 PATIENCE = 5.0  # seconds to wait for the answer of a host that holds weights
@@ -67,14 +66,12 @@ def load_weights(model: nn.Module, path: Path, name: str, in_order: bool = False
 
 def _unwrapped(state: dict, have: dict, path: Path) -> dict[str, torch.Tensor]:
     """By the network's own names, without what DataParallel, torch.compile or Lightning put before them."""
-    state, first = {key.replace("_orig_mod.", ""): t for key, t in state.items()}, next(iter(have))
+    state, first = {str(key).replace("_orig_mod.", ""): t for key, t in state.items()}, next(iter(have))
     fronts = {"", *(key.removesuffix(first) for key in state if key.endswith(f".{first}"))}
     fits = {front: sum(front + key in state for key in have) for front in sorted(fronts)}
     best, *others = [front for front, count in fits.items() if count == max(fits.values())]
     if best and others:
-        raise UserError(
-            f"{path} holds several networks ({best}, {', '.join(others)}): save the weights of one."
-        )
+        raise UserError(f"{path} holds several networks ({', '.join([best, *others])}): save one of them.")
     return {key.removeprefix(best): t for key, t in state.items() if key.startswith(best)}
 
 
@@ -113,31 +110,26 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         with open(path, "rb") as file, warnings.catch_warnings():
             start = file.read(64)
             if start[8:9] == b"{":  # behind the length of its header
-                odd = re.search(
-                    "[\udc80-\udcff]", str(path)
-                )  # bytes that are no UTF-8: it opens no such name
-                return load(path.read_bytes()) if odd else load_file(path)
+                # it opens no name of bytes that are no UTF-8
+                return load_file(path) if str(path).isprintable() else load(path.read_bytes())
             warnings.simplefilter("ignore", UserWarning)  # a remark on the pickle's age, before it is refused
             file.seek(0)
             with torch.serialization.safe_globals(_HARMLESS):
                 found = torch.load(file, map_location="cpu", weights_only=True)
-    except (*DAMAGED, SafetensorError) as error:
+    except Exception as error:
         raise UserError(f"{path} is {_kind(start, error)}.") from error
-    if _plain(found):
-        return found
-    held = {n: part for n, part in found.items() if _plain(part) and part} if isinstance(found, dict) else {}
-    wanted = [held[n] for n in _NAMED if n in held][:1] or [*held.values()]
+    parts = {"itself": found} | (found if isinstance(found, dict) else {})
+    held = {name: part for name, part in parts.items() if isinstance(part, dict) and _plain(part.values())}
+    wanted = [held[n] for n in ("itself", *_NAMED) if n in held][:1] or [*held.values()]
     if len(wanted) != 1:
         many = f"several state dicts ({', '.join(map(str, held))})" if held else "no state dict of tensors"
         raise UserError(f"{path} holds {many}: save model.state_dict() as safetensors.")
     return wanted[0]
 
 
-def _plain(found: Any) -> bool:
-    return isinstance(found, dict) and all(
-        isinstance(k, str) and torch.is_tensor(t) and t.layout is torch.strided and not t.is_quantized
-        for k, t in found.items()
-    )
+def _plain(values: Collection[Any]) -> bool:
+    """Whether there are tensors, and nothing else."""
+    return {torch.is_tensor(t) and t.layout is torch.strided and not t.is_quantized for t in values} == {True}
 
 
 def _kind(start: bytes, error: Exception) -> str:
@@ -160,7 +152,7 @@ def read_card(weights: str | None) -> dict:
         return {}
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except DAMAGED as error:
+    except Exception as error:
         raise UserError(f"the card {path} is not JSON ({error}): mend it or remove it.") from error
     if not isinstance(card, dict):
         raise UserError(f"the card {path} holds no object of settings: mend it or remove it.")

@@ -108,18 +108,13 @@ def _root(named: str | None) -> Path:
 
 
 def example(at: Cut, items: Items) -> Any:
-    """Activations of the first item at a cut, a batch of one: for shapes, not kept on disk.
-
-    Raises UserError for inputs that the backbone is not made for.
-    """
+    """Activations of the first item at a cut, a batch of one: for shapes. UserError if it does not fit."""
     key = f"{items.digest}-{at.key}"
     if key not in _EXAMPLES:
         first = items.inputs[0]
         try:
             with torch.inference_mode(False):  # whoever asks first, others will want gradients through it
                 _EXAMPLES[key] = tree_map(torch.clone, at.run([first]))
-        except UserError:
-            raise
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             takes, why = getattr(at.backbone.transform, "takes", "others"), str(error).partition("\n")[0]
             given = f"backbone {at.backbone.name} takes {takes}, not inputs such as {type(first).__name__}"

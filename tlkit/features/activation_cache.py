@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from tlkit import files
-from tlkit.errors import DAMAGED, UserError
+from tlkit.errors import UserError
 from tlkit.features import budget
 
 # Items are always computed in the same company: a batch of another size gives other last digits.
@@ -71,7 +70,7 @@ class ActivationCache:
         for name, (rows, shape, dtype) in self.layout.items():
             try:
                 array = np.lib.format.open_memmap(self.folder / name, mode="r")
-            except (*DAMAGED, TokenError):
+            except Exception:
                 return None
             if array.shape != (rows, *shape) or array.dtype != dtype:
                 return None

@@ -68,8 +68,9 @@ def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
         if not backbone.reads_all:
             why = f"plan {plan} chooses among the features of all stages"
             name, file, _ = backbone.name.partition("~")
-            again = ", with its --weights as before" * bool(file)
-            raise UserError(f"{why}: name the backbone {name},features=all{again}.")
+            raise UserError(
+                f"{why}: name the backbone {name},features=all{', with its --weights' * bool(file)}."
+            )
     if not plan.raw:
         plan.tuned(backbone.stages)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
-from tlkit.errors import DAMAGED, UserError
+from tlkit.errors import UserError
 from tlkit.files import unwritable
 
 
@@ -72,6 +72,6 @@ class Lines:
 def _is_json(line: bytes) -> bool:
     try:
         json.loads(line)
-    except DAMAGED:
+    except Exception:
         return False
     return True

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tlkit.errors import DAMAGED, UserError, unknown
+from tlkit.errors import UserError, unknown
 
 STATUSES = ("ok", "diverged", "failed", "skipped")
 _TEXT = ("task", "data", "backbone", "weights", "plan", "recipe", "split", "metric")
@@ -97,7 +97,7 @@ class Record:
         """The record of one line; `where` (file:line) begins the UserError for anything that is not one."""
         try:
             row = json.loads(text)
-        except DAMAGED as error:
+        except Exception as error:
             raise UserError(f"{where}: not JSON ({error}); mend or delete that line") from error
         if not isinstance(row, dict) or row.keys() != _NAMES:
             raise UserError(f"{where}: not a record ({_difference(row)}); mend or delete that line")

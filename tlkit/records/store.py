@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlkit import files
-from tlkit.errors import DAMAGED, UserError
+from tlkit.errors import UserError
 from tlkit.records.lines import Lines
 from tlkit.records.record import FitKey, Record
 
@@ -136,7 +136,7 @@ class Store:
             raise UserError(f"{self._items.path} holds no {title}: run the fit again to have them")
         try:
             return _unpack(self._items.rows[key][name])
-        except DAMAGED as error:
+        except Exception as error:
             raise UserError(
                 f"{self._items.path} holds damaged {title} ({error}): delete that line"
             ) from error
@@ -151,7 +151,7 @@ def _parse(what: str, key: Callable[[dict], Any], line: bytes, where: str) -> tu
     try:
         row = json.loads(line)
         return {key(row): row}.popitem()  # a key that cannot be one is none
-    except DAMAGED as error:
+    except Exception as error:
         raise UserError(f"{where}: not a line of {what} ({error}); delete that line") from error
 
 

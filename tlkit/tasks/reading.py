@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tlkit.errors import DAMAGED, UserError
+from tlkit.errors import UserError
 
 LARGEST = 89_000_000  # pixels: just below where Pillow suspects a decompression bomb
 PLENTY = 2**22  # pixels: more than any network here looks at; of larger pictures a smaller copy is kept
@@ -44,7 +44,7 @@ def read_picture(path: Path) -> Image.Image:
         Image.init()
         with Image.open(path, formats=[f for f in _FORMATS if f in Image.OPEN]) as picture:
             return _settled(picture)
-    except (*DAMAGED, Image.DecompressionBombError) as error:
+    except Exception as error:
         raise Unreadable(path, _reason(error)) from error
 
 
