@@ -116,16 +116,21 @@ def table(store: "Store", records: "list[Record]") -> Table:
     """What is known of every plan, while others run."""
     from tlkit import compare
     from tlkit.records import scale
+    from tlkit.stats import interval
 
     found = compare.so_far(store, records)
     title = f"test {scale(records).axis} so far" if found else "nothing yet"
     drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     drawn.add_column("plan", overflow="fold")
-    for name in ("labels", "seeds", "mean"):
-        drawn.add_column(name, justify="right")
+    for name in ("labels", "seeds", "mean", "95 % interval"):
+        drawn.add_column(name, justify="right", no_wrap=True)
     drawn.add_column("so far it")
     for s, words in found:
-        drawn.add_row(s.plan, str(s.labels), str(s.seeds), f"{s.mean:.3f}", words)
+        mine = [r.value for r in records if (r.plan, r.labels, r.split) == (s.plan, s.labels, "test")]
+        known = interval([value for value in mine if value is not None])
+        low, high = scale(records).within((known.low, known.high))
+        ends = f"{low:.3f} to {high:.3f}" if known.p < 1 else ""  # else there is no spread to tell it by
+        drawn.add_row(s.plan, str(s.labels), str(s.seeds), f"{s.mean:.3f}", ends, words)
     return drawn
 
 
