@@ -167,6 +167,10 @@ def test_a_damaged_model_is_one_sentence_and_is_made_anew(tlkit, photos, tmp_pat
         code, told = tlkit(*compare)
         assert code == 0 and "0 fits run" in told, name
         assert json.loads(file.read_text("utf-8")) == json.loads(good), name
+    about = {name: told for name, told in json.loads(good)["about"].items() if name != "task"}
+    file.write_text(json.dumps(json.loads(good) | {"about": about}))
+    code, told = tlkit("predict", "p.model", photos / "dark" / "1.png")
+    assert code == 0 and "p.model: frozen" in told, "what it was called is no need"
     for damaged in (whole[:-4] + b"\0\0\0\1", whole[:400], b""):
         tensors.write_bytes(damaged)
         refused(tlkit("predict", "p.model", photos / "dark" / "1.png"), *says)
@@ -198,6 +202,7 @@ def test_a_network_for_other_inputs_is_one_sentence(tlkit, plans):
     words = ("--backbone", "sequence,inputs=9", "--plans", plans, *SMALL)
     says = "backbone sequence,inputs=9 takes series and recordings, not inputs such as Tensor (Given groups=1"
     refused(tlkit("compare", "--task", "digits", *words), says, "name another backbone.")
+    refused(tlkit("compare", "--task", "digits", *words, "--dry-run"), says, "name another backbone.")
 
 
 def test_a_report_takes_no_other_files_place_and_is_of_what_was_asked(tlkit, tmp_path):

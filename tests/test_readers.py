@@ -122,6 +122,9 @@ def test_a_recording_of_any_kind_at_the_rate_of_the_model(tmp_path):
         assert np.allclose(one, tone(65), atol=0.1)
     (tmp_path / "torn.wav").write_bytes((tmp_path / "float.wav").read_bytes()[:300])
     (tmp_path / "no.wav").write_bytes(b"RIFF nothing")
+    for rate in (3, 2**31 - 1):  # to bring them to the model's rate would take all memory
+        wavfile.write(tmp_path / "rate.wav", rate, high["int16"][1])
+        assert f"({rate} samples a second)" in next(model.predict(tmp_path / "rate.wav")).error
     for lost in model.predict([tmp_path / "torn.wav", tmp_path / "no.wav", "absent.wav"]):
         assert lost.label is None and "does not open as a WAV file" in lost.error
 
