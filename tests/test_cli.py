@@ -112,9 +112,7 @@ def test_compare_on_a_folder_then_predict(tlkit, photos, tmp_path):
     assert code == 0 and "dark" in text and "bright" in text
     assert "folder:photos: frozen, 1 label a class, seed 0, test accuracy" in text
     assert "warning: this model is not shown to be better than pixels (mean" in text
-    refused(
-        tlkit("predict", "p.model", broken, photos / "dark" / "1.png"), "1 of 2 were not read", "not read"
-    )
+    refused(tlkit("predict", "p.model", broken, photos / "dark" / "1.png"), "1 of 2 not read", "not read")
     refused(tlkit("predict", "nowhere", broken), "holds no saved model")
 
 
@@ -264,10 +262,10 @@ def test_dry_run_writes_nothing(tlkit, tmp_path):
     assert not list(tmp_path.iterdir())
     code, text = tlkit("compare", "--task", "digits", "--plans", "frozen", "--labels", "5", "--dry-run")
     assert code == 0 and "a verdict needs scratch or pixels" in text
-    assert "10 fits to run" in text and "40 trainings in all" in text and "tries 3 settings" in text
+    assert re.search(r"10 fits to run: (about )?\d+ .* with --jobs 1", text)
 
 
-def test_a_dry_run_says_what_is_kept_and_what_that_spares(tlkit, monkeypatch):
+def test_a_dry_run_says_where_there_is_no_room_to_keep_activations(tlkit, monkeypatch):
     words = (
         "compare",
         "--task",
@@ -281,9 +279,9 @@ def test_a_dry_run_says_what_is_kept_and_what_that_spares(tlkit, monkeypatch):
         "--dry-run",
     )
     code, text = tlkit(*words)
-    assert code == 0 and re.search(r"kept: \d+ MB; with nothing kept it would be about \d+ (s|min)\.", text)
+    assert code == 0 and "room" not in text
     monkeypatch.setenv("TLKIT_BUDGET", "0.0001")
-    assert "There is room for 0 MB (TLKIT_BUDGET" in tlkit(*words)[1]
+    assert "there is room for 0 MB (TLKIT_BUDGET" in tlkit(*words)[1]
 
 
 def test_views_are_four_or_as_many_as_are_said(tlkit, monkeypatch):

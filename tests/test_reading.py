@@ -258,8 +258,8 @@ ASIDE: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut-progressive.jpg": (partial(cut, 0.5, progressive=True), "truncated"),
     "cut-late.jpg": (partial(cut, 0.98), "truncated"),
     "cut.png": (partial(cut, 0.5), "truncated"),
-    "text.jpg": (lambda path: path.write_text("this is no picture"), "in no format"),
-    "empty.png": (lambda path: path.touch(), "in no format"),
+    "text.jpg": (lambda path: path.write_text("this is no picture"), "of no image format"),
+    "empty.png": (lambda path: path.touch(), "of no image format"),
     "bomb.png": (lambda path: promised(path, 30_000, 30_000), "more than the 89 megapixels"),
     "huge.png": (lambda path: promised(path, 10_000, 9_000), "90 megapixels; at most 89"),
     "thin.png": (lambda path: promised(path, 100_000_000, 1), "100 megapixels"),
@@ -443,4 +443,4 @@ def test_predict_names_what_it_does_not_read(shown, model, monkeypatch, capsys):
     assert end.value.code == 2
     for name, (_, reason) in ASIDE.items():
         assert re.search(rf"{name} does not open as a picture \([^)]*{reason}", said), name
-    assert "nowhere.png does not open as a picture (No such file or directory)" in said
+    assert "there is no file nowhere.png: check its name." in said

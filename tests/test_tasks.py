@@ -194,7 +194,9 @@ def test_a_negative_seed_is_refused():
 
 
 def test_too_few_items_are_named():
-    with pytest.raises(UserError, match=r"class 'a' has 12 training items but --labels is 13: ask for fewer"):
+    with pytest.raises(
+        UserError, match=r"class 'a' has 12 training items but --labels is 13: ask for 12 or fewer"
+    ):
         tiny.classifier()[0].draw(13, 0)
     with pytest.raises(UserError, match="the task has 30 training items but --labels is 31"):
         tiny.line()[0].draw(31, 0)
@@ -393,7 +395,7 @@ def test_of_three_sides_the_test_is_asked_and_the_other_is_counted(given_split):
     shutil.copytree(given_split / "test", given_split / "valid")
     task = from_folder(given_split)
     assert len(task.test) == 9
-    assert task.card["files"] == "33 files, 24 used; 9 in valid, which is on no side of the split"
+    assert task.card["files"] == "33 files, 24 used; 9 in valid, neither learnt from nor tested on"
 
 
 def test_a_test_without_labels_gives_way_to_a_validation_with_them(given_split):
@@ -412,7 +414,7 @@ def test_pictures_lie_as_deep_as_they_like_and_every_file_is_accounted_for(folde
     (folder / "cats" / "gone.png").symlink_to(folder / "nowhere.png")
     task = from_folder(folder)
     assert len(task.train) + len(task.test) == 24
-    what = "in no format that is read, such as JPEG or PNG"
+    what = "of no image format"
     told = f"30 files, 24 used; 2 {what} (.xml); 1 {what} (.txt); 1 a link to nothing (.png)"
     assert task.card["files"] == f"{told}; 1 in no class folder; 1 hidden"
 

@@ -8,6 +8,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -104,6 +105,13 @@ def replace(source: Path, target: Path) -> None:
         except PermissionError:
             time.sleep(seconds)
     os.replace(source, target)
+
+
+def aside(path: Path) -> Path:
+    """Give a file or folder another name beside it, the first that is free; returns that."""
+    free = next(p for n in count(1) if not (p := path.with_name(f"{path.name}.{n}")).exists())
+    replace(path, free)
+    return free
 
 
 def _remove(path: Path) -> None:

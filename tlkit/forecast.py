@@ -1,4 +1,4 @@
-"""What a grid will take: with activations kept, and without."""
+"""What a grid will take."""
 
 import timeit
 from collections.abc import Callable, Iterable
@@ -21,18 +21,15 @@ from tlkit.tasks import Task, picked
 
 @dataclass(frozen=True)
 class Forecast:
-    """Fits and trainings to run, and what they should take with `jobs` processes.
+    """Fits to run, and what they should take with `jobs` processes.
 
     each: (plan, labels) -> seconds of one fit, without the frozen prefix. seconds: of all, with that prefix
-    run once for each item and kept; again: with it run anew whenever an item is looked at; bytes: of what is
-    kept.
+    run once for each item and kept; bytes: of what is kept.
     """
 
     fits: int
-    trainings: int
     each: dict[tuple[str, int], float]
     seconds: float
-    again: float
     bytes: int
 
 
@@ -43,18 +40,11 @@ def forecast(grid: Grid, cells: list[Cell], jobs: int = 1) -> Forecast:
     places = {at.key: at for plan in plans.values() for at in _cuts(grid, plan)}
     prefix = {key: prefix_seconds(task, backbone, at.cut) for key, at in places.items()}
     each = _each(grid, plans, dict.fromkeys((cell.plan, cell.labels) for cell in cells))
-    count, again, rows = 0, 0.0, set()
-    for cell in cells:
-        plan, labelled = plans[cell.plan], task.draw(cell.labels, cell.seed).all
-        ran = trainings(task, grid.recipe, plan, cell.labels)
-        looks = 1 if solved(task, grid.recipe, plan) else grid.recipe.schedule(len(labelled))[0]
-        looked = ran * looks * len(labelled) + len(task.test)
-        again += sum(prefix[at.key] * looked for at in _cuts(grid, plan))
-        count, rows = count + ran, rows.union(labelled.tolist())
+    rows = {int(row) for cell in cells for row in task.draw(cell.labels, cell.seed).all}
     seen = len(rows) * max(1, grid.recipe.views) + len(task.test)
     once, seconds = sum(prefix.values()) * seen, sum(each[cell.plan, cell.labels] for cell in cells)
     kept = seen * sum(features.row_bytes(at, task.train) for at in places.values())
-    return Forecast(len(cells), count, each, seconds / jobs + once, (seconds + again) / jobs, kept)
+    return Forecast(len(cells), each, seconds / jobs + once, kept)
 
 
 def _each(

@@ -173,6 +173,8 @@ def choose(records: Iterable[Record]) -> Choice | None:
     scores = {r.seed: how.sign * r.value for r in selected if r.plan == plan}
     mine = [r for r in tests if r.plan == plan]
     record = min(mine, key=lambda r: (-scores.get(r.seed, -math.inf), r.seed))
+    if selected and len(mine) > 1:
+        rule += "; of its seeds the best there"
     return Choice(record, _mean(mine), len(mine), rule)
 
 
@@ -205,7 +207,7 @@ def _operations(rows: list[Record]) -> float:
 def told(about: dict) -> str:
     """What the model is, in one line: plan, labels, seed, and what was measured on the test split."""
     if "seeds" not in about:  # kept by hand, without a comparison around it
-        return about["plan"]
+        return about.get("plan", "a network")
     how = Scale(**about["scale"])
     line = f"{about['plan']}, {how.counted(about['labels'])}, seed {about['seed']}"
     seeds = f"{about['seeds']} seed{'s' * (about['seeds'] != 1)}"

@@ -552,7 +552,7 @@ def test_score_source_refuses():
     task, backbone = classifier()
     with pytest.raises(UserError, match="at least 2"):
         scores.score_source(task, backbone, 1, 0)
-    with pytest.raises(UserError, match="ask for fewer"):
+    with pytest.raises(UserError, match="or fewer"):
         scores.score_source(task, backbone, 500, 0)
     with pytest.raises(UserError, match="no classes"):
         scores.score_source(*line(), 5, 0)

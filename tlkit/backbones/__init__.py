@@ -106,7 +106,7 @@ def _told(factory: Callable, name: str, options: dict, more: dict[str, str]) -> 
     anything = any(p.kind is p.VAR_KEYWORD for p in takes.values())
     odd = [key for key in options if key in ("spec", "weights") or (key not in takes and not anything)]
     if odd:
-        raise unknown(f"key of backbone {name}", odd[0], depth.KEYS)
+        raise unknown(f"key of backbone {name}", odd[0], {*takes, *depth.KEYS} - {"spec", "weights"})
     if "weights" in more and "weights" not in takes:
         raise UserError(f"--weights goes with timm: and torchvision:, {name!r} has weights of its own.")
     return {key: value for key, value in more.items() if key in takes}

@@ -112,7 +112,7 @@ def predict(
     if doubts := saved_model.doubts(kept.about):
         say(f"this model is {doubts}", "warning:", "yellow", errors if as_json or as_csv else console)
     if lost := sum(row[-1] is not None for row in rows):
-        raise UserError(f"{lost} of {len(asked)} were not read: mend them, see the reasons above.")
+        raise UserError(f"{lost} of {len(asked)} not read: see the reasons above.")
 
 
 @cache

@@ -45,7 +45,7 @@ class Pace:
         return tuple(sum(ends) / self.jobs for ends in zip(*spans, strict=True))
 
     def _left(self, kind: Kind, count: int) -> Span:
-        if self.took[kind]:
+        if len(self.took[kind]) > 1:  # the first one may have run the frozen prefix for all of them
             return around(count * statistics.median(self.took[kind]), SEEN)
         rates = [statistics.median(self.took[k]) / self.each[k] for k in self.took if self._tells(k, kind)]
         return around(count * self.each[kind] * statistics.fmean(rates or [1.0]), UNSEEN)

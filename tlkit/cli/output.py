@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 ACROSS = 5  # budgets side by side: more do not fit a terminal of 80 columns
 TITLE = "Did transfer pay?"  # of every report of a comparison
-LISTED = 12  # classes or files named one by one
 
 
 def before(grid: "Grid", store: "Store", report: Path) -> None:
@@ -33,6 +32,7 @@ def before(grid: "Grid", store: "Store", report: Path) -> None:
     from tlkit import saved_model
     from tlkit.compare import BASELINES, skewed
     from tlkit.stats import FEWEST_SEEDS
+    from tlkit.tasks import facts
 
     folder, task = files.beside(store.path, ".model"), grid.parts[0]
     there = saved_model.there(folder).get("where")
@@ -41,10 +41,10 @@ def before(grid: "Grid", store: "Store", report: Path) -> None:
     if report.is_file() and TITLE not in report.read_text("utf-8", "replace"):
         raise UserError(f"{report} is no report of a comparison, and would be lost: name another --report.")
     if task.objective.by_class:
-        say(f"to learn from: {_counts(task.targets, task.classes)}")
-    for line in _noted(task).values():
+        say(f"to learn from: {facts.counts(task.targets, task.classes)}")
+    for line in facts.noted(task).values():
         say(line)
-    for line in _aside(task):
+    for line in facts.aside(task):
         say(line, "set aside:", "yellow")
     if told := skewed(task):
         _note(told)
@@ -58,18 +58,6 @@ def before(grid: "Grid", store: "Store", report: Path) -> None:
         _note(f"--seeds: {seeds} no verdict, {FEWEST_SEEDS} or more are needed; means are shown.")
 
 
-def _aside(task: "Task") -> list[str]:
-    """What was set aside and why, one by one; of more than a few of one kind how many, where not told yet."""
-    kinds: dict[tuple[str, str], list[str]] = {}
-    for name, reason in task.set_aside.items():
-        kinds.setdefault((reason, Path(name).suffix), []).append(name)
-    few = [f"{n}: {why}" for (why, _), names in kinds.items() if len(names) <= LISTED for n in names]
-    many = [
-        f"{len(n)}: {why}" for (why, _), n in kinds.items() if len(n) > LISTED and "files" not in task.card
-    ]
-    return many + few
-
-
 def _note(text: str) -> None:
     say(text, "note:", "yellow")
 
@@ -78,6 +66,7 @@ def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -
     """The means of all plans, recall by class, the verdicts, and in words which plan to use."""
     from tlkit import compare
     from tlkit.records import scale
+    from tlkit.tasks import facts
 
     if not any(r.split == "test" and r.status == "ok" for r in records):
         return
@@ -87,7 +76,7 @@ def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -
         table = _table("recall by class", f"with {scale(records).counted(labels)}", "class")
         for plan in found[0][1:]:  # a long plan folds, and no number
             table.add_column(plan, justify="right", min_width=4)
-        for row in found[1:] if len(task.classes) <= LISTED else found[-2:]:
+        for row in found[1:] if len(task.classes) <= facts.LISTED else found[-2:]:
             table.add_row(*row)
         console.print(table)
     if pairs := compare.pairs(store, records):
@@ -128,7 +117,8 @@ def _table(title: str, caption: str, first: str = "plan") -> Table:
 
 def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
     family = f"{len(pairs)} comparisons, corrected together (Holm)" if len(pairs) > 1 else "1 comparison"
-    caption = f"{family}; intervals for new seeds{' and new test items' * all(p.items for p in pairs)}"
+    reach = "and new" if all(p.items for p in pairs) else "on these"
+    caption = f"{family}; intervals for new seeds {reach} test items"
     table = _table("against not transferring", caption + "; turned, so that + is better" * turned)
     table.add_column("labels", justify="right")
     for name in ("against", "verdict", "difference", "won"):
@@ -143,8 +133,8 @@ def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
 def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", report: Path, ran: int) -> None:
     """Save the model and write the report; left alone where nothing ran and they are of these fits."""
     from tlkit import saved_model
+    from tlkit.tasks import facts
     from tlkit.tasks.items import digest_of
-    from tlkit.tasks.readers import READERS
 
     folder, task = files.beside(store.path, ".model"), grid.parts[0]
     kept = task.reader and task.objective.decoder
@@ -154,26 +144,44 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
     there = saved_model.there(folder)
     stale = about and (ran or any(there.get(name) != about[name] for name in ("fit", "classes")))
     if stale:
+        _make_room(folder, there, task, records)
         _save(grid, choice, folder, about)
     rows = digest_of(*sorted(map(repr, (record.key for record in records))))
-    facts = facts_of(task, store) | {"records": f"{len(records)} rows ({rows})"}
+    known = facts.of(task, store) | {"records": f"{len(records)} rows ({rows})"}
     if about:
         told, doubts = saved_model.told(about), saved_model.doubts(about)
         chosen = [f"chosen by {about['rule']}", *([doubts] if doubts else [])]
-        facts = {"saved model": "; ".join([told, *chosen])} | facts
+        known = {"saved model": "; ".join([told, *chosen])} | known
     if ran or stale or not report.exists() or rows not in report.read_text("utf-8", "replace"):
         from tlkit.report import compare_html
 
-        compare_html(store.path, report, task.name, records, facts, task)
+        compare_html(store.path, report, task.name, records, known, task)
     if not kept:
         _note(f"no model is kept: {task.name} does not say how an input is read and an answer told.")
     if about:
-        say(f"saved: {told}")
-        for line, style in zip(chosen, ("", "yellow"), strict=False):
-            console.print(f"       {line}.", soft_wrap=True, style=style)
-        shown = READERS.make(task.reader).shown
-        say(f"model:  {folder}   (use it: tlkit predict {quoted(folder)} {shown}...)")
+        _tell_saved(grid, folder, told, chosen)
     say(f"report: {report}")
+
+
+def _make_room(folder: Path, there: dict, task: "Task", records: "list[Record]") -> None:
+    """Give the model of other fits on the same data another name: nobody asked for its end."""
+    old = there.get("fit")
+    if old and old[1] == task.digest and tuple(old) not in {record.fit_key for record in records}:
+        _note(f"the model of another comparison that was there is now {files.aside(folder)}.")
+
+
+def _tell_saved(grid: "Grid", folder: Path, told: str, chosen: list[str]) -> None:
+    from tlkit.tasks.readers import READERS
+
+    task = grid.parts[0]
+    say(f"saved: {told}")
+    for line, style in zip(chosen, ("", "yellow"), strict=False):
+        console.print(f"       {line}.", soft_wrap=True, style=style)
+    most = min(np.bincount(task.targets)) if task.objective.by_class else 0
+    if most > max(grid.labels):
+        _note(f"there are {most} labels a class to learn from: --labels {most} uses them all.")
+    shown = READERS.make(task.reader).shown
+    say(f"model:  {folder}   (use it: tlkit predict {quoted(folder)} {shown}...)")
 
 
 def _about(store: "Store", records: "list[Record]", choice: "Choice") -> dict:
@@ -222,29 +230,3 @@ def _save(grid: "Grid", choice: "Choice", folder: Path, about: dict) -> None:
     about, asked = about | {"setting": done.setting}, task.objective
     how = {"reader": task.reader, "decoder": asked.decoder, "unit": asked.first.unit}
     saved_model.save(folder, done.model, backbone.blueprint, task.classes, about, **how)
-
-
-def facts_of(task: "Task", store: "Store") -> dict[str, str]:
-    """What only the task knows: items a class on either side, files set aside."""
-    facts = {}
-    if task.objective.by_class:
-        facts["training items a class"] = _counts(task.targets, task.classes)
-        facts["test items a class"] = _counts(store.targets(task.name, task.digest), task.classes)
-    facts["test split"] = f"{len(task.test)} items, {len(task.train)} to learn from"
-    if "split" in task.card:
-        facts["test split"] += f"; {task.card['split']}"
-    facts |= _noted(task)
-    if aside := _aside(task):
-        facts["set aside"] = "; ".join(aside)
-    return facts
-
-
-def _noted(task: "Task") -> dict[str, str]:
-    return {name: task.card[name] for name in ("files", "groups", "near") if name in task.card}
-
-
-def _counts(targets: np.ndarray, classes: tuple[str, ...]) -> str:
-    counts = np.bincount(np.asarray(targets, dtype=int), minlength=len(classes))
-    if len(classes) > LISTED:
-        return f"{counts.min()} to {counts.max()}, {len(classes)} classes"
-    return ", ".join(f"{name} {count}" for name, count in zip(classes, counts, strict=True))

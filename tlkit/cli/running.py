@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from tlkit import files
 from tlkit.cli import output
-from tlkit.cli.live import UNSEEN, Pace, about, around, shown, span
+from tlkit.cli.live import UNSEEN, Pace, about, around, shown
 from tlkit.cli.saying import console, say
 
 if TYPE_CHECKING:
@@ -16,21 +16,17 @@ if TYPE_CHECKING:
 
 def forecast(grid: "Grid", store: "Store", jobs: int) -> None:
     """Say what would run and for how long; nothing is fetched or written."""
-    from tlkit import study
+    from tlkit import features, study
 
     cells = study.todo(grid, store)
     if cells:
         light = grid.without_fetching()
         light.check()
-        ahead = _ahead(light, cells, jobs)
-        if ahead.bytes:
-            console.print(_kept(ahead), soft_wrap=True)
-        if ahead.trainings > ahead.fits:
-            tries = len(grid.recipe.rates)
-            console.print(
-                f"From 5 labels a class on a fit tries {tries} settings and trains once more with the best: "
-                f"{ahead.trainings} trainings in all.",
-                soft_wrap=True,
+        needed, room = _ahead(light, cells, jobs).bytes, features.room()
+        if needed > room:
+            say(
+                f"What frozen stages give would be kept, but takes {needed / 1e6:.0f} MB, and there is room for "
+                f"{room / 1e6:.0f} MB (TLKIT_BUDGET, in GB, says how much): the rest is computed time and again."
             )
     found = sum(1 for _ in grid.cells()) - len(cells)
     console.print(f"{found} fits are finished already; nothing was written.")
@@ -44,21 +40,6 @@ def _ahead(grid: "Grid", cells: "list[Cell]", jobs: int) -> "Forecast":
     wait = f"{ahead.fits} fit{'s' * (ahead.fits != 1)} to run: {about(around(ahead.seconds, UNSEEN))}"
     console.print(f"{wait} with --jobs {jobs}, where nothing else is busy.", soft_wrap=True)
     return ahead
-
-
-def _kept(ahead: "Forecast") -> str:
-    """What keeping the frozen prefix takes and spares."""
-    from tlkit import features
-
-    size, room = ahead.bytes / 1e6, features.room()
-    kept = f"{size:.0f} MB" if size >= 1 else "under 1 MB"
-    text = f"Activations that are kept: {kept}; with nothing kept it would be about {span(ahead.again)}."
-    if ahead.bytes > room:
-        text += (
-            f" There is room for {room / 1e6:.0f} MB (TLKIT_BUDGET, in GB, says how much): the rest is "
-            "computed whenever it is wanted."
-        )
-    return text
 
 
 def run(grid: "Grid", store: "Store", report: Path, jobs: int | None, *where: str | None) -> "Outcome":
@@ -95,11 +76,12 @@ def of_grid(grid: "Grid", store: "Store") -> "list[Record]":
 
 def _stopped(grid: "Grid", store: "Store", report: Path) -> None:
     from tlkit.report import compare_html
+    from tlkit.tasks import facts
 
     records, task = of_grid(grid, store), grid.parts[0]
     if any(record.split == "test" for record in records):
         output.after(store, records, task)
-        compare_html(store.path, report, task.name, records, output.facts_of(task, store), task)
+        compare_html(store.path, report, task.name, records, facts.of(task, store), task)
         say(f"report so far: {report}")
 
 

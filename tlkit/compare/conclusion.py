@@ -108,8 +108,11 @@ def conclude(store: Store, records: Iterable[Record], pairs: Sequence[Pair]) -> 
     }
     shared = {n: both for n, both in first_two.items() if both[0].rows.keys() & both[1].rows.keys()}
     against = dict(zip(shared, compare(list(shared.values())), strict=True)) if shared else {}
-    words = {(p.plan, p.labels, p.against): p.verdict for p in pairs}
-    return [_sentence(how, found, words, against.get(n)) for n, found in ordered.items()]
+    words, floor = {(p.plan, p.labels, p.against): p.verdict for p in pairs}, chance(store, rows)
+    told = [_sentence(how, found, words, against.get(n)) for n, found in ordered.items()]
+    if floor is not None and all(how.sign * (found[0].mean - floor) < 0 for found in ordered.values()):
+        told.append(f"No plan reaches what always giving {constant(how)} gets: {how.said(floor)}.")
+    return told
 
 
 def _rivals(found: list[Standing]) -> tuple[Standing, Standing | None]:

@@ -216,7 +216,7 @@ class Task:
                 until = " up to the moment where this seed's end" * timed
                 raise UserError(
                     f"task {self.name!r}: {what} has {len(pool)} training items{until} but --labels is "
-                    f"{labels}: ask for fewer labels or add items."
+                    f"{labels}: ask for {len(pool)} or fewer, or add items."
                 )
         if timed:
             latest = order[np.isin(order, [row for _, pool in pools for row in pool[-labels:]])]

@@ -83,7 +83,9 @@ def _rule(path: Path) -> str:
     """Why a file below a folder of classes is no picture of a class."""
     if any(map(_hidden, path.parts)):
         return "hidden"
-    return f"in {path.parts[0]}, which is on no side of the split" if path.parts[1:] else "in no class folder"
+    return (
+        f"in {path.parts[0]}, neither learnt from nor tested on" if path.parts[1:] else "in no class folder"
+    )
 
 
 def refuse_misnamed(root: Path, sources: Sequence[Path], listed: list[list[tuple[Path, str]]]) -> None:

@@ -53,7 +53,7 @@ def scan(files: Sequence[tuple[Path, str]], opened: bool = True) -> tuple[list[F
     if not opened and not all(hashes.knows(path, os.path.abspath(path)) for path, _ in likely):
         left = map(str, {path for path, _ in files} - {path for path, _ in likely})
         found = [Found(*file, digest_of(str(file[0])), b"") for file in likely]
-        return found, dict.fromkeys(left, "in no format that is read")
+        return found, dict.fromkeys(left, "of no image format")
 
     def look(file: tuple[Path, str]) -> Found | tuple[str, str]:
         try:
@@ -108,14 +108,14 @@ def from_folder(
     csv_path = Path(groups).expanduser() if groups else root / "groups.csv"
     named, card = read_groups(csv_path, everything, root) if groups or csv_path.exists() else ({}, {})
     given = len(sources) > 1
+    card |= {"sides": f"learnt from {sources[0].name}, tested on {sources[1].name}"} if given else {}
     card["split"] = "given" if given else "by group" if named else "by picture"
     card["where"] = digest_of(str(place(root)))
     card["files"] = folders.counted(root, [file for part in listed for file, _ in part], everything, unread)
     seen = all(f.glance for f in everything)
     card["files"] += ", none of them opened yet" * (not seen)
-    pairs, at = alike(everything) if seen else [], np.arange(len(everything))
-    split_there = np.split(at, [len(found[0])])
-    sides = split_there if given else split(everything, named, root, [] if name else pairs)
+    pairs, at, border = alike(everything) if seen else [], np.arange(len(everything)), len(found[0])
+    sides = (at[:border], at[border:]) if given else split(everything, named, root, pairs if not name else [])
     card |= told(everything, pairs, sides[1].tolist(), root)
     return picture_task(name or f"folder:{root.resolve().name}", everything, sides, named, unread, card)
 

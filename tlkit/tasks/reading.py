@@ -40,6 +40,9 @@ def read_picture(path: Path) -> Image.Image:
     in most JPEGs next to nothing. Raises Unreadable for a file that is damaged, cut off, no raster
     picture, larger than `LARGEST` pixels, or whose grey scale is unknown (32-bit numbers, fractions).
     """
+    if not path.is_file() and not path.is_symlink():
+        folder = f"{path} is a folder: name the files in it, such as {path}/*.jpg."
+        raise UserError(folder if path.is_dir() else f"there is no file {path}: check its name.")
     try:
         Image.init()
         with Image.open(path, formats=[f for f in _FORMATS if f in Image.OPEN]) as picture:
@@ -50,7 +53,7 @@ def read_picture(path: Path) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "in no format that is read, such as JPEG or PNG"
+        return "of no image format"
     if isinstance(error, Image.DecompressionBombError):
         return f"of more than the {LARGEST // 10**6} megapixels that are read"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # again at a quarter of the sides, or cut by 2 %, nearly all are found, and few others.
 BITS, APART, FLAT = 10, 0.2, 8
 MOST = 100  # of a film every frame is like every other: the next ones are enough
-NAMED = 5  # pairs
+NAMED = 3  # pairs
 Pairs = list[tuple[int, int]]
 
 
@@ -41,15 +41,15 @@ def read_groups(path: Path, found: "list[Found]", root: Path) -> tuple[dict[Path
         if before != group:
             twice = f"row {first} ({before}) and row {row} ({group})"
             raise UserError(f"{path} has {file} in two groups, {twice}: keep one of them.")
-    lost = {"groups": f"{len(lost)} rows of {path.name} name no picture, first {lost[0]}"} if lost else {}
+    odd = f"; {len(lost)} row{'s' * (len(lost) != 1)} of no picture, first {lost[0]}" if lost else ""
     missing = [f.path for f in found if f.place not in rows]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        hint = "".join(f"; {said}" for said in lost.values())
         raise UserError(
-            f"{path} has no group for {missing[0].relative_to(root)}{more}: add a row for it{hint}."
+            f"{path} has no group for {missing[0].relative_to(root)}{more}: add a row for it{odd}."
         )
-    return {where: group for where, (_, group) in rows.items()}, lost
+    said = f"{path.name} names {len(set(table['group']))} groups{odd}"
+    return {where: group for where, (_, group) in rows.items()}, {"groups": said}
 
 
 def glance(picture: Image.Image) -> bytes:
@@ -79,7 +79,7 @@ def told(found: "list[Found]", pairs: Pairs, test: Collection[int], root: Path) 
     asked = set(test)
     across = [pair for pair in pairs if len(asked.intersection(pair)) == 1]
     names = [" and ".join(str(found[i].path.relative_to(root)) for i in pair) for pair in across or pairs]
-    how = "on both sides of the split, which flatters" if across else "each on one side of the split"
+    how = "on both sides of the split, which flatters if they are one" if across else "kept on one side"
     more = f"; and {len(names) - NAMED} more" * (len(names) > NAMED)
     two = "1 pair of pictures looks" if len(names) == 1 else f"{len(names)} pairs of pictures look"
     said = f"{two} alike, {how}: {'; '.join(names[:NAMED])}{more}"
