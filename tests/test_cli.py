@@ -218,6 +218,28 @@ def test_a_report_takes_no_other_files_place_and_is_of_what_was_asked(tlkit, tmp
     assert tlkit(*words, "--seeds", "1")[0] == 0 and (tmp_path / "d.html").stat().st_mtime_ns == before
 
 
+def test_the_model_of_another_comparison_is_kept(tlkit, photos, tmp_path):
+    words = ("compare", "--folder", photos, "--backbone", "letters", "--out", "p.jsonl")
+    assert tlkit(*words, "--plans", "frozen", "--labels", "5", "--seeds", "1")[0] == 0
+    first = (tmp_path / "p.model" / "model.json").read_text("utf-8")
+    code, text = tlkit(*words, "--plans", "frozen", "--labels", "5", "--seeds", "2")
+    assert code == 0 and "another comparison" not in text, "more seeds of the same question"
+    first = (tmp_path / "p.model" / "model.json").read_text("utf-8")
+    code, text = tlkit(*words, "--plans", "last-1", "--labels", "3", "--seeds", "1")
+    assert code == 0 and "the model of another comparison that was there is now p.model.1" in text
+    assert (tmp_path / "p.model.1" / "model.json").read_text("utf-8") == first
+    assert "there are 9 labels a class to learn from: --labels 9 uses them all" in text
+    assert tlkit("predict", "p.model.1", photos / "dark" / "1.png")[0] == 0
+
+
+def test_what_is_no_file_is_told_apart_from_a_damaged_one(tlkit, photos, tmp_path):
+    words = ("compare", "--folder", photos, "--backbone", "letters", "--out", "p.jsonl", "--plans", "frozen")
+    assert tlkit(*words, "--labels", "1", "--seeds", "1")[0] == 0
+    code, text = tlkit("predict", "p.model", "nowhere.png", photos / "dark")
+    assert code == 2 and "there is no file nowhere.png: check its name" in text
+    assert "dark is a folder: name the files in it" in text and "remove" not in text
+
+
 def test_every_output_has_a_name_of_its_own(tlkit, photos, tmp_path):
     for out in ("run.1", "run.2", "x.html"):
         assert tlkit("compare", "--folder", photos, *LETTERS, "--out", out)[0] == 0

@@ -163,6 +163,18 @@ def _concluded(path, values: dict[str, float], seeds: int = 10) -> str:
     return said
 
 
+def test_where_no_plan_reaches_chance_a_sentence_says_so(tmp_path):
+    store, targets = Store(tmp_path / "r.jsonl"), np.array([0] * 90 + [1] * 10)
+    for plan, right in (("scratch", 60), ("frozen", 80)):
+        for seed in range(5):
+            answers = np.where(np.arange(100) < right, targets, 1 - targets)
+            store.append([made.row(plan, 5, seed, right / 100)], answers, targets)
+    *_, last = compare.conclude(store, store.read(), compare.pairs(store))
+    assert last == "No plan reaches what always giving the commonest class gets: 0.900."
+    store.append([made.row("full", 5, 0, 0.95)], np.where(np.arange(100) < 95, targets, 1 - targets), targets)
+    assert len(compare.conclude(store, store.read(), compare.pairs(store))) == 1
+
+
 def test_the_sentence_says_which_plan_and_whether_it_can_be_told(tmp_path):
     near = {"pixels": 0.5, "scratch": 0.6, "last-1": 0.902, "full": 0.9, "frozen": 0.7}
     said = _concluded(tmp_path / "a.jsonl", near)

@@ -25,8 +25,8 @@ def forecast(grid: "Grid", store: "Store", jobs: int) -> None:
         needed, room = _ahead(light, cells, jobs).bytes, features.room()
         if needed > room:
             say(
-                f"What frozen stages give would be kept, but takes {needed / 1e6:.0f} MB, and there is room for "
-                f"{room / 1e6:.0f} MB (TLKIT_BUDGET, in GB, says how much): the rest is computed time and again."
+                f"What frozen stages give takes {needed / 1e6:.0f} MB; there is room for {room / 1e6:.0f} MB "
+                "(TLKIT_BUDGET, in GB, says how much): the rest is computed whenever it is wanted."
             )
     found = sum(1 for _ in grid.cells()) - len(cells)
     console.print(f"{found} fits are finished already; nothing was written.")
