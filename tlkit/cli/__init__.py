@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 import tlkit
 from tlkit.cli import compare
-from tlkit.cli.saying import console, errors, say
+from tlkit.cli.saying import console, errors, say, wide
 from tlkit.errors import UserError, unknown
 
 TOLD = ("file", "answer", "probability", "error")  # to programs, of one thing asked
@@ -106,7 +106,7 @@ def predict(
         table = Table(kept.reader.shown, "answer", "probability", caption=caption, caption_justify="left")
         for name, answer, odds, _ in rows:
             table.add_row(name, answer or "not read", "" if odds is None else f"{odds:.2f}")
-        console.print(table)
+        (console if console.is_terminal else wide).print(table)
         for reason in filter(None, (row[-1] for row in rows)):
             say(reason)
     if doubts := saved_model.doubts(kept.about):

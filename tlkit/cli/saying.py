@@ -28,6 +28,7 @@ class Plain(Console):
 
 
 console = Plain(markup=False, highlight=False, emoji=False)
+wide = Plain(markup=False, highlight=False, emoji=False, width=10_000)  # a pipe takes whole lines
 errors = Plain(markup=False, highlight=False, emoji=False, stderr=True)
 
 
