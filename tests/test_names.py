@@ -89,7 +89,7 @@ def test_it_goes_through_every_command(tlkit, place):
         code, out, err = tlkit(encoding, "predict", model, photo, f"{HOSTILE}.no")
         assert code == 2 and "1 of 2 not read" in err
         cells = [re.split("[│|]", line) for line in out.splitlines() if re.match("[│|]", line)]
-        assert len(cells) == 2, "in a pipe no name is broken"
+        assert max(map(len, out.splitlines())) > 200, "in a pipe no name is broken"
         whole("".join(cell[1] for cell in cells), encoding, 4)  # folder, class, file; what is not there
         whole(out.partition("folder:")[2], encoding, 2)  # the task, and the reason
         code, out, err = tlkit(encoding, "predict", model, photo, f"{HOSTILE}.no", "--json")
