@@ -55,20 +55,25 @@ def computed(tmp_path, monkeypatch) -> Path:
     return tmp_path / "computed" / "features"
 
 
+def status(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    """The exit status of `tlkit ...`, run in this process."""
+    from tlkit.cli import app
+
+    monkeypatch.setattr(sys, "argv", ["tlkit", *map(str, words)])
+    try:
+        app()
+    except SystemExit as end:
+        return end.code or 0
+    return 0
+
+
 @pytest.fixture
 def tlkit(monkeypatch, capsys, tmp_path):
     """Run `tlkit ...` in this process, in an empty folder: (exit code, what it printed, on one line)."""
-    from tlkit.cli import app
-
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
-        monkeypatch.setattr(sys, "argv", ["tlkit", *map(str, words)])
-        code = 0
-        try:
-            app()
-        except SystemExit as end:
-            code = end.code or 0
+        code = status(monkeypatch, *words)
         out = capsys.readouterr()
         return code, " ".join((out.out + out.err).split())
 

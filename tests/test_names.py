@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import status
 from PIL import Image
 
-from tlkit.cli import app, saying
+from tlkit.cli import saying
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = os.fsdecode(
@@ -51,13 +52,7 @@ def tlkit(monkeypatch, place):
         streams = [io.TextIOWrapper(io.BytesIO(), encoding, write_through=True) for _ in range(2)]
         for name, stream in zip(("stdout", "stderr"), streams, strict=True):
             monkeypatch.setattr(sys, name, stream)
-        monkeypatch.setattr(sys, "argv", ["tlkit", *map(str, words)])
-        code = 0
-        try:
-            app()
-        except SystemExit as end:
-            code = end.code or 0
-        return code, *(stream.buffer.getvalue().decode(encoding) for stream in streams)
+        return status(monkeypatch, *words), *(stream.buffer.getvalue().decode(encoding) for stream in streams)
 
     return run
 

@@ -156,7 +156,7 @@ class Hashes:
         try:
             noted = json.loads(note.read_text("utf-8"))
             self.known = {name: seen for name, seen in noted.items() if isinstance(seen[0], str)}
-        except Exception:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             self.known = {}  # none yet, or damaged
 
     def of(self, path: Path, name: str, make: Callable[[Path], str], anew: bool = False) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ from tlkit.features import budget
 
 # Items are always computed in the same company: a batch of another size gives other last digits.
 BLOCK = 8
+# what numpy raises for a file that is absent, cut off or of other bytes
+DAMAGED = (
+    OSError, ValueError, EOFError, SyntaxError, TokenError, TypeError, LookupError, MemoryError, OverflowError,
+)  # fmt: skip
 SYNC = 4  # blocks between two waits for the disk
 
 
@@ -70,7 +75,7 @@ class ActivationCache:
         for name, (rows, shape, dtype) in self.layout.items():
             try:
                 array = np.lib.format.open_memmap(self.folder / name, mode="r")
-            except Exception:
+            except DAMAGED:
                 return None
             if array.shape != (rows, *shape) or array.dtype != dtype:
                 return None

@@ -72,6 +72,6 @@ class Lines:
 def _is_json(line: bytes) -> bool:
     try:
         json.loads(line)
-    except Exception:
+    except (ValueError, RecursionError):
         return False
     return True
