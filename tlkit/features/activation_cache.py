@@ -20,7 +20,8 @@ from tlkit.features import budget
 BLOCK = 8
 # what numpy raises for a file that is absent, cut off or of other bytes
 DAMAGED = (
-    OSError, ValueError, EOFError, SyntaxError, TokenError, TypeError, LookupError, MemoryError, OverflowError,
+    OSError, ValueError, EOFError, SyntaxError, TokenError, TypeError, LookupError, MemoryError,
+    ArithmeticError,
 )  # fmt: skip
 SYNC = 4  # blocks between two waits for the disk
 
