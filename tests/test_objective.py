@@ -43,7 +43,7 @@ def test_where_lower_is_better_the_words_say_so(tmp_path, metric):
     words = {p.plan: p.verdict.word for p in compare.pairs(store)}
     assert words == {"frozen": "better", "full": "worse"}
     assert {p.verdict.delta for p in compare.pairs(store)} == {metric.delta}
-    (sentence,) = conclude(store, rows, compare.pairs(store))
+    sentence, *_ = conclude(store, rows, compare.pairs(store))
     assert "frozen has the" in sentence and "is better than scratch" in sentence
 
 
