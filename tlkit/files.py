@@ -107,7 +107,7 @@ def replace(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def aside(path: Path) -> Path:
+def renamed(path: Path) -> Path:
     """Give a file or folder another name beside it, the first that is free; returns that."""
     free = next(p for n in count(1) if not (p := path.with_name(f"{path.name}.{n}")).exists())
     replace(path, free)

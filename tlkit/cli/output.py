@@ -167,7 +167,7 @@ def _make_room(folder: Path, there: dict, task: "Task", records: "list[Record]")
     """Give the model of other fits on the same data another name: nobody asked for its end."""
     old = there.get("fit")
     if old and old[1] == task.digest and tuple(old) not in {record.fit_key for record in records}:
-        _note(f"the model of another comparison that was there is now {files.aside(folder)}.")
+        _note(f"the model of another comparison that was there is now {files.renamed(folder)}.")
 
 
 def _tell_saved(grid: "Grid", folder: Path, told: str, chosen: list[str]) -> None:

@@ -46,8 +46,8 @@ def scan(files: Sequence[tuple[Path, str]], opened: bool = True) -> tuple[list[F
     What was seen is noted in `downloads.computed()`; a file of the same size and time is not decoded again.
     opened: false asks for a quick answer, where not all of them were seen before: by their names alone.
     """
-    folders = sorted({os.path.abspath(path.parent) for path, _ in files})
-    key = hashlib.sha256(os.fsencode("\n".join([str(_SCAN), *folders]))).hexdigest()[:16]
+    places = sorted({os.path.abspath(path.parent) for path, _ in files})
+    key = hashlib.sha256(os.fsencode("\n".join([str(_SCAN), *places]))).hexdigest()[:16]
     hashes = Hashes(downloads.computed() / "pictures" / f"{key}.json")
     likely = [file for file in files if file[0].suffix.lower() in Image.registered_extensions()]
     if not opened and not all(hashes.knows(path, os.path.abspath(path)) for path, _ in likely):
