@@ -429,26 +429,7 @@ print("honest {:.3f}, peeked {:.3f}, no margin {:.3f}: worth the trouble?".forma
 # and compare with scratch.
 
 # %% tags=["quiz"]
-widgets.quiz(
-    "Accuracy falls as we turn the first dial. Is that negative transfer?",
-    {
-        "Yes, it has become worse.": "Worse than before, but harm is measured against no transfer, on the same task.",
-        "Only where it falls below scratch.": "That is the definition: the same labels, the same task, no source.",
-        "No, these are still letters.": "Letters on such paper: frozen, the far end is below scratch.",
-    },
-    right="Only where it falls below scratch.",
-)
-
-# %% tags=["quiz"]
-widgets.quiz(
-    "A third dial (`dial:permuted`): the letters exchange their names, an a is called f, an f k. What does `frozen` lose?",
-    {
-        "As much as on the second dial.": "There the classes cut across the letters; here every letter is still a class.",
-        "Nothing.": "The head is new and learns whatever names you give it: the same question in other words.",
-        "All of it, the old names are wrong.": "Only the old head knew the old names, and it is thrown away.",
-    },
-    right="Nothing.",
-)
+widgets.quizzes("22")
 
 # %% [markdown]
 # ## Recap

@@ -55,6 +55,18 @@ def test_style(name):
 
 
 @each
+def test_every_image_has_its_alternative_text(name):
+    """A sentence, not a file name; those in a widget are told by their title."""
+    bare = []
+    for i, cell in enumerate(read_built(LAYOUT.built(name)).cells):
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                alt = output.metadata.get("image/png", {}).get("alt", "")
+                bare += [execute.label(read_built(LAYOUT.built(name)), i)] * (len(alt.split()) < 4)
+    assert bare == [], 'write `# %% alt="..."`, one text for each image, then build'
+
+
+@each
 def test_built_from_its_source(name):
     assert build_notebooks.check(LAYOUT, name) == []
 
