@@ -165,7 +165,8 @@ def _heaps(store: Store, show: Callable[[int, int], None]) -> None:
 
 
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
-    "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls, "22": _dialled, "23": _sources,
+    "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
+    "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
 }  # fmt: skip
 ALONE = {"21_clusters": _heaps, "25_shifts": _adapt}  # not a grid of plans
