@@ -32,7 +32,7 @@ def test_one_family_falls_and_the_other_stands_upright():
     ax = nb22_similarity.gain_by_distance({"images": IMAGES, "labels": LABELS})
     lines = [line for line in ax.lines if len(line.get_xdata()) == 3]
     assert [np.ptp(line.get_xdata()) for line in lines] == [1.5, 0.0]
-    marks = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_marker() == "^"]
+    marks = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_marker() == "o"]
     assert [line.get_markerfacecolor() == "white" for line in marks] == [False, True, False]
     assert nb22_similarity.HARM in texts(ax) and texts(ax).count("least similar") == 2
     assert "proxy A-distance" in ax.get_xlabel() and "frozen over scratch" in ax.get_ylabel()
