@@ -338,10 +338,10 @@ def test_a_record_without_costs_is_named(tmp_path):
     [
         ("{{claim 3-full}}", "confirmed up to 20 labels per class, refuted at 50"),
         ("{{ claim 3 effect }}", r"\+0\.\d\d \[.*"),
-        ("{{claim 3-full sentence}}", r"\*Accuracy.*\.\* Confirmed up to 20 .*: \+0.* per class, .*\."),
+        ("{{claim 3-full sentence}}", r"\*Full fine-tuning .*\.\* Confirmed up to 20 .*: \+0.* per class, .*\."),
         ("{{claim 3 interval}}", r"\+0\.\d\d \[0\.\d\d, 0\.\d\d\]"),
         ("{{claim 3 power}}", r"0\.\d+ to 0\.\d\d"),
-        ("{{claim 20 text}}", "Less computation.*"),
+        ("{{claim 20 text}}", "Training from scratch needs .*"),
         ("{{accuracy 16_digits letters frozen 1}}", r"0\.7\d"),
         ("{{accuracy 16_digits letters frozen 1 digits}}", r"0\.7\d"),
         ("{{gain 16_digits frozen scratch 1}}", r"\+0\.\d\d \[0\.\d\d, 0\.\d\d\]"),
