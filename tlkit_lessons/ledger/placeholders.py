@@ -24,8 +24,8 @@ from tlkit.errors import UserError, unknown
 from tlkit.records import Store
 from tlkit.stats import Verdict, signed
 from tlkit_lessons.ledger.claims import Shelf, one, shelf
+from tlkit_lessons.ledger.headlines import counted, sayings
 from tlkit_lessons.ledger.measures import ABSENT, card, row, saving
-from tlkit_lessons.ledger.sayings import counted, sayings
 
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 
