@@ -70,8 +70,7 @@ def claims(
     rows = ledger.table()
     found = ledger.sayings(rows=rows)
     console.print(_evidence(found) if every else _headlines(found))
-    said = ledger.counted(found)
-    console.print(f"{said[0].upper()}{said[1:]}.")
+    console.print(f"{ledger.counted(found)}.")
     if every:
         console.print(
             "In brackets: 95 % intervals. Detectable: the true difference that 8 in 10 such measurements "

@@ -125,7 +125,7 @@ def test_sayings_are_counted_by_outcome():
     said, count = ledger.counted(found), Counter(saying.word for saying in found)
     tested = len(found) - count[""]
     assert said.startswith(
-        f"of 36 common sayings about transfer learning, {tested} have been tested so far: "
+        f"Of 36 common sayings about transfer learning, {tested} have been tested so far: "
     )
     outcomes = dict(part.split(" ", 1)[::-1] for part in said.partition(": ")[2].split(", "))
     assert {word: int(n) for word, n in outcomes.items()} == {w: n for w, n in count.items() if w}
@@ -194,7 +194,7 @@ def test_a_run_ends_in_five_computed_sentences():
     said = notebooks.ending(ran("11", "12"), "build/report.html")
     assert len(said) == 5 and said[0] == "Ran 2 notebooks in 3 min 20 s, without an error."
     assert ledger.fill("{{gain 16_digits frozen scratch 1}}") in said[1]
-    assert said[2].lower() == f"{ledger.counted(ledger.sayings())}.".lower()
+    assert said[2] == f"{ledger.counted(ledger.sayings())}."
     assert "build/report.html" in said[3] and "tlkit compare" in said[4]
     assert sum(-(-len(line) // 80) for line in said) <= 15, "lines on a terminal"
     assert notebooks.ending(ran("11", failed="11"), "r")[0] == "Ran 1 notebook in 1 min 40 s; 11 failed."

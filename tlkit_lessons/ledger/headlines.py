@@ -55,5 +55,5 @@ def counted(found: list[Saying]) -> str:
     """How many sayings there are, how many have been tested, and with what outcome."""
     count = Counter(saying.word for saying in found if saying.word)
     outcomes = ", ".join(f"{count[word]} {word}" for word in OUTCOMES if count[word])
-    lead = f"of {len(found)} common sayings about transfer learning, {count.total()} have been tested so far"
+    lead = f"Of {len(found)} common sayings about transfer learning, {count.total()} have been tested so far"
     return f"{lead}: {outcomes}" if outcomes else lead

@@ -18,12 +18,11 @@ def ending(results: Sequence[RunResult], report: str | Path, where: ledger.Shelf
     failed = [result.number for result in results if not result.ok]
     ran = f"{len(results)} notebook{'s' * (len(results) != 1)} in {_time(sum(r.seconds for r in results))}"
     outcome = f"; {', '.join(failed)} failed" if failed else ", without an error"
-    counts = ledger.counted(ledger.sayings(where))
     return [
         f"Ran {ran}{outcome}.",
         "Main finding: with one labelled digit per class, frozen features of a network pretrained on letters "
         f"beat training from scratch, accuracy {ledger.fill(FINDING, where)}.",
-        f"{counts[0].upper()}{counts[1:]}.",
+        f"{ledger.counted(ledger.sayings(where))}.",
         f"The report, with figures and verdicts: {report}",
         NEXT,
     ]
