@@ -18,8 +18,8 @@ def learning_curves(
 ) -> Axes:
     """Test accuracy of two plans, the one that is ahead first, against training steps: seeds pale, mean bold.
 
-    reached: the two at one accuracy, for the title and an arrow. live: the accuracy of each plan after
-    `live_steps` steps, as stars. solved: the accuracy of `frozen`, which takes no steps.
+    reached: the two at one accuracy, for the title and a line down from each. live: the accuracy of each
+    plan after `live_steps` steps, as stars. solved: the accuracy of `frozen`, which takes no steps.
     """
     ax = canvas(ax, 7.5, 4.0)
     for plan, course in courses.items():
@@ -29,11 +29,12 @@ def learning_curves(
         star = {"color": colour, "markeredgecolor": INK, "markersize": 15, "zorder": 5, "linestyle": "none"}
         ax.plot(live_steps, live[plan], "*", **star, label=f"{plan}: trained here")
     ax.axhline(solved, color=look("frozen")["color"], linestyle=":", label="frozen: takes no steps")
-    ends = [(steps, reached.threshold) for steps in (reached.plan_steps, reached.base_steps)]
-    ax.annotate("", *ends, arrowprops={"arrowstyle": "|-|,widthA=0.4,widthB=0.4", "color": INK}, zorder=6)
-    ax.set(
-        xscale="log", xlabel="training steps (log scale)", ylabel="test accuracy (axis does not start at 0)"
-    )
+    bottom = ax.get_ylim()[0]
+    for steps in (reached.plan_steps, reached.base_steps):
+        ax.plot([steps, steps], [bottom, reached.threshold], color=INK, linewidth=1)
+        ax.annotate(f"{steps:.0f} steps", (steps, bottom), (-4, 6), textcoords="offset points", ha="right")
+    ax.set(xscale="log", xlabel="training steps (log scale)", ylim=(bottom, None))
+    ax.set_ylabel("test accuracy (axis does not start at 0)")
     steps = next(iter(courses.values())).steps
     ax.set_xticks(steps, [f"{n:g}" for n in steps])
     ax.minorticks_off()

@@ -44,13 +44,13 @@ env.setup(seed)
 #
 # Our *training set* is tiny: ten handwritten digits, one of each class. The *test set* holds digits by other writers, and
 # is used only to measure. A *task* keeps the two apart. `draw` picks the labelled digits at random, and the *seed*
-# decides which. Each digit has 8 × 8 pixels; the network sees it enlarged to 16 × 16.
+# decides which. Each digit has 8 × 8 pixels. The *transform* of the network enlarges it to 16 × 16.
 
 # %% alt="The ten labelled digits, 0 to 9: in the upper row as stored, in the lower row enlarged for the network."
 task, backbone = tasks.load("digits"), backbones.load("letters")
 ten = task.draw(labels=1, seed=seed).all
 digits, labels = task.train.inputs[ten], np.asarray(task.targets)[ten]
-print(f"and {len(task.test)} digits in the test set, by {len(set(task.test.groups))} other writers")
+print(f"test set: {len(task.test)} digits by {len(set(task.test.groups))} other writers")
 both = [*digits, *backbone.transform(digits)]
 figure = drawing.gallery(both, [*labels, *[""] * 10], ncols=10, rows=["8 × 8", "16 × 16"])
 
@@ -116,8 +116,8 @@ print(f" noise: {np.mean(labels[closest(noise, noise)] == labels):.0%} correct")
 # ## 3 · Is it the letters?
 #
 # A good score could have three reasons. If the task is easy, raw *pixels* do as well. If the architecture is enough, the
-# same network with *random* weights does as well. If neither does, the pretraining helps. Pixels and random weights are
-# our *baselines*: same ten digits, same classifier, other features.
+# same network with *random* weights does as well. If the letters network beats both, the pretraining helps. Pixels and
+# random weights are our *baselines*: same ten digits, same classifier, other features.
 
 # %% alt="Bars of test accuracy for pixels, a random network and the letters network, with the guess and chance."
 from functools import partial
@@ -153,11 +153,11 @@ figure = drawing.gallery(backbone.transform(pairs), ["original", "shifted"] * 5,
 
 # %%
 after = {name: closest(view(shifted), view(digits)) for name, view in views.items()}
-print("accuracy before and after, and how far a digit moves in per cent of the distance between two digits")
+print(f"{'':15} accuracy  shifted  moved by, of the distance between two digits")
 for name, pick in after.items():
     was, now = (views[name](images) for images in (task.test.inputs, shifted))
     step = (now - was).norm(dim=1).median() / torch.pdist(was).median()
-    print(f"{name:15} {accuracy[name]:.2f} {score(labels[pick], task, 'shifted'):.2f} {step:5.0%}")
+    print(f"{name:15} {accuracy[name]:8.2f} {score(labels[pick], task, 'shifted'):8.2f} {step:9.0%}")
 
 # %% [markdown]
 # Pixels compare *where* the strokes are, so a shift by one pixel takes a digit as far as another digit is away. The letters
@@ -168,8 +168,8 @@ for name, pick in after.items():
 #
 # The usual classifier on frozen features is a *linear probe*: a new head, one linear layer, fitted by logistic regression.
 # How closely it may fit the few labels is a *hyperparameter*, a number that is chosen before fitting. With more labels we
-# would choose it on a *validation set*: labelled data set aside for choosing. One label per class leaves none to spare, so
-# our recipe fixes it in advance.
+# would choose it on a *validation set*: labelled data that are set aside for such choices. One label per class leaves none
+# to spare, so our recipe fixes it in advance.
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -184,8 +184,8 @@ head = LogisticRegression(C=strength, max_iter=2000).fit((known - centre) / scal
 by_hand = head.predict((features(task.test.inputs, network, backbone) - centre) / scale)
 
 # %% [markdown]
-# `fit` does all this in one line. It also compares every tensor before and after, the *audit*: only the new head may
-# have changed.
+# `fit` does all this in one line. It follows a *plan*: `frozen` trains only the new head. Its *audit* compares every tensor
+# before and after, so that we know what has changed.
 
 # %%
 from tlkit.fit import fit
@@ -198,12 +198,12 @@ print("changed:", ", ".join(done.audit.moved))
 # %% [markdown]
 # ## 5 · Was it luck?
 #
-# So far we used *one* set of ten digits. So we repeat the experiment, with another set for each seed. Both sides always get
-# the same set: a pair of dots, joined by a line. From here on, `pixels` is a linear probe of the raw pixels.
+# Until now we used *one* set of ten digits. We repeat the experiment, with another set for each seed. Both plans get the
+# same set: a pair of dots, joined by a line. From here on, `pixels` is a linear probe of the raw pixels.
 #
 # The right panel has a stronger baseline. **Scratch** is the same network, started from random weights, with every stage
-# *trained* on the ten digits. That takes seconds, not milliseconds. So a few seeds run here, and the others come from the
-# *records*, the stored results of this workbook.
+# *trained* on the ten digits. That is slow, so a few seeds run here. The others come from the *records*, the stored results
+# of this workbook.
 
 
 # %%
@@ -259,13 +259,13 @@ ax = paired.paired_dots(without, transferred, sides, axes[1], "", plans)
 
 # %% [markdown]
 # On the left, the network without look-alikes still beats the pixels. The right panel shows what the look-alikes were
-# worth. So the network transfers more than whole letters: strokes, corners and loops, which letters and digits share.
+# worth. So more than whole letters is transferred: strokes, corners and loops, which letters and digits share.
 #
 # ## 7 · Does it also learn faster?
 #
 # So far the backbone was frozen. **Full** fine-tuning starts from the same checkpoint and trains every stage; scratch does
-# the same from random weights. With five labels per class, how many steps does each need? The curves come from the
-# records, the two stars are trained here.
+# the same from random weights. How many steps does each need, with five labels per class? The curves come from the
+# records; the networks behind the two stars are trained here.
 
 # %%
 from dataclasses import replace
@@ -310,8 +310,8 @@ ax = nb11_transfer.learning_curves(curves, reached, live, live_steps, solved)
 #
 # The file does not name the writers. Like scikit-learn's course, we treat each consecutive run of digits as one writer. The
 # stroke width of the letters was matched to one page of digits; no digit was used for training. Where scratch never
-# reaches the accuracy, its last step is counted. A random network does better with another pooling:
-# [13](13_what_a_network_knows.ipynb).
+# reaches the accuracy, its last step is counted. A random network does better if its features are not averaged over the
+# whole image: [13](13_what_a_network_knows.ipynb).
 #
 # </details>
 
@@ -354,7 +354,7 @@ print(f"{score(closest(test_rows, means), task, 'centroids of five'):.2f} with f
 #
 # The task `digits-random` mixes all writers before it splits them, so its test writers also wrote training digits. Compare
 # `frozen` at twenty labels per class on both splits: `split` holds ten fits under the name of each task. The check also
-# prints the accuracy on digits that are in both test sets, where only the split differs.
+# prints the accuracy on the digits that both test sets share. What remains of the difference there is due to the split.
 
 # %% tags=["solution"]
 mixed, split = tasks.load("digits-random"), {}
@@ -412,9 +412,8 @@ for name, pick in {"dark on white": confused, "repaired": repaired}.items():
 
 # %% [markdown] tags=["answer"]
 # The features are averaged over the image: they say *how much* of a pattern there is, not *where*. Pixels keep the
-# position, which says a lot about a small, centred image. A trained network can do without: its patterns are corners,
-# curves and ends of strokes, which tell digits apart wherever they occur. Random patterns do not. The random network
-# loses the position and gets nothing in return.
+# position, which says a lot about a small, centred image. A trained network can do without: its patterns are corners and
+# curves, which tell digits apart wherever they occur. Random patterns do not.
 
 # %% tags=["quiz"]
 widgets.quizzes("11")

@@ -1,4 +1,4 @@
-"""The figure of notebook 11: its title and its arrow are the ledger's numbers."""
+"""The figure of notebook 11: its title and its lines are the ledger's numbers."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,14 +33,15 @@ def test_the_title_says_who_is_there_first(ax):
     assert legible.faults(ax.figure) == []
 
 
-def test_the_arrow_joins_the_two_at_one_accuracy(ax):
+def test_a_line_goes_down_where_each_plan_reaches_that_accuracy(ax):
     ax, reached = ax
-    [arrow] = ax.texts
-    assert arrow.xy == (reached.plan_steps, reached.threshold)
-    assert arrow.get_position() == (reached.base_steps, reached.threshold)
+    down = [line for line in ax.lines if len(set(line.get_xdata())) == 1 < len(line.get_xdata())]
+    assert [line.get_xdata()[0] for line in down] == [reached.plan_steps, reached.base_steps]
+    assert [line.get_ydata()[1] for line in down] == [reached.threshold] * 2
+    assert [text.get_text() for text in ax.texts] == [f"{line.get_xdata()[0]:.0f} steps" for line in down]
 
 
 def test_every_seed_every_mean_and_both_stars_are_drawn(ax):
     ax, _ = ax
-    assert len(ax.lines) == 2 * (3 + 1 + 1) + 1
+    assert len(ax.lines) == 2 * (3 + 1 + 1) + 1 + 2
     assert [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "*"] == [10, 10]
