@@ -48,6 +48,13 @@ def guess_line(ax: Axes, value: float, along: str = "y", text: str = "your guess
                     ha="left", va="top", **words)  # fmt: skip
 
 
+def chance_line(ax: Axes, value: float) -> None:
+    """The accuracy of guessing: a dotted line at `value` of the y axis, with its label below."""
+    ax.axhline(value, color=SLATE, linestyle=":", linewidth=1.4, zorder=3)
+    ax.annotate(f"chance: {value:.2f}", (1, value), (-3, -3), xycoords=ax.get_yaxis_transform(),
+                textcoords="offset points", ha="right", va="top", fontsize=9, color=INK)  # fmt: skip
+
+
 def guess_mark(ax: Axes, x: float, y: float, text: str = "your guess") -> None:
     """The reader's guess as a point: a question mark in ink, with its label."""
     ax.plot(x, y, marker="$?$", color=INK, markersize=11, linestyle="none", zorder=5)

@@ -418,6 +418,8 @@ def test_the_guess_is_drawn_on_the_bars():
     assert [p.get_height() for p in ax.patches] == [0.6, 0.4] and "your guess: 0.55" in text_of(ax)
     assert len({p.get_hatch() for p in ax.patches}) == 2
     assert paired.bars_with_guess([0.1, 0.2, 0.3]).get_legend() is None
+    assert "chance" not in text_of(ax)
+    assert "chance: 0.10" in text_of(paired.bars_with_guess([0.1, 0.2, 0.3], chance=0.1))
 
 
 def test_interval_and_dots_stand_where_they_should():
