@@ -114,8 +114,9 @@ def _sides(ax: Axes, budgets: list[int], means: list[list[float]]) -> None:
     ax.annotate("training digits", (budgets[-1], means[0][-1]), (0, 7), ha="right", va="bottom", **words)
     middle = (means[0][0] + means[1][0]) / 2
     ax.annotate("gap", (budgets[0], middle), (9, 0), va="center", **words)
-    ax.annotate("test digits (thin: one seed)", (budgets[-1], means[1][-1]), (0, -26), ha="right", **words)
+    ax.annotate("test digits (thin: one seed)", (budgets[-1], means[1][-1]), (0, -36), ha="right", **words)
     ax.set_ylim(top=max(ax.get_ylim()[1], 1.06))
+    ax.set_yticks([y for y in ax.get_yticks() if ax.get_ylim()[0] <= y <= 1])
 
 
 def accuracy_by_rate(

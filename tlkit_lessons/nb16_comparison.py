@@ -58,15 +58,18 @@ def label_saving(
     x, s, t = (np.asarray(v, float) for v in (labels, scratch, transfer))
     found: Saving = saving_of(x, s, t, n)
     ax = canvas(ax, 6.0, 3.6)
-    for name, y, lift in zip(names, (t, s), (8, -14), strict=True):
-        ax.plot(x, y.mean(axis=1), **look(name), linewidth=1.8)
-        ax.annotate(name, (x[1], y.mean(axis=1)[1]), (0, lift), ha="center", **_WORDS)
+    means = {name: y.mean(axis=1) for name, y in zip(names, (t, s), strict=True)}
+    for name, mean in means.items():
+        ax.plot(x, mean, **look(name), linewidth=1.8)
+        above = mean[-1] >= max(other[-1] for other in means.values())
+        ax.annotate(name, (x[-1], mean[-1]), (0, 8 if above else -16), ha="center", **_WORDS)
     budgets_axis(ax, [int(v) for v in x])
     reached, there = float(t[x == n].mean()), n * found.factor
     arrow = {"arrowstyle": "->", "color": INK, "linewidth": 1.6}
     said = f"{names[1]} needs {found.factor:.1f} times the labels of {names[0]}"
     if found.censored == "right":
-        there, said = 1.6 * there, f"{names[1]} never reaches {names[0]} with {n} labels"
+        said = f"{names[1]} with {x[-1]:.0f} labels is still below {names[0]} with {n}"
+        there *= 1.6
         ax.set_xlim(right=there)
         arrow["linestyle"] = "--"
     else:
@@ -74,7 +77,7 @@ def label_saving(
     ax.annotate("", (there, reached), (n, reached), arrowprops=arrow)
     beside = (n if found.censored else there, reached)
     ax.annotate(f"{found}", beside, (8, -5), va="top", **_WORDS)
-    ax.set_title(said, loc="left")
+    ax.set_title(said, loc="left", fontsize=10)
     ax.set_ylabel("test accuracy (axis does not start at 0)")
     return ax
 
@@ -82,37 +85,42 @@ def label_saving(
 def accuracy_by_cost(records: Iterable[Record], plans: Sequence[str], ax: Axes | None = None) -> Axes:
     """Mean test accuracy of each plan over the operations of its fit, all tries included; log axis.
 
-    A line per plan, named at its last point; at each point the labels per class. Raises UserError for a plan
+    A line per plan, named at its first point; at each point the labels per class. Raises UserError for a plan
     without a network, whose fits cost no such operations.
     """
     records = [r for r in records if r.split == "test" and r.status == "ok"]
-    ax, first = canvas(ax, 7.0, 3.8), {}
-    for plan in plans:
-        curve = by_labels(records, plan)
-        cost = {n: _cost(records, plan, n) for n in curve}
-        means = {n: float(np.mean(list(seeds.values()))) for n, seeds in curve.items()}
-        first[plan] = cost[min(cost)]
-        if not all(cost.values()):
-            raise UserError(f"plan {plan!r} runs no network, so its fits cost no operations: leave it out.")
-        ax.plot(list(cost.values()), list(means.values()), **look(plan), linewidth=1.2, markersize=7)
-        for n in means:
-            ax.annotate(str(n), (cost[n], means[n]), (0, -8), ha="center", va="top", **_WORDS)
-        last = max(means)
-        ax.annotate(plan, (cost[last], means[last]), (0, 8), ha="center", va="bottom", **_WORDS)
+    points = {plan: _points(records, plan) for plan in plans}
+    ax = canvas(ax, 7.5, 3.8)
+    for plan, curve in points.items():
+        ax.plot(*zip(*curve.values(), strict=True), **look(plan), linewidth=1.2, markersize=7)
+        ax.annotate(plan, curve[min(curve)], (-9, 0), ha="right", va="center", **_WORDS)
+        for n, (cost, mean) in curve.items():
+            near = [other[n] for other in points.values() if n in other and 0.5 < other[n][0] / cost < 2]
+            lift = 6 if mean >= max(height for _, height in near) else -15
+            ax.annotate(str(n), (cost, mean), (0, lift), ha="center", **_WORDS)
     ax.set_xscale("log")
     ax.minorticks_off()
-    ax.margins(x=0.06, y=0.1)
-    ax.set(xlabel="floating-point operations of a fit, all tries (numbers: labels per class)")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.margins(x=0.13, y=0.1)
+    ax.set(xlabel="billion floating-point operations of a fit, all tries (at each point: labels per class)")
     ax.set_ylabel("test accuracy (axis does not start at 0)")
-    ax.set_title(_cheapest(first), loc="left")
+    ax.set_title(_cheapest({plan: curve[min(curve)][0] for plan, curve in points.items()}), loc="left")
     return ax
 
 
-def _cost(records: Sequence[Record], plan: str, labels: int) -> float:
-    rows = [r for r in records if r.plan == plan and r.labels == labels]
-    return float(np.mean([effort.operations(row) for row in rows]))
+def _points(records: Sequence[Record], plan: str) -> dict[int, tuple[float, float]]:
+    """labels -> (billion operations, test accuracy), means over seeds."""
+    found = {}
+    for n, seeds in by_labels(records, plan).items():
+        rows = [r for r in records if r.plan == plan and r.labels == n]
+        cost = float(np.mean([effort.operations(row) for row in rows])) / 1e9
+        if not cost:
+            raise UserError(f"plan {plan!r} runs no network, so its fits cost no operations: leave it out.")
+        found[n] = cost, float(np.mean(list(seeds.values())))
+    return found
 
 
 def _cheapest(cost: Mapping[str, float]) -> str:
     low, high = min(cost, key=cost.get), max(cost, key=cost.get)
-    return f"With the fewest labels, a fit of {low} costs {cost[high] / cost[low]:.0f} times less than {high}"
+    times = f"{cost[high] / cost[low]:.0f} times less"
+    return f"With the fewest labels, a fit of {low} costs {times} than one of {high}"

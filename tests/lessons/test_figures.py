@@ -493,7 +493,7 @@ def test_where_scratch_never_gets_there_the_arrow_leaves_the_axes(store):
     [arrow] = [note for note in ax.texts if note.arrow_patch is not None]
     assert arrow.xy[0] == ax.get_xlim()[1] > made.BUDGETS[-1] and arrow.arrow_patch.get_linestyle() == "--"
     assert "> " in text_of(ax) and "scratch" not in text_of(ax)
-    assert ax.get_title(loc="left") == "pixels never reaches frozen with 2 labels"
+    assert ax.get_title(loc="left") == "pixels with 50 labels is still below frozen with 2"
 
 
 def test_bars_overlap_where_they_do_and_pairs_are_joined():
