@@ -18,7 +18,7 @@ from PIL import Image
 from tlkit import compare, plots, stats
 from tlkit.errors import UserError
 from tlkit.plans import Audit
-from tlkit.records import Record, scale
+from tlkit.records import scale
 from tlkit_lessons import (
     drawing,
     figures,
@@ -180,6 +180,10 @@ FIGURES = {
     "label_saving": lambda s: nb16_comparison.label_saving(
         made.BUDGETS, curves(s, "scratch"), curves(s, "frozen"), 2
     ),
+    "accuracy_by_cost": lambda s: nb16_comparison.accuracy_by_cost(s.read(), ("frozen", "full")),
+    "bars_and_pairs": lambda s: nb16_comparison.bars_and_pairs(
+        seeds(s, "full", 5), seeds(s, "frozen", 5), ("full", "frozen")
+    ),
     "accuracy_against_cost": lambda s: plots.accuracy_against_cost(s.read()),
     "break_even": lambda s: figures.break_even(1e13, 1e10, 4e11),
     "gain_along": lambda s: figures.gain_along((1.0, 0.5, 0.0), TURNED, guess=0.4),
@@ -199,6 +203,12 @@ FIGURES = {
     "accuracy_by_rate": lambda s: nb15_full.accuracy_by_rate(rates(lost=True), "full"),
     "over_steps": lambda s: nb15_full.over_steps(
         {"a": {0: 0.9, 5: 0.4}, "b": {5: 0.8}}, guess=0.5, chance=0.1
+    ),
+    "paths": lambda s: nb15_full.paths(
+        {
+            name: {"random head": {0: 0, 1: 2 * high}, "fitted head": {0: 0, 1: high}}
+            for name, high in (("SGD", 0.1), ("Adam", 0.4))
+        }
     ),
     "price_by_depth": lambda s: nb14_depth.price_by_depth(prices("frozen", "last-1", "full")),
     "accuracy_by_depth": lambda s: nb14_depth.accuracy_by_depth(s.read(), DEPTHS, (1, 5, 20), {1: 0, 20: 2}),
@@ -476,12 +486,30 @@ def test_the_arrow_of_label_saving_is_the_factor(store):
     assert ax.lines[2].get_xdata()[0] == pytest.approx(2 * found.factor)
 
 
-def test_where_scratch_never_gets_there_the_arrow_leaves_the_picture(store):
+def test_where_scratch_never_gets_there_the_arrow_leaves_the_axes(store):
     low = curves(store, "scratch") * 0.5
     ax = nb16_comparison.label_saving(made.BUDGETS, low, curves(store, "frozen"), 2, ("frozen", "pixels"))
     [arrow] = [note for note in ax.texts if note.arrow_patch is not None]
     assert arrow.xy[0] == ax.get_xlim()[1] > made.BUDGETS[-1] and arrow.arrow_patch.get_linestyle() == "--"
-    assert "> " in text_of(ax) and "pixels" in text_of(ax) and "scratch" not in text_of(ax)
+    assert "> " in text_of(ax) and "scratch" not in text_of(ax)
+    assert ax.get_title(loc="left") == "pixels with 50 labels is still below frozen with 2"
+
+
+def test_bars_overlap_where_they_do_and_pairs_are_joined():
+    left, right = nb16_comparison.bars_and_pairs([0.5, 0.7, 0.9], [0.4, 0.6, 0.8], ("full", "frozen")).axes
+    assert left.get_title(loc="left") == "The bars overlap"
+    assert right.get_title(loc="left") == "full is higher in 3 of 3 seeds"
+    apart, _ = nb16_comparison.bars_and_pairs([0.8, 0.82], [0.4, 0.42], ("full", "frozen")).axes
+    assert apart.get_title(loc="left") == "The bars do not overlap"
+
+
+def test_cost_writes_the_labels_at_each_point_and_says_who_is_cheapest(store):
+    ax = FIGURES["accuracy_by_cost"](store)
+    words = [note.get_text() for note in ax.texts]
+    assert words.count("50") == 2 and {"frozen", "full"} <= set(words)
+    assert "a fit of frozen costs" in ax.get_title(loc="left") and ax.get_legend() is None
+    with pytest.raises(UserError, match="'pixels' runs no network"):
+        nb16_comparison.accuracy_by_cost(store.read(), ["pixels"])
 
 
 # --- fits
@@ -492,20 +520,32 @@ def test_curves_over_steps_stand_at_their_steps_beside_guess_and_chance():
     a, b, guess, chance = ax.lines
     assert a.get_xydata().tolist() == [[0, 0.9], [5, 0.4]] and b.get_xydata().tolist() == [[5, 0.8]]
     assert guess.get_ydata()[0] == 0.5 and chance.get_ydata()[0] == 0.1
-    assert "your guess: 0.50" in text_of(ax) and (a.get_marker(), a.get_linestyle()) != (
-        b.get_marker(),
-        b.get_linestyle(),
-    )
+    assert "your guess: 0.50" in text_of(ax) and "chance" in text_of(ax)
+    assert a.get_linestyle() == "-" and b.get_linestyle() == "None", "one value is no line"
     with pytest.raises(UserError, match="5 curves"):
         nb15_full.over_steps({name: {0: 0.5} for name in "abcde"})
+
+
+def test_curves_are_named_at_their_ends_and_no_name_covers_another():
+    ax = nb15_full.over_steps({"a": {0: 0.9, 5: 0.4}, "b": {0: 0.1, 5: 0.41}, "c": {5: 0.9}})
+    heights = {note.get_text(): note.xy[1] for note in ax.texts}
+    assert heights["a"] == 0.4 and heights["b"] - heights["a"] > 0.05 and heights["c"] == 0.9
+    assert ax.get_legend() is None
+
+
+def test_paths_say_how_much_further_and_on_which_scale():
+    sgd, adam = FIGURES["paths"](None).axes
+    assert sgd.get_title(loc="left") == "SGD: 2.0 times as far with a random head"
+    assert adam.get_title(loc="left").endswith("\n(axis 4 times as high)")
 
 
 def test_the_gap_is_training_less_test(store):
     ax = nb15_full.train_and_test(trained(store), "full")
     few, many = (1 - seeds(store, "full", n).mean() for n in (1, 50))
-    assert ax.get_title(loc="left") == f"full: gap {few:.2f} to {many:.2f}"
+    assert ax.get_title(loc="left") == f"full: the gap goes from {few:.2f} to {many:.2f}"
+    assert {"training digits", "gap"} <= {note.get_text() for note in ax.texts}
     assert len(ax.lines) == 10 + 2 and list(ax.lines[-2].get_ydata()) == [1.0] * len(made.BUDGETS)
-    with pytest.raises(UserError, match="'full' at 1 labels was not marked"):
+    with pytest.raises(UserError, match="'full' at 1 labels was not scored"):
         nb15_full.train_and_test(store.read(), "full")
 
 
@@ -515,7 +555,8 @@ def test_rates_are_curves_of_seeds_and_what_diverged_is_crossed_at_chance():
     assert lines[1:] == pytest.approx(
         [pytest.approx(y) for y in ([0.5, 0.9, 0.4], [0.4, 0.8, 0.3], [0.45, 0.85, 0.35])]
     )
-    assert f"spread {np.std([0.5, 0.9, 0.4]):.2f}" in text_of(ax) and ax.get_xscale() == "log"
+    assert f"over rates: {np.std([0.5, 0.9, 0.4]):.2f}" in text_of(ax) and ax.get_xscale() == "log"
+    assert ax.get_title(loc="left") == "full: unfinished at low, spoilt at high rates"
     lost = nb15_full.accuracy_by_rate(rates(lost=True), "full", chance=0.1)
     assert lost.lines[-1].get_xydata().tolist() == [[0.1, 0.1]] and lost.lines[-1].get_marker() == "x"
     assert lost.lines[2].get_ydata()[2] == 0.1
@@ -793,14 +834,3 @@ def test_gains_near_and_far_stand_in_one_order_and_may_be_missing():
         figures.gain_near_and_far(NEAR_AND_FAR, guess=("nowhere", 0.2))
     with pytest.raises(UserError, match="no target"):
         figures.gain_near_and_far({})
-
-
-def test_what_a_plan_knows_of_its_own_pictures_stands_beside_new_ones():
-    kept = {"train": (1.0, 0.5), "test": (0.25, 0.35)}
-    rows = [
-        Record("t", "d", "b", "w", "scratch", 5, seed, "r", split, "accuracy", value, "ok")
-        for split, values in kept.items()
-        for seed, value in enumerate(values)
-    ]
-    told = nb16_comparison.own_and_new(rows, ("scratch",), (5,))
-    assert told == ["scratch, 5 labels: 0.75 of its own pictures, 0.30 of new ones"]
