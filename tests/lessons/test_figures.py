@@ -27,6 +27,7 @@ from tlkit_lessons import (
     nb15_full,
     nb16_comparison,
     nb21_kinds,
+    nb21_sources,
     nb22_similarity,
     nb23_scores,
     nb24_quality,
@@ -163,6 +164,7 @@ PAGES = (
     nb15_full,
     nb16_comparison,
     nb21_kinds,
+    nb21_sources,
     nb22_similarity,
     nb23_scores,
     nb24_quality,
@@ -234,8 +236,9 @@ FIGURES = {
     "map_of_kinds": lambda s: nb21_kinds.map_of_kinds(
         [Kind("k", *place, ROW, Strip("to", ROW.images, "?b?")) for place in PLACES]
     ),
-    "sources_and_gains": lambda s: nb21_kinds.sources_and_gains(
-        dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")}, guess=1
+    "sources_and_gains": lambda s: nb21_sources.sources_and_gains(
+        dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")},
+        told(-0.1), {"a": told(-0.1), "b": told(0.4)}, guess=1
     ),
     "accuracy_by_batch": lambda s: nb25_adapting.accuracy_by_batch(SHIFTED, ["same", "noise"]),
 }  # fmt: skip
