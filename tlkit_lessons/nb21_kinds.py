@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import FancyBboxPatch
 
 from tlkit import features, study, tasks
 from tlkit.backbones import Backbone
@@ -162,15 +162,6 @@ def draw_strip(ax: Axes, x: float, y: float, strip: Strip) -> None:
         ax.text(x + TILE / 2, y + TILE + 0.03, label, ha="center", va="top", **style)
         x += STEP
     ax.set(xlim=limits[0], ylim=limits[1])
-
-
-def mark_wrong(figure: Figure, wrong: Sequence[bool]) -> None:
-    """A frame and a stroke on those images of a gallery that are wrong; one answer for each image."""
-    for ax, bad in zip(figure.axes, wrong, strict=True):
-        if bad:
-            place = {"transform": ax.transAxes, "color": look.WRONG, "clip_on": False}
-            ax.add_patch(Rectangle((0, 0), 1, 1, fill=False, linewidth=2.5, **place))
-            ax.plot([0, 1], [0, 1], linewidth=1.5, scalex=False, scaley=False, **place)
 
 
 CLUSTERINGS = ("clusters", "clusters@pixels")  # k-means on the features of the source, or on no network

@@ -188,7 +188,7 @@ assert abs(by_hand - found.metrics["accuracy"]) < 1e-6, "by hand and in one line
 columns = [np.flatnonzero(clusters == k)[:4] for k in match.argsort()]
 first = np.array([column[row] for row in range(4) for column in columns])
 figure = drawing.gallery(net.transform(digits.test.inputs[first]), [*"0123456789", *[""] * 30], ncols=10)
-nb21_kinds.mark_wrong(figure, result.targets[first] != np.tile(np.arange(10), 4))
+drawing.mark_wrong(figure, result.targets[first] != np.tile(np.arange(10), 4))
 
 # %% [markdown]
 # Each column is one cluster, under its digit; framed images are wrong. Some clusters hold one digit, some mix several: the

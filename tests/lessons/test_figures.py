@@ -32,6 +32,7 @@ from tlkit_lessons import (
     nb23_scores,
     nb24_quality,
     nb25_adapting,
+    nb26_unlabelled,
     paired,
     plan_strip,
     ranking,
@@ -169,6 +170,7 @@ PAGES = (
     nb23_scores,
     nb24_quality,
     nb25_adapting,
+    nb26_unlabelled,
     paired,
     plan_strip,
 )
@@ -199,6 +201,9 @@ FIGURES = {
     ),
     "gain_by_source": lambda s: figures.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
     "gain_near_and_far": lambda s: figures.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2)),
+    "near_and_far": lambda s: nb26_unlabelled.near_and_far(
+        NEAR_AND_FAR, {"near": told(0.1), "far": told(0.0)}, 0.2, at="b"
+    ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
     "accuracy_by_rate": lambda s: nb15_full.accuracy_by_rate(rates(lost=True), "full"),

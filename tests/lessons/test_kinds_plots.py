@@ -102,7 +102,7 @@ def test_a_verdict_stands_behind_its_note_and_a_bad_one_in_the_colour_of_wrong()
 
 def test_only_wrong_images_are_marked():
     figure = drawing.gallery(IMAGES)
-    nb21_kinds.mark_wrong(figure, [False, True, False, True])
+    drawing.mark_wrong(figure, [False, True, False, True])
     assert [bool(ax.patches) for ax in figure.axes] == [False, True, False, True]
     with pytest.raises(ValueError):
-        nb21_kinds.mark_wrong(figure, [True])
+        drawing.mark_wrong(figure, [True])
