@@ -100,3 +100,9 @@ def test_each_old_word_is_refused(old):
 def test_code_is_no_prose():
     assert refused("`picture` and [a link](heap.md) and {{claim picture}}") == []
     assert strings('x = f"a heap of {n}"  # picture') == ["a heap of ", "# picture"]
+
+
+def test_the_glossary_is_in_order_and_has_one_line_a_term():
+    rows = (ROOT / "book" / "glossary.md").read_text("utf-8").splitlines()
+    terms = [row.split("|")[1].strip().lower() for row in rows if row.startswith("| ")][1:]
+    assert terms == sorted(set(terms), key=lambda term: term.replace("-", " ")) and len(terms) > 80

@@ -39,7 +39,7 @@ def gain_along(
             raise UserError(
                 f"{plan} has {len(found)} gains at {len(similarities)} similarities: give each one."
             )
-        style, part = look(plan), [found[i] for i in order][:shown]
+        style, part = looks.plan(plan), [found[i] for i in order][:shown]
         x = np.array([similarities[i] for i in order][:shown]) + ASIDE * (k - (len(gains) - 1) / 2)
         ax.plot(x, [v.mean for v in part], **style | {"marker": "", "label": None}, linewidth=1.3)
         ax.vlines(x, [v.low for v in part], [v.high for v in part], color=style["color"], linewidth=1.6)
@@ -53,9 +53,9 @@ def gain_along(
     every = [end for found in gains.values() for v in found for end in (v.low, v.high, 0.0)]
     pad = 0.06 * (max(every) - min(every))
     ax.set(xlim=(1.05, -0.05), ylim=(min(every) - pad, max(every) + pad))
-    ax.set_xlabel("similarity to the source (near on the left, far on the right)")
+    ax.set_xlabel("similarity to the source (1: the same)")
     ax.set_ylabel(f"gain in accuracy over {against}")
-    legend(ax)
+    legend(ax, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, columnspacing=1)
     return ax
 
 
@@ -113,7 +113,7 @@ def gain_near_and_far(
 def gain_rows(ax: Axes, gains: Mapping[str, Mapping[str, Verdict]], order: Sequence[str]) -> None:
     """An interval and a marker for each plan and source, the last source of `order` on top."""
     for k, (plan, found) in enumerate(gains.items()):
-        style = look(plan)
+        style = looks.plan(plan)
         for row, source in enumerate(order):
             if source not in found:
                 continue

@@ -8,13 +8,22 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from tlkit import plots
 from tlkit.plots.style import INK
 
 INDIGO, WINE, OLIVE, SLATE = "#332288", "#882255", "#6B6B00", "#5A5A5A"
 WRONG, WRONG_TILE, NEUTRAL_TILE = WINE, "#F3DCE6", "#E4E1F0"
 TRAINED, TRAINED_TILE, FROZEN, FROZEN_TILE = "#B34700", "#FBE3B5", "#2B5F8A", "#D7EAF7"
 _SERIES = ((INDIGO, "o", "-"), (WINE, "^", "--"), (OLIVE, "s", "-."), (SLATE, "v", ":"))
+RANDOM = ", random weights"  # behind a plan's name: the same plan, from weights that nobody trained
 GUESS = {"color": INK, "linestyle": (0, (2, 2)), "linewidth": 1.6, "zorder": 3}
+
+
+def plan(name: str) -> dict[str, Any]:
+    """As `tlkit.plots.look`; `frozen, random weights` has its colour, another marker, and dots."""
+    if not name.endswith(RANDOM):
+        return plots.look(name)
+    return plots.look(name.removesuffix(RANDOM)) | {"marker": "p", "linestyle": ":", "label": name}
 
 
 def series(k: int) -> dict[str, Any]:

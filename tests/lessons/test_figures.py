@@ -192,9 +192,6 @@ FIGURES = {
     ),
     "accuracy_along": lambda s: nb22_similarity.accuracy_along((1.0, 0.0), {"full": (0.9, 0.3)}, chance=0.1),
     "harm": lambda s: nb22_similarity.harm(figures.gain_along((1.0, 0.5, 0.0), TURNED)),
-    "votes_and_gains": lambda s: nb22_similarity.votes_and_gains(
-        np.array([[0.1, 0.2], [-0.1, 0.0]]), {"full": np.array([[0.1, -0.1], [0.1, 0.0]])}, "ab"
-    ),
     "gain_by_count": lambda s: nb24_quality.gain_by_count({"full": {5: told(0.1), 50: told(0.0)}}, guess=30),
     "target_by_source_accuracy": lambda s: nb24_quality.target_by_source_accuracy(
         {"10": (0.1, 0.7), "2000": (0.9, 0.95)}, {"a": (0.99, 0.6)}, "full", 0.8, ["a"]

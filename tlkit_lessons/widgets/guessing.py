@@ -43,7 +43,7 @@ def guess(question: str, value: float, low: float = 0, high: float = 1, step: fl
         )
     whole = all(isinstance(number, int) for number in (value, low, high, step))
     slider = (IntSlider if whole else FloatSlider)(
-        value=value, min=low, max=high, step=step, layout={"width": "32em"}
+        value=value, min=low, max=high, step=step, layout={"width": "32em", "max_width": "100%"}
     )
     return Guess(slider, question)
 
