@@ -76,7 +76,6 @@ def _control(ax: Axes, control: float, rows: int) -> None:
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
         style = {"textcoords": "offset points", "va": "center", "fontsize": 8.5, "zorder": 4}
         ax.annotate("random weights,\nfrozen", (control, 0), (4, 0), bbox=box, **style)
-        ax.annotate("the source\nhurts", (control, rows - 1), (-4, 0), ha="right", **style)
 
 
 def _pretrained_on(ax: Axes, strips: Sequence[Strip], wide: float) -> None:

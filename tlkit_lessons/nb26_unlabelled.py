@@ -26,5 +26,5 @@ def near_and_far(
         said = SAID.get(labelled[task].word, "undecided")
         ax.set_title(f"{place} ({task}), full: {said}", loc="left", fontsize=11)
     rows = list(next(iter(gains.values()))["frozen"])[::-1]
-    look.guess_mark(figure.axes[0], guess, rows.index(at) - 0.36)
+    look.guess_mark(figure.axes[0], guess, rows.index(at) - 0.27)
     return figure

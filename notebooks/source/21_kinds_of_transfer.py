@@ -12,8 +12,8 @@
 # **Question.** *Transfer learning* covers several settings. Which one is yours, which labels may you use, and does its
 # name tell you whether it helps?
 #
-# <details><summary><b>In one sentence</b> (guess first)</summary>What differs between source and target, and which labels
-# you may use, decide the kind of transfer; the kind does not tell you whether transfer helps.</details>
+# <details><summary><b>In one sentence</b> (guess first)</summary>The kind of transfer depends on what differs between
+# source and target and on which labels you may use; it does not tell you whether transfer helps.</details>
 #
 # **You will** put four settings on a map, test who used labels that should have been hidden, cluster digits without any
 # label, and watch seven sources of the same kind help or hurt.
@@ -44,9 +44,9 @@ labels = 5  # per class, where the target has any
 # %% [markdown]
 # ## 1 · A map
 #
-# A *domain* is where the images come from, for example printed letters on plain paper. A *task* is a set of labels, and
-# which of them is right for each image. We speak of transfer when the task changes, or the domain, or both. That makes
-# four places (Pan and Yang 2010).
+# A *domain* is where the images come from, for example printed letters on plain paper. A *task* is a set of classes and
+# the rule that says which one an image belongs to. We speak of transfer when the task changes, or the domain, or both.
+# That makes four places (Pan and Yang 2010).
 
 # %%
 net, digits, manner = backbones.load("letters"), tasks.load("digits"), tasks.load("dial:manner:0")
@@ -117,8 +117,8 @@ accuracy |= {p: recorded("23_digits", p, "letters", seed) for p in ("full", "scr
 print(", ".join(f"{plan} {value:.2f}" for plan, value in accuracy.items()))
 
 # %% [markdown]
-# Were labels used? Somebody has already randomised the source's: the network `memorised` was pretrained on letters with
-# random labels. The digits' labels we randomise ourselves.
+# Were labels used? For the source, the network `memorised` answers: it was pretrained on letters with random labels. For
+# the target, we randomise the labels of the digits.
 
 # %%
 pairs = (digits, backbones.load("memorised")), (with_random_labels(digits, seed), net)
@@ -239,15 +239,22 @@ for name, (file, two, eye, seen, task) in where.items():
 figure = nb21_kinds.map_of_kinds([*kinds.values()], "The kind does not tell whether transfer helps")
 
 # %% [markdown]
-# Each number is a mean over ten seeds. Look at the lower row: the same kind and the same plan, `full`. On the left, with
-# *the very same images*, it hurts; on the right it helps. So the name of a kind says **what you have and which labels you
-# may use**. It does not say whether transfer helps.
+# Each number is a mean over ten seeds; the word compares the first with the second. Look at the lower row: the same kind
+# and the same plan, `full`. On the left, with *the very same images*, it hurts; on the right it helps. So the kind says
+# **what you have and which labels you may use**. It does not say whether transfer helps. Which kind is yours?
+#
+# | from | to | kind |
+# |---|---|---|
+# | cats and dogs | wolves, a few labelled | inductive |
+# | a simulation | a robot's camera, nothing labelled | transductive |
+# | a million unlabelled scans | a rare disease, a few labelled | inductive, self-taught |
+# | unlabelled photos | unlabelled customer images, to be clustered | unsupervised |
 #
 # ## 6 · One kind, seven sources
 #
-# That is measured, against `scratch` with the same labels: *positive* transfer is better, *negative* transfer worse. But a
-# frozen network can lose for two reasons. The source may have taught it the wrong thing, or freezing alone costs
-# accuracy. The control is **the same plan from random weights**.
+# Whether transfer helps is measured against `scratch` with the same labels: *positive* transfer is better, *negative*
+# transfer worse. But a frozen network can lose for two reasons. The source may have taught it the wrong thing, or
+# freezing alone costs accuracy. The control is **the same plan from random weights**.
 
 # %%
 sources = ("letters", "greek", "symbols", "letters-ssl", "strokes", "textures", "memorised")
@@ -269,9 +276,9 @@ strips = nb21_sources.strips(sources, seed=seed)
 figure = nb21_sources.sources_and_gains(strips, gains, freezing, taught, worse_guess.value)
 
 # %% [markdown]
-# The line is the control: frozen *random* weights lose that much. Sources between the line and zero are below scratch only
-# because they are frozen. Their pretraining helped. Left of the line, tinted, the source itself hurts. With `full` nothing
-# is frozen, and random weights are `scratch` itself.
+# The grey line is the control: frozen *random* weights lose that much. Between the line and zero, pretraining helped, but
+# less than freezing costs. Left of the line, tinted, the source itself hurts. With `full` nothing is frozen, and random
+# weights are `scratch` itself.
 #
 # All seven are inductive, and every outcome occurs. The images are a hint: at the top are signs made of strokes that meet,
 # as digits are. The labels count too: `memorised` saw letters, with random labels.
@@ -284,16 +291,7 @@ figure = nb21_sources.sources_and_gains(strips, gains, freezing, taught, worse_g
 # - {{claim 9-random sentence}}
 # - {{claim 9-source sentence}}
 #
-# One transductive, one unsupervised and three inductive settings: no kind is safe, and none is hopeless.
-#
-# **Which kind is yours?**
-#
-# | from | to | kind |
-# |---|---|---|
-# | cats and dogs | wolves, a few labelled | inductive |
-# | a simulation | a robot's camera, nothing labelled | transductive |
-# | a million unlabelled scans | a rare disease, a few labelled | inductive, self-taught |
-# | unlabelled photos | unlabelled customer images, to be clustered | unsupervised |
+# Inductive transfer helped from one source and hurt from another. The kind promises nothing.
 #
 # ## When this fails
 #
@@ -307,7 +305,7 @@ figure = nb21_sources.sources_and_gains(strips, gains, freezing, taught, worse_g
 # look at ten seeds; intervals are over labelled subsets, not over pretraining runs. `memorised` also saw fewer images
 # than `letters`, so its test of the source labels is not strict. Matching clusters by the test labels flatters them a
 # little. Other names say what one *hopes*: transfer is *lateral* between tasks of one level, *vertical* from a simpler
-# task to a harder one (Gagné 1965). `strokes` was meant as vertical, and lies at the bottom.
+# task to a harder one (Gagné 1965). `strokes` was meant as vertical, and lies near the bottom.
 #
 # </details>
 #
