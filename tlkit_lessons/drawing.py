@@ -7,8 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from tlkit.errors import UserError
+from tlkit_lessons import look
 
 
 def gallery(
@@ -63,3 +65,12 @@ def grid_of(n: int, ncols: int, cell: float, titled: bool) -> tuple[Figure, list
     for ax in axes.flat:
         ax.set_axis_off()
     return figure, list(axes.flat)[:n]
+
+
+def mark_wrong(figure: Figure, wrong: Sequence[bool]) -> None:
+    """A frame and a stroke on those images of a gallery that are wrong; one answer for each image."""
+    for ax, bad in zip(figure.axes, wrong, strict=True):
+        if bad:
+            place = {"transform": ax.transAxes, "color": look.WRONG, "clip_on": False}
+            ax.add_patch(Rectangle((0, 0), 1, 1, fill=False, linewidth=2.5, **place))
+            ax.plot([0, 1], [0, 1], linewidth=1.5, scalex=False, scaley=False, **place)

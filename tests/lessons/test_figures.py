@@ -27,10 +27,12 @@ from tlkit_lessons import (
     nb15_full,
     nb16_comparison,
     nb21_kinds,
+    nb21_sources,
     nb22_similarity,
     nb23_scores,
     nb24_quality,
     nb25_adapting,
+    nb26_unlabelled,
     paired,
     plan_strip,
     ranking,
@@ -163,10 +165,12 @@ PAGES = (
     nb15_full,
     nb16_comparison,
     nb21_kinds,
+    nb21_sources,
     nb22_similarity,
     nb23_scores,
     nb24_quality,
     nb25_adapting,
+    nb26_unlabelled,
     paired,
     plan_strip,
 )
@@ -198,6 +202,9 @@ FIGURES = {
     ),
     "gain_by_source": lambda s: figures.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
     "gain_near_and_far": lambda s: figures.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2)),
+    "near_and_far": lambda s: nb26_unlabelled.near_and_far(
+        NEAR_AND_FAR, {"near": told(0.1), "far": told(0.0)}, 0.2, at="b"
+    ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
     "accuracy_by_rate": lambda s: nb15_full.accuracy_by_rate(rates(lost=True), "full"),
@@ -241,8 +248,9 @@ FIGURES = {
     "map_of_kinds": lambda s: nb21_kinds.map_of_kinds(
         [Kind("k", *place, ROW, Strip("to", ROW.images, "?b?")) for place in PLACES]
     ),
-    "sources_and_gains": lambda s: nb21_kinds.sources_and_gains(
-        dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")}, guess=1
+    "sources_and_gains": lambda s: nb21_sources.sources_and_gains(
+        dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")},
+        told(-0.1), {"a": told(-0.1), "b": told(0.4)}, guess=1
     ),
     "accuracy_by_batch": lambda s: nb25_adapting.accuracy_by_batch(SHIFTED, ["same", "noise"]),
 }  # fmt: skip
