@@ -155,7 +155,7 @@ def _adapt(store: Store, show: Callable[[int, int], None]) -> None:
 
 
 def _heaps(store: Store, show: Callable[[int, int], None]) -> None:
-    """Digits in heaps, on what each network sees; the pixels once."""
+    """Digits in clusters, on what each network sees; the pixels once."""
     nets = [backbones.load(name) for name in ("letters-ssl", *UNTAUGHT)]
     jobs = [(net, nb21_kinds.CLUSTERINGS[: 1 + (net is nets[0])], seed) for net in nets for seed in FRESH]
     for done, (net, plans, seed) in enumerate(jobs, 1):
