@@ -648,6 +648,6 @@ def test_what_does_not_go_together_is_refused(world):
 
 def test_methods_say_who_proposed_them():
     for name, method in adapt.METHODS.items():
-        assert method.name == name and method.moves and (method.paper or name == "source only")
+        assert method.name == name and method.updates and (method.paper or name == "source only")
         assert not any("target" in what and "label" in what for what in method.reads)
     assert backbones.names()
