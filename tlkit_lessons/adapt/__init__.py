@@ -24,12 +24,12 @@ from tlkit_lessons.adapt import testtime
 from tlkit_lessons.adapt.domains import Domains, sealed
 from tlkit_lessons.adapt.feature_based import coral, solve
 from tlkit_lessons.adapt.methods import METHODS, Method, known
-from tlkit_lessons.adapt.selection import CRITERIA, ORACLE, Evidence, density_ratio, judge, select
+from tlkit_lessons.adapt.selection import CRITERIA, ORACLE, Evidence, by_criterion, density_ratio, select
 from tlkit_lessons.adapt.training import learn, outputs, start, strength
 
 __all__ = [
-    "CRITERIA", "METHODS", "ORACLE", "Adapted", "Evidence", "Method", "adapt", "coral", "density_ratio",
-    "judge", "sealed", "select", "solve",
+    "CRITERIA", "METHODS", "ORACLE", "Adapted", "Evidence", "Method", "adapt", "by_criterion", "coral",
+    "density_ratio", "sealed", "select", "solve",
 ]  # fmt: skip
 
 Answer = Callable[[Items, np.ndarray], np.ndarray]

@@ -86,7 +86,7 @@ CRITERIA = {
 }
 
 
-def judge(candidate: "Adapted") -> dict[str, float]:
+def by_criterion(candidate: "Adapted") -> dict[str, float]:
     """The score of a candidate by each criterion, higher is better, and by the oracle: target accuracy."""
     found = {name: criterion(candidate.evidence) for name, criterion in CRITERIA.items()}
     return found | {ORACLE: candidate.accuracy}
@@ -102,5 +102,5 @@ def select(candidates: Sequence["Adapted"]) -> dict[str, "Adapted"]:
         raise UserError("adapt.select has no candidates to choose from: give at least one.")
     if len({candidate.pair for candidate in candidates}) > 1:
         raise UserError("adapt.select: the candidates are of different tasks, backbones or seeds.")
-    scored = [judge(candidate) for candidate in candidates]
+    scored = [by_criterion(candidate) for candidate in candidates]
     return {name: candidates[int(np.argmax([row[name] for row in scored]))] for name in scored[0]}
