@@ -211,9 +211,8 @@ for method in ("coral", adaptations.ONCE, "adabn"):
     words = [verdict.word for verdict in verdicts[method]]
     assert words[1:4] == ["better"] * 3 and words[5] == "worse", "the title below would not be true"
 ax = nb25_adapting.methods_by_shift(kept, verdicts, shift_names, method_names)
-title = ax.set_title(
-    "Matching helps where images changed, and hurts where proportions did", loc="left", pad=24
-)
+says = "Matching helps with noise, background and faded contrast, and hurts under label shift"
+title = ax.set_title(says, loc="right", pad=24)
 
 # %% [markdown]
 # **Label shift.** Source only lost nothing, and matching makes it worse. It pulls the source's equal classes onto a target with
