@@ -1,9 +1,9 @@
-"""Whether a score ranks sources as their accuracies do: weighted Kendall tau, with doubt over the models.
+"""Whether a score ranks sources as their accuracies do: weighted Kendall tau, with its interval.
 
-The interval is the percentile bootstrap's over models. In a simulation with 8 to 20 models, scores and truth
-correlated normals, it held the expected tau about as often as it says, and left 0 out falsely in about one
-case of twenty. BCa did no better, the basic interval far worse, Fisher's z was too wide. With 5 models and a
-high tau it is too short; below FEWEST_MODELS nothing is concluded.
+The interval is a percentile bootstrap over models. In a simulation with 8 to 20 models, scores and truth
+correlated normals, it covered the expected tau about as often as it should, and excluded 0 falsely in about
+one case in twenty. BCa did no better, the basic interval far worse, Fisher's z was too wide. With 5 models
+and a high tau it is too short; below FEWEST_MODELS nothing is concluded.
 """
 
 import csv
@@ -20,7 +20,7 @@ from tlkit.stats.intervals import as_finite
 
 FEWEST_MODELS = 5
 RESAMPLES = 4000
-PAIRS = 2**19  # pairs of models looked at in one go
+PAIRS = 2**19  # pairs of models in one step
 CANNOT_TELL = "cannot tell"
 NO_ORDER = "no order"
 
@@ -29,8 +29,8 @@ NO_ORDER = "no order"
 class Agreement:
     """Weighted tau of a score with the truth over `models`, its interval, Pearson's r, and what follows.
 
-    verdict: "agrees", "disagrees", "cannot tell" (the interval holds 0, or there are too few models), or
-    "no order" (the score says the same of all models, or they are all as good).
+    verdict: "agrees", "disagrees", "cannot tell" (undecided: the interval contains 0, or there are too few
+    models), or "no order" (all scores or all accuracies are equal).
     """
 
     tau: float
@@ -68,13 +68,13 @@ def _tau(x: np.ndarray, y: np.ndarray) -> float:
 def agreement(
     scores: ArrayLike, truth: ArrayLike, seed: int = 0, level: float = 0.95, resamples: int = RESAMPLES
 ) -> Agreement:
-    """Does a score rank the models as the truth does? Higher is better, of either.
+    """Does a score rank the models as their accuracies (the truth) do? Higher is better in both.
 
-    scores: one number a model, or K x models, a row for each draw of labels; truth likewise, in rows of its
-    own (M x models). tau is the mean over the draws of the score, each against the mean truth; the interval
-    is over new models and, where there are rows, over new draws of both.
+    scores: one number per model, or K x models, a row for each labelled subset; truth likewise (M x models).
+    tau is the mean over the rows of the score, each against the mean truth; the interval resamples models
+    and, where there are rows, the rows of both.
 
-    Where the truth, or every draw of the score, gives all models the same, nothing is ranked: tau and
+    Where the truth, or every row of the score, is the same for all models, nothing is ranked: tau and
     Pearson's r are 0, the interval is -1 ... 1 and the verdict "no order". Raises UserError for NaN (leave a
     model without the score out), unequal lengths, one model, and a level outside (0, 1).
     """
@@ -84,8 +84,8 @@ def agreement(
         return Agreement(0.0, -1.0, 1.0, 0.0, models, NO_ORDER)
     found = _by_models_and_draws(s, t, seed, resamples)
     low, high = map(float, np.quantile(found, [(1 - level) / 2, (1 + level) / 2]))
-    told = [row for row in s if np.ptp(row) > 0]
-    tau, r = (sum(each(row, came) for row in told) / len(s) for each in (_tau, _pearson))
+    ranked = [row for row in s if np.ptp(row) > 0]
+    tau, r = (sum(each(row, came) for row in ranked) / len(s) for each in (_tau, _pearson))
     return Agreement(tau, low, high, r, models, _verdict(low, high, models))
 
 
@@ -99,13 +99,13 @@ def ahead(
 ) -> tuple[float, float, float]:
     """How far one score is ahead of another in weighted tau: the difference, and both ends of its interval.
 
-    Arguments as for `agreement`. In each resample both see the same models and the same draws, so that luck
-    which they share falls out: it may be far shorter than the intervals of the two taus. Raises UserError as
+    Arguments as for `agreement`. Each resample uses the same models and rows for both, so shared variation
+    cancels: the interval may be far shorter than those of the two taus. Raises UserError as
     `agreement` does, and for scores of different shapes.
     """
     if np.shape(first) != np.shape(second):
         raise UserError(
-            f"scores of shapes {np.shape(first)} and {np.shape(second)}: give both on the same draws."
+            f"scores of shapes {np.shape(first)} and {np.shape(second)}: give both on the same subsets."
         )
     taus, wandered = [], []
     for scored in (first, second):
@@ -117,7 +117,7 @@ def ahead(
 
 
 def _by_models_and_draws(s: np.ndarray, t: np.ndarray, seed: int, resamples: int) -> np.ndarray:
-    """The mean weighted tau of each resample: of the models, of the draws of s, and of those of t."""
+    """The mean weighted tau of each resample of the models, the rows of s and the rows of t."""
     rng, (draws, models) = np.random.default_rng(seed), s.shape
     sizes = ((models, models), (draws, draws), (len(t), len(t)))
     which, marked, came = (rng.integers(most, size=(resamples, count)) for most, count in sizes)
@@ -131,9 +131,9 @@ def _by_models_and_draws(s: np.ndarray, t: np.ndarray, seed: int, resamples: int
 
 
 def chance_kept(scores: ArrayLike, keep: int) -> np.ndarray:
-    """How likely each source is among the `keep` best of its draw, equals by lot: draws x sources.
+    """The probability that each source is among the `keep` best of its row, ties broken at random.
 
-    scores: draws x sources, higher is better; a source without a score (NaN) is the last. Each row sums to
+    scores: rows x sources, higher is better; a source without a score (NaN) is the last. Each row sums to
     `keep`. Raises UserError for fewer than one to keep, or more than there are.
     """
     found = np.asarray(scores, dtype=float)
@@ -146,14 +146,16 @@ def chance_kept(scores: ArrayLike, keep: int) -> np.ndarray:
 
 
 def _columns(level: float, **columns: ArrayLike) -> tuple[np.ndarray, ...]:
-    """Each as an array of one or two axes, one number a model along the last."""
+    """Each as an array of one or two axes, one number per model along the last."""
     if not 0 < level < 1:
         raise UserError(f"level must lie between 0 and 1, not {level}: 0.95 is usual.")
     depths = [max(1, min(2, np.asarray(values, dtype=object).ndim)) for values in columns.values()]
     arrays = tuple(as_finite(name, v, n) for (name, v), n in zip(columns.items(), depths, strict=True))
     if len({array.shape[-1] for array in arrays}) > 1 or arrays[0].shape[-1] < 2:
         counts = ", ".join(f"{x.shape[-1]} in {name}" for name, x in zip(columns, arrays, strict=True))
-        raise UserError(f"models do not match ({counts}): give two or more, and one number a model in each.")
+        raise UserError(
+            f"models do not match ({counts}): give two or more, and one number per model in each."
+        )
     return arrays
 
 
@@ -169,15 +171,15 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> float:
 
 TRUTH = "finetuned_acc"
 PRINTED = {"Weighted Tau": "tau", "Pearson Corr": "pearson"}  # rows that hold correlations, not a model
-TOLERANCE = 0.03  # scores are printed rounded: so far may a correlation move without anyone having erred
+TOLERANCE = 0.03  # printed scores are rounded: a correlation may differ by this much without an error
 
 
 @dataclass(frozen=True)
 class Recomputed:
     """One score on one set: correlations as printed beside those of the printed scores.
 
-    `deviation`: recomputed tau less printed tau. `copies`: another score of the same set whose column is this
-    one to the digit, or None. `scores`, `truth`: a number for each model, as printed.
+    `deviation`: recomputed tau less printed tau. `copies`: another score of the same set with an identical
+    column, or None. `scores`, `truth`: a number for each model, as printed.
     """
 
     dataset: str
@@ -195,16 +197,16 @@ class Recomputed:
 
     @property
     def reproduces(self) -> bool:
-        """Whether the printed tau is what the printed scores give, but for rounding."""
+        """Whether the printed tau follows from the printed scores, up to rounding."""
         return abs(self.deviation) <= TOLERANCE
 
 
 def recompute(path: str | os.PathLike, seed: int = 0) -> list[Recomputed]:
     """Every score on every set of a table such as TLLib's (examples/model_selection of that library).
 
-    A CSV with the columns dataset, model, finetuned_acc and one for each score; a row a model, and a row
-    "Weighted Tau" and one "Pearson Corr" a set with the correlations as printed. Raises UserError for a file
-    that is absent or reads otherwise.
+    A CSV with the columns dataset, model, finetuned_acc and one for each score; a row per model, and for
+    each set a row "Weighted Tau" and one "Pearson Corr" with the printed correlations. Raises UserError for a
+    file that is missing or has another format.
     """
     path = Path(path)
     if not path.is_file():
@@ -222,7 +224,9 @@ def recompute(path: str | os.PathLike, seed: int = 0) -> list[Recomputed]:
     except UserError:
         raise
     except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"{path} has an entry missing or no number ({error}): mend that row.") from error
+        raise UserError(
+            f"{path} has an entry that is missing or no number ({error}): correct that row."
+        ) from error
 
 
 def _one_set(rows: list[dict[str, str]], names: list[str], seed: int) -> list[Recomputed]:
@@ -232,10 +236,10 @@ def _one_set(rows: list[dict[str, str]], names: list[str], seed: int) -> list[Re
     columns = {name: np.array([float(row[name]) for row in models]) for name in names}
     lines = []
     for name, column in columns.items():
-        twins = [other for other in names if other != name and (columns[other] == column).all()]
-        said = float(printed["tau"][name]), float(printed["pearson"][name])
+        copies = [other for other in names if other != name and (columns[other] == column).all()]
+        printed_as = float(printed["tau"][name]), float(printed["pearson"][name])
         found = agreement(column, truth, seed)
-        twin = twins[0] if twins else None
+        copy = copies[0] if copies else None
         values = tuple(column.tolist()), tuple(truth)
-        lines.append(Recomputed(rows[0]["dataset"], name, *said, found, twin, *values))
+        lines.append(Recomputed(rows[0]["dataset"], name, *printed_as, found, copy, *values))
     return lines

@@ -68,7 +68,7 @@ def test_the_nearest_name_is_the_fewest_clicks_away(moving, plan, clicks):
 def test_it_opens_where_it_is_told(board):
     assert [toggle.value for toggle in board.toggles] == [False, False, True]
     other = freeze_board(*WORLD, 4, recipe=tiny.QUICK, plan="block:mid")
-    assert [toggle.description for toggle in other.toggles] == ["stem: frozen", "mid: moves", "top: frozen"]
+    assert [toggle.description for toggle in other.toggles] == ["stem: frozen", "mid: trained", "top: frozen"]
     assert str(other.plan) == "block:mid"
 
 
@@ -85,18 +85,18 @@ def test_a_click_changes_name_strip_and_numbers(board):
     assert board.table.value == before, "the same choice has the same price"
 
 
-def test_a_choice_without_a_name_says_so_and_cannot_be_fitted(board):
+def test_a_choice_without_a_plan_says_so_and_cannot_be_fitted(board):
     click(board, "stem")
-    assert "no name" in board.words.value and "<b>last-1</b>, 1 click away" in board.words.value
+    assert "No plan trains just" in board.words.value and "<b>last-1</b>, 1 click away" in board.words.value
     assert board.button.disabled and str(board.plan) == "last-1"
     click(board, "stem")
-    assert not board.button.disabled and "no name" not in board.words.value
+    assert not board.button.disabled and "No plan" not in board.words.value
 
 
 def test_shares_are_of_full_and_a_solved_head_takes_no_step(board):
     assert f"{board.price.trained / board.price_of('full').trained:.0%} of full" in board.table.value
     click(board, "top")
-    assert "none: the head is solved at once" in board.table.value
+    assert "none: the head is fitted by a solver" in board.table.value
     click(board, *tiny.STAGES)
     assert board.table.value.count("100% of full") == 4
 

@@ -155,7 +155,7 @@ NEAR_AND_FAR = {
     name: {"frozen": {"a": told(lift), "b": told(-0.2)}, "full": {"a": told(lift + 0.1)}}
     for name, lift in (("near", 0.3), ("far", 0.0))
 }
-BY_SHIFT = {"source only": {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}}
+BY_SHIFT = {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}
 ROW = Strip("a row", strip(3)[1], ["a", "b", "c\nd"])
 PAGES = (
     drawing,
@@ -240,11 +240,11 @@ FIGURES = {
     "accuracy_by_stage": lambda s: nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN}, 0.5, 2),
     "answers": lambda s: figures.answers(strip(3)[1], "abc", {"before": "aab", "after": "abc"}),
     "clouds": lambda s: nb25_adapting.clouds(*np.random.default_rng(0).normal(size=(3, 30, 5))),
-    "sure_and_right": lambda s: nb25_adapting.sure_and_right([0.5, 0.7, 0.9], [0.4, 0.3, 0.2]),
+    "sure_and_right": lambda s: nb25_adapting.sure_and_right([0.5, 0.7, 0.9], [0.4, 0.3, 0.2], 0.1),
     "methods_by_shift": lambda s: nb25_adapting.methods_by_shift(
-        SHIFTED, BY_SHIFT, {"source only": ["same", "noise"]}
+        SHIFTED, BY_SHIFT, {"same": "unchanged", "noise": "noise"}, {}
     ),
-    "selection_gap": lambda s: nb25_adapting.selection_gap(SHIFTED, ["same", "noise"]),
+    "lost_to_oracle": lambda s: nb25_adapting.lost_to_oracle(BY_SHIFT, ["same", "noise"]),
     "map_of_kinds": lambda s: nb21_kinds.map_of_kinds(
         [Kind("k", *place, ROW, Strip("to", ROW.images, "?b?")) for place in PLACES]
     ),
@@ -252,7 +252,6 @@ FIGURES = {
         dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")},
         told(-0.1), {"a": told(-0.1), "b": told(0.4)}, guess=1
     ),
-    "accuracy_by_batch": lambda s: nb25_adapting.accuracy_by_batch(SHIFTED, ["same", "noise"]),
 }  # fmt: skip
 
 
@@ -654,7 +653,16 @@ def test_every_row_of_a_gallery_is_named_or_none():
         drawing.gallery(images, ncols=2, rows=("a", "b"))
 
 
-def test_a_gallery_refuses_what_is_no_picture():
+def test_a_gallery_keeps_room_for_titles_only_where_they_stand():
+    images = np.zeros((10, 8, 8))
+    bare, first, every = (drawing.gallery(images, t, 5) for t in ((), [*"abcde", *[""] * 5], "abcdeabcde"))
+    heights = [figure.get_figheight() for figure in (bare, first, every)]
+    assert np.allclose(np.diff(heights), heights[1] - heights[0]) and heights[0] < heights[1]
+    named = drawing.gallery(images, [*"abcde", *[""] * 5], 5, ["a long name of a row"] * 2)
+    assert named.get_figheight() < first.get_figheight(), "images are narrower beside names, and rows lower"
+
+
+def test_a_gallery_refuses_what_is_no_image():
     for images, titles in (([], []), ([np.zeros((8, 8))], ["a", "b"]), ([np.zeros((5, 8, 8))], [])):
         with pytest.raises(UserError):
             drawing.gallery(images, titles)

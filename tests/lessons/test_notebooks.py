@@ -36,6 +36,7 @@ OTHER = {  # other parameters than the defaults, that must work too
     "22": {"seed": 12, "similarity": 0.25, "guess_labels": 0.1},
     "23": {"targets": ["textures", "digits"], "plan": "frozen", "seed": 12, "choice": "greek"},
     "24": {"seed": 12, "rung": 2000, "labels": 20, "few_steps": 40, "guess_labels": 5},
+    "25": {"seed": 12, "shift": "faded", "guess": 0.8, "rounds": 3},
 }
 COINS = Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py"
 

@@ -85,7 +85,7 @@ def test_of_two_scores_the_one_that_is_ahead():
     assert found[0] == pytest.approx(ranking.agreement(a, t).tau - ranking.agreement(b, t).tau)
     assert ranking.ahead(b, a, t, seed=5, resamples=300) == pytest.approx([-found[k] for k in (0, 2, 1)])
     assert ranking.ahead(a, a, t, resamples=100) == (0, 0, 0), "what both share falls out"
-    with pytest.raises(UserError, match="same draws"):
+    with pytest.raises(UserError, match="same subsets"):
         ranking.ahead(a, b[:2], t)
     with pytest.raises(UserError, match="9 in scores, 8 in truth"):
         ranking.ahead(a, b, t[:, :8])
@@ -182,8 +182,8 @@ def test_a_table_that_is_none(table, tmp_path):
     for changed, words in (
         (text.replace("finetuned_acc", "other"), "no table of scores"),
         ("", "no table of scores"),
-        (text.replace("Weighted Tau", "Kendall"), "entry missing or no number"),
-        (text.replace("one,m2,4", "one,m2,four"), "entry missing or no number"),
+        (text.replace("Weighted Tau", "Kendall"), "entry that is missing or no number"),
+        (text.replace("one,m2,4", "one,m2,four"), "entry that is missing or no number"),
     ):
         table.write_text(changed)
         with pytest.raises(UserError, match=words):

@@ -1,4 +1,4 @@
-"""The freeze board: click a stage to freeze or thaw it, read what that costs, and fit."""
+"""The freeze board: click a stage to freeze or train it, see what that costs, and fit."""
 
 import html
 from collections.abc import Collection, Mapping, Sequence
@@ -23,11 +23,11 @@ from tlkit_lessons.widgets.shown import WithStill
 
 _SHOWN = ("frozen", "last-1", "full")  # on a page without widgets
 _WIDTH = {"width": "auto"}
-_LEAST = 0.1  # the least span of the axis on which fits are compared
+_LEAST = 0.1  # the least span of the accuracy axis
 
 
 def choices(stages: Sequence[str]) -> dict[frozenset[str], Plan]:
-    """The sets of stages that have a plan of their own, from none to all, then single stages."""
+    """The sets of stages that some plan trains, from none to all, then single stages."""
     depths = ["frozen", *(f"last-{k}" for k in range(1, len(stages))), "full"]
     plans = map(Plan.parse, [*depths, *(f"block:{name}" for name in stages)])
     found: dict[frozenset[str], Plan] = {}
@@ -36,18 +36,18 @@ def choices(stages: Sequence[str]) -> dict[frozenset[str], Plan]:
     return found
 
 
-def nearest(stages: Sequence[str], moving: Collection[str]) -> tuple[Plan, int]:
-    """The plan fewest clicks away from letting exactly `moving` move, and how many; of equals the first."""
+def nearest(stages: Sequence[str], trained: Collection[str]) -> tuple[Plan, int]:
+    """The plan fewest clicks away from training exactly `trained`, and how many; the first among ties."""
     named = choices(stages)
-    best = min(named, key=lambda chosen: len(chosen ^ set(moving)))
-    return named[best], len(best ^ set(moving))
+    best = min(named, key=lambda chosen: len(chosen ^ set(trained)))
+    return named[best], len(best ^ set(trained))
 
 
 class Board(WithStill):
-    """A toggle for each stage (`value`: it moves), its price below, a button that fits, a dot for each fit.
+    """A toggle for each stage (`value`: it is trained), its price, a button that fits, a dot for each fit.
 
     `plan` is the plan whose price is shown, `price` that price, `clicks` how far the choice is from it: none
-    where the choice has a name. `fits`: what has been fitted, by plan.
+    where some plan trains this choice. `fits`: what has been fitted, by plan.
     """
 
     def __init__(
@@ -64,12 +64,13 @@ class Board(WithStill):
         self.button.on_click(lambda _: self._fit())
         self._show()
         self.still = _still(backbone.stages, [self.price_of(plan) for plan in _SHOWN])
-        head = ToggleButton(value=True, description="head: moves", icon="fire", disabled=True, layout=_WIDTH)
+        shown = {"icon": "fire", "disabled": True, "layout": _WIDTH}
+        head = ToggleButton(value=True, description="head: trained", **shown)
         left = VBox([self.words, self.table, self.button, self.result], layout={"max_width": "34em"})
         super().__init__([HBox([*self.toggles, head]), self.strip, HBox([left, self.dots])])
 
     def price_of(self, plan: str) -> Price:
-        """The price of a plan, found once."""
+        """The price of a plan, computed once."""
         if plan not in self._prices:
             parsed = Plan.parse(plan)
             self._prices[plan] = price(self.task, self.backbone, parsed, self.labels, self.recipe)
@@ -77,7 +78,7 @@ class Board(WithStill):
 
     @property
     def price(self) -> Price:
-        """The price on show."""
+        """The price shown."""
         return self.price_of(str(self.plan))
 
     def add(self, done: Fit) -> None:
@@ -90,26 +91,26 @@ class Board(WithStill):
         self.dots.value = page(*drawn(_dots(self.fits, metric), "dots")).value
 
     def _show(self) -> None:
-        moving = []
+        trained = []
         for name, toggle in zip(self.backbone.stages, self.toggles, strict=True):
-            moves = toggle.value
-            moving += [name] * moves
-            toggle.description = f"{name}: {'moves' if moves else 'frozen'}"
-            toggle.icon, toggle.button_style = ("fire", "warning") if moves else ("snowflake-o", "info")
-        self.plan, self.clicks = nearest(self.backbone.stages, moving)
+            on = toggle.value
+            trained += [name] * on
+            toggle.description = f"{name}: {'trained' if on else 'frozen'}"
+            toggle.icon, toggle.button_style = ("fire", "warning") if on else ("snowflake-o", "info")
+        self.plan, self.clicks = nearest(self.backbone.stages, trained)
         strip = plan_strip.chain(self.backbone.stages, self.plan)
         self.strip.value = page(*drawn(strip, "strip")).value
-        self.words.value = self._said(moving)
+        self.words.value = self._said(trained)
         self.table.value = _table(self.price, self.price_of("full"))
         self.button.description, self.button.disabled = f"Fit {self.plan}", self.clicks > 0
 
-    def _said(self, moving: Sequence[str]) -> str:
+    def _said(self, trained: Sequence[str]) -> str:
         if not self.clicks:
-            return f"The plan is called <b>{self.plan}</b>."
+            return f"This is the plan <b>{self.plan}</b>."
         away = f"{self.clicks} click{'s' * (self.clicks > 1)} away"
         return (
-            f"To let just {html.escape(', '.join(moving))} move has no name here, so no plan does it. "
-            f"The nearest that has one is <b>{self.plan}</b>, {away}: strip and numbers are its."
+            f"No plan trains just {html.escape(', '.join(trained))}. "
+            f"The nearest is <b>{self.plan}</b>, {away}: the strip and the numbers are for it."
         )
 
     def _fit(self) -> None:
@@ -133,10 +134,10 @@ def freeze_board(
     recipe: Recipe | None = None,
     plan: str = "last-1",
 ) -> Board:
-    """The board for fits at `labels` a class and one seed, by the default recipe or yours, open at `plan`.
+    """The board for fits at `labels` per class and one seed, by the default recipe or yours, open at `plan`.
 
-    `.toggles[i].value = True` and `.button.click()` do what a reader's clicks do. Every fit reads the test
-    once. Raises UserError for a plan that is no choice of whole stages, and for too few items.
+    `.toggles[i].value = True` and `.button.click()` do what a reader's clicks do. Every fit is evaluated on
+    the test set once. Raises UserError for a plan that is no choice of whole stages, and for too few items.
     """
     named = choices(backbone.stages)
     opens = next((stages for stages, one in named.items() if one == Plan.parse(plan)), None)
@@ -149,11 +150,11 @@ def freeze_board(
 
 
 def _table(one: Price, whole: Price) -> str:
-    """What a plan costs, and how much of what it costs to let everything move."""
+    """What a plan costs, and its share of the cost of training every stage."""
     rows = {
-        "parameters that move": (f"{one.trained:,}", one.trained / whole.trained),
-        "operations of the prefix, run once": (f"{one.once / 1e6:,.0f} million", None),
-        "operations of each step behind it": (_steps(one), one.step / whole.step if one.step else None),
+        "trained parameters": (f"{one.trained:,}", one.trained / whole.trained),
+        "operations of the frozen prefix, run once": (f"{one.once / 1e6:,.0f} million", None),
+        "operations of each training step": (_steps(one), one.step / whole.step if one.step else None),
         "memory for training": (f"{one.memory / 1e6:.1f} MB", one.memory / whole.memory),
         "predicted time of a fit": (f"{one.seconds:.1f} s", one.seconds / whole.seconds),
     }
@@ -166,12 +167,12 @@ def _table(one: Price, whole: Price) -> str:
 
 
 def _steps(one: Price) -> str:
-    return f"{one.step / 1e6:,.0f} million" if one.step else "none: the head is solved at once"
+    return f"{one.step / 1e6:,.0f} million" if one.step else "none: the head is fitted by a solver"
 
 
 def _dots(fits: Mapping[str, Fit], metric: str) -> Figure:
     figure, ax = plt.subplots(figsize=(4.2, 2.9), layout="constrained")
-    sides = cycle((1, -1))  # above and below in turn: the plans that cost alike stand close together
+    sides = cycle((1, -1))  # above and below in turn: plans of similar cost are close together
     for (plan, done), side in zip(fits.items(), sides, strict=False):
         cost, value = done.detail["flops_prefix"] + done.detail["flops_suffix"], done.test.metrics[metric]
         ax.plot(cost, value, **plots.look(plan) | {"linestyle": "none"}, markersize=9)
@@ -179,7 +180,7 @@ def _dots(fits: Mapping[str, Fit], metric: str) -> Figure:
     ax.set_xscale("log")
     ax.margins(0.25)
     low, high = ax.get_ylim()
-    room = max(0.0, _LEAST - (high - low)) / 2  # a hundredth must not look like a gulf
+    room = max(0.0, _LEAST - (high - low)) / 2  # a difference of 0.01 must look small
     ax.set_ylim(low - room, high + room)
     ax.set(xlabel="floating-point operations of the fit", ylabel=f"test {metric}")
     ax.spines[["top", "right"]].set_visible(False)

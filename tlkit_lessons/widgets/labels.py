@@ -107,7 +107,7 @@ def _gains(ax: Axes, labels: int, judged: Judged) -> None:
     ax.axhline(0, color="black", linewidth=1)
     for k, plan in enumerate(dict.fromkeys(plan for plan, _ in judged)):
         style, shown = plots.look(plan), [n for n in budgets if n <= labels and (plan, n) in judged]
-        places = [n * 1.05**k for n in shown]  # side by side, so that no interval hides another
+        places = [n * 1.05**k for n in shown]  # side by side, so that intervals do not overlap
         means = [judged[plan, n].mean for n in shown]
         ax.plot(places, means, **style | {"marker": "", "label": None})
         ax.plot([], [], **style)
