@@ -18,7 +18,7 @@ from tlkit_lessons import ranking, scores
 from tlkit_lessons.look import SLATE, WRONG, guess_line, series
 
 Columns = Mapping[str, Mapping[str, float]]  # score -> source -> value
-CONTROL = "random weights"  # the row of the control
+CONTROL = "random weights (control)"  # its row
 
 
 def card_line(name: str, card: Mapping[str, Any]) -> str:

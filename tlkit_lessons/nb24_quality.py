@@ -10,7 +10,7 @@ from tlkit.stats import Verdict
 from tlkit_lessons.look import SLATE, guess_line, series
 
 _PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
-_APART = 0.05  # series stand side by side, so that intervals can be told apart: as a share of the count
+_APART = 0.05  # series stand side by side, so that intervals do not overlap: as a share of the count
 _BETWEEN = 0.085  # of the height: the least distance of two names beside the axes
 MOST = 4  # series that are no plan
 
@@ -49,7 +49,8 @@ def gain_by_count(
     ax.set(xlabel=f"{xlabel}\n({key})", ylabel=ylabel)
     ax.set_title(title, loc="left", fontsize=12)
     ends = {name: found[max(found)].mean for name, found in gains.items()}
-    _names(ax, ends | ({"frozen random weights": control.mean} if control else {}))
+    colours = {name: series(k)["color"] for k, name in enumerate(others)}
+    _names(ax, ends | ({"frozen random weights": control.mean} if control else {}), colours)
     return ax
 
 
@@ -70,10 +71,11 @@ def _counts(ax: Axes, counts: Sequence[int]) -> None:
     ax.minorticks_off()
 
 
-def _names(ax: Axes, ends: Mapping[str, float]) -> None:
+def _names(ax: Axes, ends: Mapping[str, float], colours: Mapping[str, str]) -> None:
     """The name of each line beside its end, the highest first, with room between two."""
     low, high = ax.get_ylim()
     at = 2.0
     for name, y in sorted(ends.items(), key=lambda end: -end[1]):
         at = min(at - _BETWEEN, (y - low) / (high - low))
-        ax.annotate(name, (1.02, at), xycoords="axes fraction", va="center", fontsize=9.5, color=INK)
+        style = {"va": "center", "fontsize": 9.5, "color": colours.get(name, INK)}
+        ax.annotate(name, (1.02, at), xycoords="axes fraction", **style)

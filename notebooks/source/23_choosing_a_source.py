@@ -68,7 +68,7 @@ figure = drawing.gallery(seen, ncols=8, rows=rows_are)
 print("\n".join(nb23_scores.card_line(name, net.card) for name, net in nets.items()))
 
 # %% [markdown]
-# The seven names without an alphabet are all Latin letters. Three of them are unusual. `letters-early` was stopped early. `letters-ssl`
+# The first seven saw Latin letters. Three of them are unusual. `letters-early` was stopped early. `letters-ssl`
 # had no labels. `memorised` was trained on *random* labels until it knew them all; on fresh letters it is at chance level.
 
 # %% [markdown] tags=["predict"]
@@ -171,7 +171,8 @@ for t in goals:
     )
 
 # %% [markdown]
-# Most frozen sources lose to scratch, but few lose to random weights. On textures *none* is shown to: there the loss comes from freezing.
+# We call a source *harmful* if it is worse than both. Most frozen sources lose to scratch, but few are harmful. On textures *none* is shown
+# to be: freezing alone costs as much.
 #
 # Do the scores know? Each point is one source.
 
@@ -201,6 +202,8 @@ control = compare.compare([(floor[first], scratch[first])])[0] if plan == "froze
 ax = nb23_scores.gains_and_shortlist(gains, share, plan, harmful[first], control)
 
 # %% [markdown]
+# With full fine-tuning less is at stake: set `plan = "full"` to see it.
+#
 # Then compare the three on a *validation split*: labelled images that were not trained on. Of five labels per class, `fit` holds one out.
 # By hand, for your subset:
 
@@ -234,7 +237,7 @@ print(
 
 # %% [markdown]
 # After a good score, the comparison changes little: ten validation images cannot separate close sources. After a bad score it repairs much,
-# and you do not know which kind you have. Without any score, comparing all thirteen does worse on digits: among many candidates, ten
+# and you may not know which kind you have. Without any score, comparing all thirteen does worse on digits: among many candidates, ten
 # images often favour a lucky one. The H-score equals *at random*: with more features than images it is the same for every source.
 #
 # ## What we saw
@@ -257,8 +260,7 @@ print(
 #
 # Three small grey targets. Seven sources are Latin, four of them almost alike. The scores see all fifty labels, the
 # held-out ones included; the test images were not used. The same ten images also chose each fit's regularisation. The shortlist was studied
-# after the records existed, so its table is exploratory; no criterion was written before. A check of published tables of such scores is in the
-# [appendix](../book/published_scores.md).
+# after the records existed, so its table is exploratory; no criterion was written before.
 #
 # </details>
 #
@@ -363,7 +365,8 @@ widgets.quizzes("23")
 #
 # **To read.** Nguyen et al. 2020, *LEEP*, arXiv:2002.12462. You et al. 2021, *LogME*, arXiv:2102.11005. Kornblith et al. 2019, *Do
 # better ImageNet models transfer better?*, arXiv:1805.08974. Agostinelli et al. 2022, *How stable are transferability metrics
-# evaluations?*, arXiv:2204.01403. Sorkhei et al. 2025, arXiv:2503.18528, where kNN is ahead of the other scores.
+# evaluations?*, arXiv:2204.01403. Sorkhei et al. 2025, arXiv:2503.18528, where kNN is ahead of the other scores. An
+# [appendix](../book/published_scores.md) recomputes a published table of such scores.
 
 # %% tags=["record"]
 {f"{t}, {n}": round(ranking.outcome(scored[t][n], V[t], T[t], 3).mean(), 3) for t in goals for n in names}
