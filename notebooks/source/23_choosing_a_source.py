@@ -347,7 +347,7 @@ for source in ("letters", "greek", "memorised"):
 # **Think.** No score says *take none*. How could one be made to say it?
 
 # %% [markdown] tags=["answer"]
-# Give it a baseline: the same score on raw pixels, as in notebook 22, or on random weights. A source below that baseline has nothing to offer.
+# Give it a baseline: the same score on raw pixels, or on random weights. A source below that baseline has nothing to offer.
 # But the real rival is scratch, which learns its own features. Only the validation accuracy of scratch speaks of it, at the price of one
 # more fit.
 
