@@ -35,7 +35,6 @@ from tlkit_lessons import (
     nb26_unlabelled,
     paired,
     plan_strip,
-    ranking,
     savings,
 )
 from tlkit_lessons.look import TRAINED_TILE, WINE, WRONG
@@ -108,31 +107,12 @@ def prices(*plans: str) -> list[Price]:
 
 SHELF = [f"source {k}" for k in range(8)]
 TRUTH = dict(zip(SHELF, (0.9, 0.88, 0.7, 0.86, 0.5, 0.92, 0.8, 0.6), strict=True))
-JUDGES = {  # one that knows, one that is wrong, one that does not speak of the last source, one that ties
+SCORES = {  # one that knows, one that is wrong, one that does not speak of the last source, one that ties
     "kNN": {s: value**2 for s, value in TRUTH.items()},
     "TransRate": {s: -value for s, value in TRUTH.items()},
-    "LEEP": {s: float(k % 3) for k, s in enumerate(SHELF[:-1])},
+    "LEEP": {s: float(k % 3) for k, s in enumerate(SHELF[:-1])} | {SHELF[-1]: float("nan")},
     "H-score": dict.fromkeys(SHELF, 9.0),
 }
-CAME = {s: stats.interval([value - 0.01, value, value + 0.01]) for s, value in TRUTH.items()}
-KINDS = {s: ("letters", "symbols")[k % 2] for k, s in enumerate(SHELF)}
-
-
-def agreed() -> dict[str, ranking.Agreement]:
-    return {n: ranking.agreement(list(c.values()), [TRUTH[s] for s in c]) for n, c in JUDGES.items()}
-
-
-def lines() -> list[ranking.Recomputed]:
-    """Three scores on a set that recomputes, and on one that does not, where two of them are the same."""
-    found = list(agreed().values())[:3]
-    fine = [ranking.Recomputed("fine", str(k), one.tau, 0.5, one, None) for k, one in enumerate(found)]
-    odd = [
-        ranking.Recomputed("odd", str(k), one.tau - 0.3, 0.5, one, "x" * (k > 0))
-        for k, one in enumerate(found)
-    ]
-    return fine + odd
-
-
 RATES = {"full": dict.fromkeys(STAGES, 0.004), "full@decay=0.5": dict(zip(STAGES, (1, 2, 3, 4), strict=True))}
 METHODS = ("source only", "coral", "ot", "adabn", "adabn@batch=1", "adabn@batch=8", "adabn@batch=none")
 CHOICES = ("importance-weighted", "entropy", "neighbourhood density", "nuclear norm", "oracle")
@@ -196,9 +176,8 @@ FIGURES = {
     ),
     "accuracy_along": lambda s: nb22_similarity.accuracy_along((1.0, 0.0), {"full": (0.9, 0.3)}, chance=0.1),
     "harm": lambda s: nb22_similarity.harm(figures.gain_along((1.0, 0.5, 0.0), TURNED)),
-    "gain_by_count": lambda s: nb24_quality.gain_by_count({"full": {5: told(0.1), 50: told(0.0)}}, guess=30),
-    "target_by_source_accuracy": lambda s: nb24_quality.target_by_source_accuracy(
-        {"10": (0.1, 0.7), "2000": (0.9, 0.95)}, {"a": (0.99, 0.6)}, "full", 0.8, ["a"]
+    "gain_by_count": lambda s: nb24_quality.gain_by_count(
+        {"full": {5: told(0.1), 50: told(0.0)}}, "It fades with labels", guess=30, control=told(-0.2)
     ),
     "gain_by_source": lambda s: figures.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
     "gain_near_and_far": lambda s: figures.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2)),
@@ -226,17 +205,14 @@ FIGURES = {
         {name: [strip(3), strip(3)] for name in ("stem", "block1")}
     ),
     "scores_with_shuffled_labels": lambda s: nb23_scores.scores_with_shuffled_labels(
-        {n: JUDGES[n] for n in ("kNN", "H-score")}, dict.fromkeys(("kNN", "H-score"), JUDGES["H-score"])
+        {n: SCORES[n] for n in ("kNN", "TransRate")}, dict.fromkeys(("kNN", "TransRate"), SCORES["H-score"])
     ),
     "scores_against_truth": lambda s: nb23_scores.scores_against_truth(
-        {"near": JUDGES, "far": JUDGES}, {"near": CAME, "far": CAME}, KINDS, {"near": 0.55, "far": 0.7}
+        {n: SCORES[n] for n in ("kNN", "TransRate", "LEEP")}, TRUTH, ["source 4"], {"scratch": 0.7}, 0.6
     ),
-    "agreements": lambda s: nb23_scores.agreements(
-        {"digits": agreed(), "textures": agreed()},
-        dict.fromkeys(("digits", "textures"), dict.fromkeys(JUDGES, 0.04)),
-        ("LEEP", -0.4),
+    "gains_and_shortlist": lambda s: nb23_scores.gains_and_shortlist(
+        {"a": told(0.1), "b": told(-0.3)}, {"a": 0.4, "b": 0.0}, "frozen", ["b"], told(-0.15)
     ),
-    "printed_and_recomputed": lambda s: nb23_scores.printed_and_recomputed(lines()),
     "accuracy_by_stage": lambda s: nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN}, 0.5, 2),
     "answers": lambda s: figures.answers(strip(3)[1], "abc", {"before": "aab", "after": "abc"}),
     "clouds": lambda s: nb25_adapting.clouds(*np.random.default_rng(0).normal(size=(3, 30, 5))),
@@ -744,69 +720,85 @@ def test_what_the_records_say_stage_by_stage():
         nb13_stages.by_stage([replace(row, labels=20) for row in rows[:2]], "net", ["stem", "block1"], 20)
 
 
-# --- ranking
+# --- scores of sources
 
 
-def test_shuffled_labels_are_open_and_the_highest_is_ringed_unless_all_tie():
-    knn, tied = FIGURES["scores_with_shuffled_labels"](None).axes
+def test_shuffled_labels_are_open_and_the_highest_is_ringed():
+    knn, wrong = FIGURES["scores_with_shuffled_labels"](None).axes
     rest, real, ring = knn.lines
-    assert list(real.get_xdata()) == list(JUDGES["kNN"].values()) and set(rest.get_xdata()) == {9.0}
+    assert list(real.get_xdata()) == list(SCORES["kNN"].values()) and set(rest.get_xdata()) == {9.0}
     assert rest.get_markerfacecolor() == "white" != real.get_markerfacecolor()
     assert ring.get_xydata().tolist() == [[TRUTH["source 5"] ** 2, 5]]
-    assert len(tied.lines) == 2 and [t.get_text() for t in knn.get_yticklabels()] == SHELF
+    assert wrong.lines[2].get_xydata().tolist() == [[-TRUTH["source 4"], 4]]
+    assert [t.get_text() for t in knn.get_yticklabels()] == SHELF
     with pytest.raises(UserError, match="same sources"):
-        nb23_scores.scores_with_shuffled_labels({"LEEP": JUDGES["LEEP"]}, {"LEEP": JUDGES["kNN"]})
+        nb23_scores.scores_with_shuffled_labels({"LEEP": SCORES["LEEP"]}, {"LEEP": {"a": 1.0}})
 
 
-def test_a_source_stands_at_its_score_and_its_accuracy_with_the_marker_of_its_kind():
+def test_a_source_stands_at_its_score_and_its_accuracy_and_the_harmful_are_marked():
     figure = FIGURES["scores_against_truth"](None)
-    knn, _, leep, _, far, *_ = figure.axes
-    line, letters, symbols = knn.lines
-    assert (line.get_ydata()[0], far.lines[0].get_ydata()[0]) == (0.55, 0.7), "scratch in every panel"
-    assert letters.get_marker() != symbols.get_marker()
-    assert letters.get_xydata() == pytest.approx(np.array([[TRUTH[s] ** 2, TRUTH[s]] for s in SHELF[::2]]))
-    assert len(knn.collections) == len(SHELF), "a bar for the doubt of each"
-    assert (leep.get_title(loc="left"), figure.axes[-1].get_xlabel()) == ("LEEP", "score")
-    assert sum(len(each.get_xdata()) for each in leep.lines[1:]) == len(SHELF) - 1
-    one = {"near": JUDGES}, {"near": CAME}
-    with pytest.raises(UserError, match="at most 5 kinds"):
-        nb23_scores.scores_against_truth(*one, {s: s for s in SHELF}, {"near": 0.5})
-    with pytest.raises(UserError, match="every source needs one"):
-        nb23_scores.scores_against_truth(*one, {"source 0": "letters"}, {"near": 0.5})
-    with pytest.raises(UserError, match="same scores"):
-        nb23_scores.scores_against_truth(one[0] | {"far": {}}, one[1] | {"far": CAME}, KINDS, {"near": 0.5})
+    knn, wrong, leep, empty = figure.axes
+    others, bad = (line for line in knn.lines if line.get_linestyle() == "None")
+    assert bad.get_xydata().tolist() == [[TRUTH["source 4"] ** 2, TRUTH["source 4"]]]
+    assert bad.get_marker() != others.get_marker() and len(others.get_xdata()) == len(SHELF) - 1
+    drawn = sum(len(line.get_xdata()) for line in leep.lines if line.get_linestyle() == "None")
+    assert drawn == len(SHELF) - 1, "a source of which a score says nothing has no marker"
+    assert [t.get_text() for t in wrong.texts] == ["scratch"] and not empty.axison
+    assert "your guess" in [t.get_text() for t in knn.texts]
+    with pytest.raises(UserError, match="no accuracy of source 7"):
+        nb23_scores.scores_against_truth(SCORES, dict.fromkeys(SHELF[:-1], 0.5), [], {})
 
 
-def test_only_what_can_be_told_is_filled():
-    figure = FIGURES["agreements"](None)
-    first = figure.axes[0]
-    assert [t.get_text() for t in first.get_yticklabels()] == list(JUDGES)
-    for y, one in enumerate(agreed().values()):
-        drawn = [line for line in first.lines if list(line.get_ydata()) in ([y, y], [y])]
-        if one.verdict == "no order":
-            assert not drawn, "what ranks nothing has no interval"
-            continue
-        ends, dot, *_ = drawn
-        assert list(ends.get_xdata()) == [one.low, one.high] and list(dot.get_xdata()) == [one.tau]
-        assert (dot.get_markerfacecolor() == "white") == (one.verdict == "cannot tell")
-    assert {one.verdict for one in agreed().values()} == {"agrees", "disagrees", "cannot tell", "no order"}
-    said = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert said == ["agrees", "cannot tell", "disagrees", "your guess: -0.40"]
-    assert [t.get_text() for t in first.texts] == ["no order", *["0.040"] * 4, "lost"]
-    with pytest.raises(UserError, match="same scores"):
-        nb23_scores.agreements({"a": agreed(), "b": {"kNN": agreed()["kNN"]}})
+def test_a_shortlisted_source_is_filled_and_the_control_has_a_row_and_a_line():
+    ax = FIGURES["gains_and_shortlist"](None)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["b", nb23_scores.CONTROL, "a"]
+    faces = {
+        line.get_ydata()[0]: line.get_markerfacecolor() for line in ax.lines if len(line.get_xdata()) == 1
+    }
+    assert (faces[0], faces[2]) == ("white", plots.look("frozen")["color"])
+    said = text_of(ax)
+    assert all(word in said for word in ("never", "40%", "scratch", "frozen random weights"))
+    assert ax.get_title(loc="left") == "No harmful source is shortlisted"
+    near = nb23_scores.gains_and_shortlist({"a": told(0.1)}, {"a": 1.0}, "full", ["a"])
+    assert near.get_title(loc="left").startswith("Shortlisted sources") and len(near.get_yticks()) == 1
+    with pytest.raises(UserError, match="how often"):
+        nb23_scores.gains_and_shortlist({"a": told(0.1)}, {}, "full")
 
 
-def test_a_set_that_does_not_recompute_has_a_marker_and_a_name():
-    ax = FIGURES["printed_and_recomputed"](None)
-    points = [x for x in ax.lines if len(x.get_xdata()) == 1]
-    fine = [x for x in points if x.get_color() == plots.look("frozen")["color"]]
-    assert [x.get_xdata()[0] == x.get_ydata()[0] for x in fine] == [True] * 3
-    assert sum(x.get_markersize() == 16 for x in points) == 2, "a ring for each of the two copies"
-    assert "odd: does not" in text_of(ax) and "fine" not in text_of(ax)
-    many = [replace(line, dataset=str(k), printed_tau=0.0) for k, line in enumerate(lines()[:1] * 5)]
-    with pytest.raises(UserError, match="5 sets do not recompute"):
-        nb23_scores.printed_and_recomputed(many)
+def test_the_table_of_rules_has_the_first_and_the_best_of_three():
+    valid, test = {"near": np.array([[0.1, 0.9, 0.2, 1]])}, {"near": np.array([[0.5, 0.6, 0.7, 0.8]])}
+    head, _, knn, best = nb23_scores.rules_table(
+        {"kNN": [np.array([[3.0, 2, 1, 0]])]}, valid, test, {"best": [0.8]}
+    ).splitlines()
+    assert head == "| score | near: first | best of 3 |"
+    assert (knn, best) == ("| kNN | 0.50 | 0.60 |", "| *best* | 0.80 | |")
+
+
+def test_recorded_accuracies_are_in_the_order_of_seeds_and_sources(store):
+    found = nb23_scores.accuracies({"digits": store.read()}, ["letters"], "frozen", "test")["digits"]
+    assert found.shape[1] == 1 and found[:, 0].tolist() == seeds(store, "frozen", 5).tolist()
+
+
+def test_a_card_is_told_in_a_line():
+    card = {
+        "steps": 7,
+        "classes": ["a", "b"],
+        "source_accuracy": 0.75,
+        "source_chance": 0.5,
+        "pretraining": {},
+    }
+    assert nb23_scores.card_line("x", card).split()[1:] == [
+        "7",
+        "steps,",
+        "2",
+        "classes",
+        "source",
+        "accuracy",
+        "0.75",
+        "(chance",
+        "0.50)",
+    ]
+    assert nb23_scores.card_line("x", {"steps": 7, "pretraining": {"contrast": 0.5}}).endswith("no labels")
 
 
 # ---- a dial of similarity, and source by source
