@@ -49,11 +49,13 @@ def mistakes(store: Store, rows: Sequence[Record], task: Task) -> tuple[list[lis
     """
     (answers, targets), name = _answers(store, rows), task.classes
     of = {k: Counter(answers[:, targets == k].ravel().tolist()).most_common() for k in np.unique(targets)}
-    given = ([name[k], ", ".join(f"{name[a]} {n}" for a, n in counted)] for k, counted in of.items())
+    given = ([name[k], ", ".join(f"{name[a]} ({n})" for a, n in counted)] for k, counted in of.items())
     wrong = answers != targets
     items = [i for i in np.argsort(-wrong.sum(0), kind="stable")[:WORST].tolist() if wrong[:, i].any()]
     usual = {i: name[np.bincount(answers[wrong[:, i], i]).argmax()] for i in items}
-    return [["class", "answers"], *given], [(i, name[targets[i]], usual[i], wrong[:, i].sum()) for i in items]
+    return [["class", "predicted as"], *given], [
+        (i, name[targets[i]], usual[i], wrong[:, i].sum()) for i in items
+    ]
 
 
 def _answers(store: Store, rows: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:

@@ -55,6 +55,11 @@ def budgets_axis(ax: Axes, labels: list[int], by_class: bool = True) -> None:
     ax.set_xlabel("labels" + " per class" * by_class)
 
 
-def legend(ax: Axes, **options: Any) -> None:
-    """A legend whose handles are long enough to show the line style, on paper that dims what lies below."""
+def legend(ax: Axes, below: bool = False, **options: Any) -> None:
+    """A legend whose handles are long enough to show the line style, on white that dims what lies behind it.
+
+    below: under the axis, in three columns, where it takes no width from the plot.
+    """
+    if below:
+        options |= {"loc": "upper left", "bbox_to_anchor": (0, -0.17), "ncols": 3, "borderaxespad": 0}
     ax.legend(facecolor="white", edgecolor="none", framealpha=0.85, handlelength=3, **options)

@@ -39,7 +39,7 @@ class Scale:
         return self.named + " (lower is better)" * (self.sign < 0)
 
     def gain(self, against: str) -> str:
-        """The difference as an axis shows it, with its sign turned where lower is better."""
+        """The difference as an axis shows it; where lower is better, baseline minus plan."""
         return f"gain in {self.named} over {against}" + " (up is better)" * (self.sign < 0)
 
     def within(self, ends: Any) -> np.ndarray:
@@ -47,8 +47,8 @@ class Scale:
         return np.clip(ends, 0, 1) if self.metric in (PLAIN, BALANCED) else np.asarray(ends)
 
     def counted(self, labels: int | str) -> str:
-        """So many labels in words, such as "5 labels a class"."""
-        return f"{labels} label{'s' * (labels != 1)}{' a class' * self.by_class}"
+        """So many labels in words, such as "5 labels per class"."""
+        return f"{labels} label{'s' * (str(labels) != '1')}{' per class' * self.by_class}"
 
     def said(self, value: float) -> str:
         """A number with its unit."""
