@@ -92,10 +92,12 @@ def test_verdicts_on_known_truth(rows):
 
 def test_effects_carry_intervals(rows):
     assert rows["3"].where == "16" and rows["3"].number == 3
-    assert rows["3"].effect.startswith("1 label: +0.") and "against pixels" in rows["3"].effect
-    assert "instead of" in rows["1"].effect and "x" in rows["1"].effect and "10 of 10" in rows["1"].effect
+    assert (
+        rows["3"].effect.startswith("+0.") and "against raw pixels at 1 label per class" in rows["3"].effect
+    )
+    assert "steps instead of" in rows["1"].effect and "x fewer" in rows["1"].effect.replace("]", "x")
     assert rows["2"].effect.count("x [") == 3
-    assert "fewer operations" in rows["20"].effect
+    assert rows["20"].effect.startswith("scratch needs ") and "the operations" in rows["20"].effect
     assert rows["20"].power == "" and len(rows["3"].detects) == 2 * len(rows["3"].claim.labels)
     assert all(0.001 < x < 0.2 for x in rows["3"].detects)
     at_least = [row.id for row in rows.values() if "at least" in row.effect or "at most" in row.effect]
@@ -108,15 +110,18 @@ def test_a_course_says_what_was_reached_and_why_it_is_cautious():
     rising = np.outer([0.5, 0.7, 0.9], np.ones(5))
     base = effort.Course(steps, seeds, rising, flops)
     quick = effort.Course(steps, seeds, np.minimum(rising + np.array([[0.4], [0.2], [0]]), 0.9), flops)
-    said = effort.to_threshold(base, quick, 0.02).said("full", "scratch", "steps", 0.02)
-    assert "to accuracy 0.88 (scratch at its end, less 0.02): 4.0 steps instead of 15" in said
-    assert said.endswith("a cautious count, for full is there at the first look in 5 of them")
+    said, short = effort.to_threshold(base, quick, 0.02).said("full", "scratch", "steps", 0.02)
+    assert said.startswith(
+        "4.0 steps instead of 15 to accuracy 0.88 (final accuracy of scratch minus 0.02), "
+    )
+    assert said.endswith("; counted cautiously, because full is there at the first look in 5 of 5 seeds")
+    assert short.startswith("4.0 steps instead of 15 to accuracy 0.88, ") and short.endswith("fewer")
     some = rising.copy()
     some[:, 0] = 0.5
     lost = effort.to_threshold(base, effort.Course(steps, seeds, some, flops / 2), 0.02)
-    assert lost.said("frozen", "scratch", "flops", 0.02) == (
-        "frozen reaches accuracy 0.88 (scratch at its end, less 0.02) in 4 of 5 seeds, "
-        "4 times with fewer operations than scratch: no factor holds for all"
+    assert lost.said("frozen", "scratch", "flops", 0.02)[0] == (
+        "in 1 of 5 seeds frozen never reaches accuracy 0.88 (final accuracy of scratch minus 0.02), "
+        "so no overall factor can be given"
     )
 
 
@@ -331,8 +336,9 @@ def test_a_record_without_costs_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "pattern"),
     [
-        ("{{claim 3-full}}", "holds only when labels <= 20"),
-        ("{{ claim 3 effect }}", r"1 label: \+0\.\d\d \[.*"),
+        ("{{claim 3-full}}", "confirmed up to 20 labels per class, refuted at 50"),
+        ("{{ claim 3 effect }}", r"\+0\.\d\d \[.*"),
+        ("{{claim 3-full sentence}}", r"\*Accuracy.*\.\* Confirmed up to 20 .*: \+0.* per class, .*\."),
         ("{{claim 3 interval}}", r"\+0\.\d\d \[0\.\d\d, 0\.\d\d\]"),
         ("{{claim 3 power}}", r"0\.\d+ to 0\.\d\d"),
         ("{{claim 20 text}}", "Less computation.*"),
@@ -342,7 +348,7 @@ def test_a_record_without_costs_is_named(tmp_path):
         ("{{wins 16_digits frozen scratch 1}}", "10 of 10"), ("{{seeds 16_digits frozen 1}}", "10"),
         ("{{saving 16_digits frozen 2}}", r".*x \[.*x\]"), ("{{card letters seconds}}", r"\d+"),
         ("{{card letters source_accuracy}}", r"0\.\d\d"), ("{{card letters flops}}", r"\d\.\d × 10\^\d+"),
-        ("{{ledger}}", r"of \d+ claims, \d+ hold, \d+ only under a condition, .*"),
+        ("{{ledger}}", r"of 36 common sayings .*, \d+ have been tested so far: \d+ confirmed, .*"),
         ("{{card letters classes}}", "52"), ("{{card letters licence}}", ".*MIT.*"),
         ("plain {x} text", r"plain \{x\} text"),
         ("a {{seeds 16_digits full 1}} b {{wins 16_digits full scratch 1}}", "a 10 b 10 of 10"),

@@ -97,7 +97,7 @@ def test_a_gain_that_grows_with_labels(tmp_path):
     found = contrasts.by_labels(claim("by labels"), grown, grown)
     assert found[20].mean == pytest.approx(0.15, abs=0.005) and found[20].word == "better"
     row = MEASURES["by labels"](claim("by labels"), grown, grown)
-    assert row.verdict == "holds" and row.effect.startswith("20 labels: +0.15")
+    assert row.verdict == "holds" and row.effect == "+0.152 [0.148, 0.155] from 1 label per class to 20"
     assert (
         contrasts.by_labels(
             claim("by labels", plan="full", against=("frozen",), labels=(20, 1)), grown, grown
@@ -146,7 +146,7 @@ def test_a_mean_over_pretraining_seeds_draw_by_draw(tmp_path):
     kept = store(tmp_path / "r.jsonl", levels)
     sides = {"backbone": ("a1", "a2"), "against_backbone": ("b1", "b2"), "plan": "frozen", "labels": (1,)}
     row = MEASURES["difference"](claim("difference", **sides), kept, kept)
-    assert row.effect.startswith("1 label: +0.10") and row.verdict == "holds"
+    assert row.effect == "+0.100 [0.098, 0.102] at 1 label per class" and row.verdict == "holds"
     by_hand = ledger.side(kept, "frozen", 1, ("a1", "a2")).values([3])[0]
     rows = [r.value for r in kept.read() if r.seed == 3 and r.backbone in ("a1", "a2")]
     assert by_hand == pytest.approx(np.mean(rows))

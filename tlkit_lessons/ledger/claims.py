@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import MISSING, dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from tlkit import env
 from tlkit.compare import origins
@@ -16,6 +17,8 @@ KINDS = (
 UNITS = ("steps", "flops")
 WORDS = ("better", "equal", "worse", "cannot tell")
 MAY_DIFFER = ("recipe",)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,37 @@ class Claim:
             raise UserError(f"claim {self.id!r} of claims.toml: name at least one budget and one baseline.")
 
 
+@dataclass(frozen=True)
+class Common:
+    """One of the common sayings about transfer learning, and the id of the claim that decides it.
+
+    `headline` is "" where it has not been tested. It is chosen by meaning, never by outcome.
+    """
+
+    number: int
+    text: str
+    headline: str = ""
+
+
+@cache
+def common(path: Path | None = None) -> tuple[Common, ...]:
+    """Every saying, in the order of the file. Raises UserError for a bad row or an unknown headline."""
+    path = path or env.data_dir() / "claims.toml"
+    rows = tuple(_typed(Common, row, "saying", row.get("number")) for row in _read(path)["saying"])
+    numbers = {claim.id: claim.number for claim in criteria(path)}
+    for row in rows:
+        if row.headline and numbers.get(row.headline) != row.number:
+            raise UserError(
+                f"saying {row.number} of {path.name}: headline {row.headline!r} is no claim of that number."
+            )
+    return rows
+
+
 @cache
 def criteria(path: Path | None = None) -> tuple[Claim, ...]:
     """Every claim, in the order of the file (default: the committed one). Raises UserError for a bad row."""
     path = path or env.data_dir() / "claims.toml"
-    rows = tuple(_claim(row) for row in _read(path)["claim"])
+    rows = tuple(_typed(Claim, row, "claim", row.get("id")) for row in _read(path)["claim"])
     twice = {row.id for row in rows if sum(other.id == row.id for other in rows) > 1}
     if twice:
         raise UserError(
@@ -83,13 +112,12 @@ def one(name: str, path: Path | None = None) -> Claim:
     return rows[name]
 
 
-def _claim(row: dict) -> Claim:
-    needed = {f.name for f in fields(Claim) if f.default is MISSING}
-    allowed = {f.name for f in fields(Claim)}
-    odd = sorted(needed - row.keys()) + sorted(row.keys() - allowed)
+def _typed(kind: type[T], row: dict, what: str, name: object) -> T:
+    needed = {f.name for f in fields(kind) if f.default is MISSING}
+    odd = sorted(needed - row.keys()) + sorted(row.keys() - {f.name for f in fields(kind)})
     if odd:
-        raise UserError(f"claim {row.get('id', '?')!r} of claims.toml: missing or unknown {', '.join(odd)}.")
-    return Claim(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+        raise UserError(f"{what} {name or '?'!r} of claims.toml: missing or unknown {', '.join(odd)}.")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
 
 
 def _read(path: Path) -> dict:

@@ -158,19 +158,20 @@ class Reached:
     at_once: int
     late: int
 
-    def said(self, plan: str, base: str, unit: str, delta: float) -> str:
-        """The outcome in words; `unit`: steps, or flops. A factor that is a lower bound says why."""
-        ratio, what = (self.steps, "steps") if unit == "steps" else (self.flops, "operations")
-        goal = f"accuracy {self.threshold:.2f} ({base} at its end, less {delta:g})"
-        if self.met < ratio.n:
-            lead = f"{plan} reaches {goal} in {self.met} of {ratio.n} seeds"
-            return f"{lead}, {ratio.wins} times with fewer {what} than {base}: no factor holds for all"
+    def said(self, plan: str, base: str, unit: str, delta: float) -> tuple[str, str]:
+        """The outcome in words, in full and for a sentence; `unit`: steps, or flops."""
+        ratio = self.steps if unit == "steps" else self.flops
+        at, of = f"accuracy {self.threshold:.2f}", f" (final accuracy of {base} minus {delta:g})"
+        if missed := ratio.n - self.met:
+            lead = f"in {missed} of {ratio.n} seeds {plan} never reaches {at}{of}"
+            return (f"{lead}, so no overall factor can be given",) * 2
         both = [f"{n:.1f}" if n < 10 else f"{n:.0f}" for n in (self.plan_steps, self.base_steps)]
-        lead = f"{both[0]} steps instead of {both[1]} (geometric means), " * (unit == "steps")
+        start = f"{both[0]} steps instead of {both[1]} to " if unit == "steps" else "to "
         why = [f"{plan} is there at the first look in {self.at_once}"] * bool(self.at_once)
-        why += [f"{base} is never there in {self.late}"] * bool(self.late)
-        cautious = f"; a cautious count, for {' and '.join(why)} of them" if why else ""
-        return f"to {goal}: {lead}{ratio} fewer {what}, in {ratio.wins} of {ratio.n} seeds{cautious}"
+        why += [f"{base} never gets there in {self.late}"] * bool(self.late)
+        cautious = f"; counted cautiously, because {' and '.join(why)} of {ratio.n} seeds" if why else ""
+        factor = f", {ratio} fewer" + " operations" * (unit != "steps")
+        return f"{start}{at}{of}{factor}{cautious}", f"{start}{at}{factor}"
 
 
 def to_threshold(base: Course, plan: Course, delta: float) -> Reached:

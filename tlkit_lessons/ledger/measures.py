@@ -13,7 +13,7 @@ from tlkit.compare.samples import sample
 from tlkit.errors import UserError, unknown
 from tlkit.records import Store
 from tlkit.stats import FEWEST_SEEDS, Verdict, interval, signed
-from tlkit_lessons.ledger import contrasts, effort
+from tlkit_lessons.ledger import contrasts, effort, in_words
 from tlkit_lessons.ledger.budgets import over_budgets
 from tlkit_lessons.ledger.claims import Claim, Shelf, criteria, shelf
 from tlkit_lessons.ledger.power import detectable
@@ -24,7 +24,10 @@ ABSENT = "no records yet"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the ledger. `words`: the outcome at each budget ("better", "equal", ..., or "saved")."""
+    """One line of the ledger. `words`: the outcome at each budget ("better", "equal", ..., or "saved").
+
+    `effect` says all of it; `short` is what fits a sentence: at one budget, or at the two ends.
+    """
 
     claim: Claim
     effect: str
@@ -32,6 +35,7 @@ class Row:
     words: Mapping[str, str] = field(default_factory=dict)
     interval: str = ""  # the first difference with its interval, where the effect is one
     detects: tuple[float, ...] = ()  # for each difference, the smallest that 8 in 10 such measurements tell
+    short: str = ""
 
     @property
     def id(self) -> str:
@@ -50,6 +54,18 @@ class Row:
         """What 8 in 10 measurements like these would have told from none: "0.03", "0.02 to 0.06" or ""."""
         ends = (min(self.detects), max(self.detects)) if self.detects else ()
         return " to ".join(dict.fromkeys(f"{x:.{2 if x >= 0.0095 else 3}f}" for x in ends))
+
+    @property
+    def said(self) -> str:
+        """The verdict in words: "confirmed up to 2 labels per class, undecided at 5"."""
+        return in_words.verdict_in_words(self.verdict, self.claim.labels)
+
+    @property
+    def sentence(self) -> str:
+        """The claim, its verdict and its effect as Markdown."""
+        if self.verdict == ABSENT:
+            return in_words.sentence(self.text, "not tested yet", "")
+        return in_words.sentence(self.text, self.said, self.short, self.claim.caveat)
 
     @property
     def where(self) -> str:
@@ -83,29 +99,34 @@ def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
     words = {
         n: _all([keyed[n, against].word for against in claim.against], claim.accept) for n in claim.labels
     }
-    shown = claim.labels if len(claim.labels) <= 3 else (claim.labels[0], claim.labels[-1])
-    said = claim.against_backbone and len(claim.against) == 1  # the text of the claim says what against what
-    of = "" if said else " against {}"
-    effect = "; ".join(
-        f"{_labels(n)}: "
-        + ", ".join(signed(keyed[n, against]) + of.format(against) for against in claim.against)
-        for n in shown
-    )
+    verdict = over_budgets(words)
+    of = {one: f" {in_words.against(one)}" * (len(claim.against) > 1) for one in claim.against}
+    every = {n: [signed(keyed[n, one]) + of[one] for one in claim.against] for n in claim.labels}
+    full = in_words.effects({n: " and ".join(several) for n, several in every.items()})
+    first = {n: signed(keyed[n, claim.against[0]]) for n in claim.labels}
+    short = in_words.short(first, verdict, unit=of[claim.against[0]])
     named = {f"{n} against {against}": v.word for (n, against), v in keyed.items()}
     detects = tuple(detectable(v) for v in found)
-    return Row(claim, effect, over_budgets(words), named, signed(found[0]), detects)
+    return Row(claim, full, verdict, named, signed(found[0]), detects, short)
 
 
-def _contrast(measure: Callable[..., dict[int, Verdict] | None]) -> Callable[..., Row | None]:
+def _contrast(measure: Callable[..., dict[int, Verdict] | None], unit: str = "") -> Callable[..., Row | None]:
     def row(claim: Claim, store: Store, base: Store) -> Row | None:
         found = measure(claim, store, base)
         if found is None:
             return None
         words = {n: _all([v.word], claim.accept) for n, v in found.items()}
-        effect = "; ".join(f"{_labels(n)}: {signed(v)}" for n, v in found.items())
+        verdict = over_budgets(words)
+        said = {n: signed(v) for n, v in found.items()}
+        if claim.kind == "by labels":
+            said = {
+                0: f"{said[claim.labels[-1]]} from {in_words.labels(claim.labels[0])} to {claim.labels[-1]}"
+            }
+        effect, short = in_words.effects(said, unit=unit), in_words.short(said, verdict, unit=unit)
         named = {str(n): v.word for n, v in found.items()}
         detects = tuple(detectable(v) for v in found.values())
-        return Row(claim, effect, over_budgets(words), named, signed(next(iter(found.values()))), detects)
+        first = signed(next(iter(found.values())))
+        return Row(claim, effect, verdict, named, first, detects, short)
 
     return row
 
@@ -117,8 +138,15 @@ def _saving(claim: Claim, store: Store, base: Store) -> Row | None:
     few = min(len(sample(side, p, n).rows) for side, p in ((store, claim.plan), (base, claim.against[0]))
               for n in claim.labels) < FEWEST_SEEDS  # fmt: skip
     words = {n: "cannot tell" if few else _side(s.low, s.high) for n, s in found.items()}
-    effect = "; ".join(f"{_labels(n)}: {s}" for n, s in found.items())
-    return Row(claim, effect, over_budgets(words), {str(n): word for n, word in words.items()})
+    factors = {n: str(s).replace("> ", "more than ") for n, s in found.items()}
+    return _factors(claim, words, factors, "the labels")
+
+
+def _factors(claim: Claim, words: Mapping[int, str], factors: Mapping[int, str], what: str) -> Row:
+    verdict, lead = over_budgets(words), f"{claim.against[0]} needs "
+    full = in_words.effects(factors, lead, f" {what}")
+    short = in_words.short(factors, verdict, lead, f" {what}")
+    return Row(claim, full, verdict, {str(n): word for n, word in words.items()}, short=short)
 
 
 def saving(store: Store, plan: str, against: str, n: int, base: Store | None = None) -> Saving | None:
@@ -141,10 +169,8 @@ def _cost(claim: Claim, store: Store, base: Store) -> Row | None:
         return None
     found = {n: effort.to_equal_accuracy(base, against, budgets, plan) for n, plan in plans.items()}
     words = {n: r.word for n, r in found.items()}
-    effect = "; ".join(
-        f"{_labels(n)}: {r} fewer operations{', a cautious count' * r.bound}" for n, r in found.items()
-    )
-    return Row(claim, effect, over_budgets(words), {str(n): word for n, word in words.items()})
+    factors = {n: f"{r}{' (counted cautiously)' * r.bound}" for n, r in found.items()}
+    return _factors(claim, words, factors, "the operations")
 
 
 def _reached(claim: Claim, store: Store, base: Store) -> effort.Reached | None:
@@ -158,8 +184,8 @@ def _steps(claim: Claim, store: Store, base: Store) -> Row | None:
     if found is None:
         return None
     word = (found.steps if claim.unit == "steps" else found.flops).word
-    effect = found.said(claim.plan, claim.against[0], claim.unit, claim.delta)
-    return Row(claim, effect, over_budgets({claim.labels[0]: word}), {"threshold": word})
+    effect, short = found.said(claim.plan, claim.against[0], claim.unit, claim.delta)
+    return Row(claim, effect, over_budgets({claim.labels[0]: word}), {"threshold": word}, short=short)
 
 
 def _break_even(claim: Claim, store: Store, base: Store) -> Row | None:
@@ -168,25 +194,20 @@ def _break_even(claim: Claim, store: Store, base: Store) -> Row | None:
         return None
     spent = card(claim.backbone[0])["flops"]
     if not np.isfinite(found.saved).all():
-        return Row(
-            claim, f"{claim.plan} does not get there in some seed", "cannot tell", {"saved": "cannot tell"}
-        )
+        effect = f"in some seeds {claim.plan} never reaches the accuracy of {claim.against[0]}"
+        return Row(claim, effect, "cannot tell", {"saved": "cannot tell"}, short=effect)
     mean = interval(found.saved)
     low, high = (mean.mean, mean.mean) if np.ptp(found.saved) == 0 else (mean.low, mean.high)
     word = "cannot tell" if mean.n < FEWEST_SEEDS else _side(low, high, 0)
     if word != "better":
         verdict = "does not hold" if word == "worse" else "cannot tell"
-        return Row(
-            claim,
-            f"operations saved a task: {mean.mean:.1e} [{low:.1e}, {high:.1e}]",
-            verdict,
-            {"saved": word},
-        )
+        effect = f"{mean.mean:.1e} [{low:.1e}, {high:.1e}] operations saved per task"
+        return Row(claim, effect, verdict, {"saved": word}, short=effect)
     tasks, fewest, most = (math.ceil(spent / x) for x in (mean.mean, high, low))
-    count = ", a cautious count" * found.flops.bound
-    effect = f"repaid after {tasks} tasks [{fewest}, {most}] like this one{count}"
+    effect = f"repaid after {tasks} tasks [{fewest}, {most}] like this one"
+    full = effect + ", counted cautiously" * found.flops.bound
     verdict = f"holds when tasks >= {most}, does not when tasks < {fewest}, else cannot tell"
-    return Row(claim, effect, verdict, {"saved": word})
+    return Row(claim, full, verdict, {"saved": word}, short=effect)
 
 
 MEASURES: dict[str, Callable[[Claim, Store, Store], Row | None]] = {
@@ -198,8 +219,8 @@ MEASURES: dict[str, Callable[[Claim, Store, Store], Row | None]] = {
     "by labels": _contrast(contrasts.by_labels),
     "by task": _contrast(contrasts.by_task),
     "between": _contrast(contrasts.between),
-    "gap": _contrast(contrasts.gap),
-    "spread": _contrast(contrasts.spread_over_rates),
+    "gap": _contrast(contrasts.gap, " in the gap"),
+    "spread": _contrast(contrasts.spread_over_rates, " in standard deviation"),
 }
 
 
@@ -211,10 +232,6 @@ def _all(words: list[str], accept: tuple[str, ...]) -> str:
 
 def _side(low: float, high: float, middle: float = 1) -> str:
     return "better" if low > middle else "worse" if high < middle else "cannot tell"
-
-
-def _labels(n: int) -> str:
-    return f"{n} label{'s' * (n != 1)}"
 
 
 def card(name: str) -> dict:

@@ -1,6 +1,8 @@
 """`{{...}}` in notebooks and the README: the numbers in prose come from the records.
 
-{{claim ID}}                              verdict in words          {{claim ID effect}}
+{{claim ID sentence}}                     the claim, its verdict and its effect, as a person would say it
+{{claim ID}}                              confirmed up to 2 labels per class, undecided at 5
+{{claim ID effect}}                       +0.15 [0.11, 0.19] at 1 label per class, ...    {{claim ID text}}
 {{claim ID interval}}                     +0.31 [0.25, 0.36]: the first difference of its effect, by itself
 {{claim ID power}}                        0.03: what 8 in 10 measurements like it would have told from none
 {{accuracy FILE BACKBONE PLAN LABELS [TASK]}}   0.73
@@ -9,12 +11,11 @@
 {{ahead FILE BACKBONE AGAINST PLAN LABELS}}   10 of 10: a plan from one backbone, or place, and another
 {{saving FILE PLAN LABELS}}               4.0x [3.1x, 4.9x], against scratch
 {{seeds FILE PLAN LABELS}}                10
-{{ledger}}                                7 hold, 4 only under a condition, ...
+{{ledger}}                                of 36 common sayings ..., 19 have been tested so far: ...
 {{card BACKBONE flops|seconds|source_accuracy|...}}
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable
 
 from tlkit.compare.pairs import compare
@@ -23,7 +24,8 @@ from tlkit.errors import UserError, unknown
 from tlkit.records import Store
 from tlkit.stats import Verdict, signed
 from tlkit_lessons.ledger.claims import Shelf, one, shelf
-from tlkit_lessons.ledger.measures import ABSENT, card, row, saving, table
+from tlkit_lessons.ledger.measures import ABSENT, card, row, saving
+from tlkit_lessons.ledger.sayings import counted, sayings
 
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 
@@ -55,8 +57,8 @@ def _counts(form: str) -> tuple[int, ...]:
     return (len(words) - sum(word.startswith("[") for word in words), len(words))
 
 
-def _claim(where: Shelf, name: str, part: str = "verdict") -> str:
-    if part not in (parts := ("verdict", "effect", "interval", "power", "text")):
+def _claim(where: Shelf, name: str, part: str = "said") -> str:
+    if part not in (parts := ("sentence", "said", "effect", "interval", "power", "text")):
         raise unknown("part of a claim", part, parts)
     claim = one(name)
     if part == "text":
@@ -70,19 +72,8 @@ def _claim(where: Shelf, name: str, part: str = "verdict") -> str:
 
 
 def _ledger(where: Shelf) -> str:
-    """How many of the claims that have records hold, hold in part, do not hold, or cannot be told."""
-    kinds = {
-        "holds only": "only under a condition",
-        "holds when": "only under a condition",
-        "holds": "hold",
-        "does not hold when": "do not under a condition",
-        "does not hold": "do not hold",
-        "cannot": "cannot be told",
-    }
-    words = [row.verdict for row in table(where) if row.verdict != ABSENT]
-    count = Counter(next(said for start, said in kinds.items() if word.startswith(start)) for word in words)
-    order = ("hold", "only under a condition", "do not hold", "do not under a condition", "cannot be told")
-    return f"of {len(words)} claims, " + ", ".join(f"{count[said]} {said}" for said in order if count[said])
+    """How many of the common sayings were tested, and how they came out."""
+    return counted(sayings(where))
 
 
 def _stored(filler: Callable[..., str]) -> Callable[..., str]:

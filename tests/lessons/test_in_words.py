@@ -1,0 +1,148 @@
+"""Verdicts and effects as a person would say them, and the sayings that they decide."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from tlkit.errors import UserError
+from tlkit_lessons import ledger
+from tlkit_lessons.ledger import claims, in_words
+from tlkit_lessons.ledger.budgets import over_budgets
+
+LONGEST = 40  # words of a sentence beside the text of the claim
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return ledger.table()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("+++", "confirmed"), ("---", "refuted"), ("???", "undecided"), ("+", "confirmed"),
+        ("-?-", "refuted at 1 and 5 labels per class, undecided at 2"),
+        ("??-", "refuted at 5 labels per class, undecided up to 2"),
+        ("?--", "refuted from 2 labels per class on, undecided at 1"),
+        ("++-", "confirmed up to 2 labels per class, refuted at 5"),
+        ("+--", "confirmed at 1 label per class, refuted from 2 on"),
+        ("+-+", "confirmed at 1 and 5 labels per class, refuted at 2"),
+        ("-++", "confirmed from 2 labels per class on, refuted at 1"),
+        ("-++-", "confirmed from 2 to 5 labels per class, refuted at 1 and 10"),
+        ("+??", "confirmed at 1 label per class, undecided from 2 on"),
+        ("+?-", "confirmed at 1 label per class, refuted at 5, undecided at 2"),
+        ("+??-", "confirmed at 1 label per class, refuted at 10, undecided between"),
+        ("++?--", "confirmed up to 2 labels per class, refuted from 10 on, undecided at 5"),
+        ("?+-?", "confirmed at 2 labels per class, refuted at 5, undecided at 1 and 10"),
+    ],
+)  # fmt: skip
+def test_every_condition_has_words(words, said):
+    names, budgets = {"+": "better", "-": "worse", "?": "cannot tell"}, (1, 2, 5, 10, 20)[: len(words)]
+    found = over_budgets({n: names[word] for n, word in zip(budgets, words, strict=True)})
+    assert in_words.verdict_in_words(found, budgets) == said
+
+
+def test_a_condition_in_tasks_has_words():
+    verdict = "holds when tasks >= 564, does not when tasks < 21, else cannot tell"
+    said = in_words.verdict_in_words(verdict, (5,))
+    assert said == "confirmed from 564 tasks on, refuted below 21, undecided between"
+    assert in_words.headline(verdict) == "confirmed under a condition"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [
+        ("holds", "confirmed"), ("does not hold", "refuted"), ("cannot tell", "undecided"),
+        ("holds only when labels <= 2", "confirmed under a condition"),
+        ("does not hold when labels = 5, else cannot tell", "refuted under a condition"),
+        (ledger.ABSENT, ""),
+    ],
+)  # fmt: skip
+def test_the_headline_leaves_the_condition_out(verdict, word):
+    assert in_words.headline(verdict) == word and word in (*ledger.OUTCOMES, "")
+
+
+def test_what_was_found_is_said_once_for_each_side():
+    found, verdict = {1: "A", 2: "B", 5: "C", 20: "D"}, "holds only when labels <= 2"
+    assert in_words.short(found, verdict, "scratch needs ", " the labels") == (
+        "scratch needs A the labels at 1 label per class, C at 5"
+    )
+    assert in_words.short(found, "cannot tell") == "A at 1 label per class"
+    assert in_words.effects(found) == "A at 1 label per class, D at 20"
+    assert in_words.effects({0: "A"}) == "A"
+
+
+def test_a_sentence_says_claim_verdict_effect_and_caveat():
+    assert in_words.sentence("It helps", "undecided", "+0.1", "it rained") == (
+        "*It helps.* Undecided: +0.1. But it rained."
+    )
+
+
+def test_a_claim_without_records_says_so(tmp_path):
+    assert ledger.row(claims.one("3"), ledger.shelf(tmp_path)).sentence.endswith(".* Not tested yet.")
+
+
+def test_every_committed_claim_is_a_sentence_without_code(rows):
+    for row in rows:
+        said = row.sentence.removeprefix(f"*{row.text}.* ")
+        for code in ("<=", ">=", "holds", "cannot tell", " = ", "labels =", "..", " ,"):
+            assert code not in said and code not in row.effect, f"{row.id}: {said}"
+        assert len(said.split()) <= LONGEST, f"{row.id}: {said}"
+        assert said.split()[0].strip(":,.") in ("Confirmed", "Refuted", "Undecided"), row.id
+        assert not re.search(r"\b1 labels|\b[2-9]\d* label\b|\bat 0\b", said), f"{row.id}: {said}"
+        assert "[" in said or "more than" in said or "no overall factor" in said, f"{row.id}: no interval"
+
+
+# --- sayings
+
+
+def test_every_saying_stands_once_and_every_claim_under_one(rows):
+    found = ledger.sayings()
+    assert [saying.number for saying in found] == list(range(1, 37))
+    assert sum(len(saying.evidence) for saying in found) == len(rows)
+    assert all(row.number == saying.number for saying in found for row in saying.evidence)
+
+
+def test_the_headline_row_decides_and_comes_first():
+    for one, saying in zip(claims.common(), ledger.sayings(), strict=True):
+        if not one.headline:
+            assert (saying.verdict, saying.word, saying.effect, saying.evidence) == ("", "", "", ())
+            continue
+        head = saying.evidence[0]
+        assert head.id == one.headline and saying.verdict == head.said and saying.effect == head.short
+        assert saying.word in ledger.OUTCOMES and saying.verdict.startswith(saying.word.split()[0])
+        assert str(one.number) not in {row.id for row in saying.evidence[1:]}, (
+            "the bare number is the headline"
+        )
+
+
+def test_sayings_are_counted_by_outcome():
+    found = ledger.sayings()
+    said, count = ledger.counted(found), Counter(saying.word for saying in found)
+    tested = len(found) - count[""]
+    assert said.startswith(
+        f"of 36 common sayings about transfer learning, {tested} have been tested so far: "
+    )
+    outcomes = dict(part.split(" ", 1)[::-1] for part in said.partition(": ")[2].split(", "))
+    assert {word: int(n) for word, n in outcomes.items()} == {w: n for w, n in count.items() if w}
+
+
+def test_without_records_nothing_has_been_tested(tmp_path):
+    found = ledger.sayings(ledger.shelf(tmp_path))
+    assert not any(saying.word or saying.evidence for saying in found)
+    assert ledger.counted(found).endswith("0 have been tested so far")
+
+
+def test_a_headline_must_be_a_claim_of_its_number(tmp_path):
+    line = ('[[claim]]\nnumber=1\nid="x"\ntext="t"\nwhere=[]\nkind="cost"\ncriterion="c"\nrecords="r"\n'
+            'plan="p"\nagainst=["s"]\nlabels=[1]\n')  # fmt: skip
+    for row, said in (
+        ('number=1\ntext="t"\nheadline="y"', "'y' is no claim of that number"),
+        ('number=2\ntext="t"\nheadline="x"', "'x' is no claim of that number"),
+        ('number=3\ncolour="t"', "text, colour"),
+    ):
+        path = tmp_path / f"{len(said)}.toml"
+        path.write_text(f"{line}[[saying]]\n{row}\n")
+        with pytest.raises(UserError, match=said):
+            claims.common(path)
