@@ -20,7 +20,8 @@ from tlkit.files import write_whole
 from tlkit.records import Scale
 
 MARKS = {"better": "▲", "worse": "▼", "equal": "=", "holds": "✓", "does not hold": "✗"}
-MOODS = {"better": "good", "worse": "bad", "holds": "good", "does not hold": "bad"}
+MARKS |= {"confirmed": "✓", "refuted": "✗"}
+MOODS = {"▲": "good", "▼": "bad", "✓": "good", "✗": "bad"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Group:
     summary: Sequence[str] = ()  # sentences, five at most
     means: Sequence[Sequence[str]] = ()  # a table of text, its first row the head
     recalls: Sequence[Sequence[str]] = ()
-    missed: Sequence = ()  # fits of which plan; their confusions; what they get wrong: name, class, ..., JPEG
+    missed: Sequence = ()  # fits of which plan; confusions; misclassified items; count of fits
+    text: str = ""
 
 
 def figure(ax: Axes, title: str, caption: str, alt: str) -> Figure:
@@ -96,9 +98,9 @@ def write(out: str | Path, **content: Any) -> Path:
 
 def mark(word: str) -> str:
     """A sign for a verdict, which reads without colour."""
-    return MARKS.get(word, "◐" if word.startswith("holds ") else "?")
+    return MARKS.get(word, "◐" if word.startswith(tuple(MARKS)) else "?")
 
 
 def mood(word: str) -> str:
     """The class of style of a verdict."""
-    return MOODS.get(word, "")
+    return MOODS.get(mark(word), "")
