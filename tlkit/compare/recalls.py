@@ -18,8 +18,8 @@ def skewed(task: Task) -> str | None:
         counts = np.bincount(task.targets)
         if counts.max() > SKEWED * counts.min():
             most, share = task.classes[counts.argmax()], counts.max() / counts.sum()
-            always = f"classes are unbalanced: always answering {most} gets {share:.3f}"
-            return f"{always}; --metric balanced judges every class alike."
+            always = f"the classes are unbalanced: always predicting {most} gets {share:.3f}"
+            return f"{always}; --metric balanced weights every class equally."
 
 
 def recalls(store: Store, records: Iterable[Record], task: Task) -> list[list[str]]:

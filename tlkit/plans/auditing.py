@@ -46,8 +46,8 @@ class Audit:
     def __str__(self) -> str:
         if self.ok:
             moved, still = len(self.moved), len(self.still)
-            return f"{self.plan}: {moved} tensors moved, {still} stood still, none that should not."
-        return f"{self.plan}: {len(self.guilty)} tensors moved that are frozen: {', '.join(self.guilty[:6])}"
+            return f"{self.plan}: {moved} tensors changed, {still} stayed frozen; no frozen tensor changed."
+        return f"{self.plan}: {len(self.guilty)} frozen tensors changed: {', '.join(self.guilty[:6])}"
 
 
 def audit(

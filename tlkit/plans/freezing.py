@@ -38,7 +38,7 @@ def movable(model: Chain, plan: Plan) -> set[str]:
     if plan.row.movable:
         free |= plan.row.movable(model, plan)
     if plan.parts_of_stages and all(name.startswith("head.") for name in free):
-        raise UserError(f"plan {plan}: this backbone has no {plan.where} to move; choose another plan.")
+        raise UserError(f"plan {plan}: this backbone has no {plan.where} to train; choose another plan.")
     return free
 
 
@@ -64,7 +64,9 @@ def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
         raise UserError(f"plan {plan} has no baseline for a {objective.name} task: {instead}.")
     if plan.selects:
         if objective.solver is None:
-            raise UserError(f"plan {plan} has no probe to solve for a {objective.name} task: leave it out.")
+            raise UserError(
+                f"plan {plan} needs a linear probe, and a {objective.name} task has none: leave it out."
+            )
         if not backbone.reads_all:
             why = f"plan {plan} chooses among the features of all stages"
             name, file, _ = backbone.name.partition("~")
@@ -86,8 +88,7 @@ def freeze(model: Chain, plan: Plan) -> Chain:
 def set_modes(model: Chain, plan: Plan) -> None:
     """Train mode for what moves, eval mode for what is frozen: batch-norm statistics and dropout stand still.
 
-    `requires_grad_(False)` alone does not do this: a frozen batch-norm in train mode still moves its running
-    mean.
+    `requires_grad_(False)` alone does not: frozen batch norm in train mode still updates its running mean.
     """
     model.eval()
     for module in learners(model, plan):

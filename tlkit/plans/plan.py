@@ -32,7 +32,7 @@ class Plan:
         if not 0 < self.decay <= 1:
             raise UserError(f"decay={self.decay}: give a number above 0 and at most 1, as in full@decay=0.5.")
         if self.decay != 1 and (self.raw or self.head_only):
-            raise UserError(f"plan {self}: there is one rate at most, none to decay; leave @decay out.")
+            raise UserError(f"plan {self} has no learning rates to decay: leave @decay out.")
 
     @classmethod
     def parse(cls, text: str) -> "Plan":
@@ -110,5 +110,5 @@ FROZEN = Plan("head")  # what a probe is, wherever one is needed
 def _decay(modifier: str, text: str) -> float:
     match = re.fullmatch(r"decay=([0-9]*\.?[0-9]+)", modifier)
     if not match:
-        raise UserError(f"plan {text!r}: a modifier reads '@decay=0.5', with a number above 0 and at most 1.")
+        raise UserError(f"plan {text!r}: write '@decay=0.5', with a number above 0 and at most 1.")
     return float(match[1])

@@ -5,12 +5,10 @@ from tlkit.plots.curves import (
     accuracy_by_labels,
     by_labels,
     gain_by_labels,
-    operations,
     stops_paying,
 )
 from tlkit.plots.style import look
 
 __all__ = [
-    "accuracy_against_cost", "accuracy_by_labels", "by_labels", "gain_by_labels", "look", "operations",
-    "stops_paying",
+    "accuracy_against_cost", "accuracy_by_labels", "by_labels", "gain_by_labels", "look", "stops_paying",
 ]  # fmt: skip

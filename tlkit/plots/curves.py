@@ -116,12 +116,14 @@ def accuracy_against_cost(records: Iterable[Record], ax: Axes | None = None) -> 
     axis. Raises UserError where nothing was counted.
     """
     records = [r for r in records if r.split == "test" and r.status == "ok"]
+    if lost := [r.plan for r in records if r.operations is None]:
+        raise UserError(f"a record of plan {lost[0]!r} counts no operations: run it again.")
     ax, how = canvas(ax, 5.6, 4.2), scale(records)
     for plan in dict.fromkeys(r.plan for r in records):
         curve = by_labels(records, plan)
         mean = [float(np.mean(list(seeds.values()))) for seeds in curve.values()]
         mine = [r for r in records if r.plan == plan]
-        cost = [np.mean([operations(r) for r in mine if r.labels == n]) for n in curve]
+        cost = [np.mean([r.operations for r in mine if r.labels == n]) for n in curve]
         style = look(plan)
         if all(cost):
             ax.plot(cost, mean, **style, linewidth=1, markersize=8)
@@ -136,10 +138,3 @@ def accuracy_against_cost(records: Iterable[Record], ax: Axes | None = None) -> 
     ax.set_title(how.counted(budgets) + ", fewest at the left" * ("," in budgets), loc="left")
     legend(ax, below=True)
     return ax
-
-
-def operations(row: Record) -> int:
-    """Floating-point operations of a fit, all tries. Raises UserError for a record that counts none."""
-    if not {"flops_prefix", "flops_suffix"} <= row.detail.keys():
-        raise UserError(f"a record of plan {row.plan!r} counts no operations: run it again.")
-    return row.detail["flops_prefix"] + row.detail["flops_suffix"]

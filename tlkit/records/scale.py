@@ -17,8 +17,8 @@ BALANCED = "balanced accuracy"  # the mean of the recalls of all classes
 class Scale:
     """Of a metric: `sign` is 1 where higher is better and -1 where lower is; delta and chance in its unit.
 
-    chance: what one constant answer gets on the test split; None where it was not told. by_class: whether
-    labels are counted per class.
+    chance: what one constant answer gets on the test split; None if unknown. by_class: labels are counted per
+    class.
     """
 
     metric: str

@@ -39,7 +39,7 @@ def compare_html(
     groups = [_compared(store, [r for r in records if like(r) == key], task) for key in keys]
     lost = [f"{r.plan}, {r.labels} labels, seed {r.seed}: {r.status}. {r.detail.get('why', '')}"
             for r in tests if r.status != "ok"]  # fmt: skip
-    told = dict(facts or {}) | _facts(tests) | _origins(store, tests) | machine()
+    told = dict(facts or {}) | _facts(store, tests) | machine()
     title, plans = f"Did transfer pay? {title}", list(dict.fromkeys(r.plan for r in tests))
     return write(out, title=title, groups=groups, failures=lost, facts=told, plans=plans)
 
@@ -71,43 +71,27 @@ def _missed(store: Store, records: list[Record], task: Task) -> Sequence[Any]:
     return of, confusions, shown, len(rows)
 
 
-def _facts(tests: list[Record]) -> dict[str, str]:
-    """What was run, in pairs of name and text."""
-
-    def listed(name: str) -> str:
-        return ", ".join(str(v) for v in sorted({getattr(r, name) for r in tests}))
-
+def _facts(store: Store, tests: list[Record]) -> dict[str, str]:
+    """What was run, in pairs of name and text; a note where other versions are installed here."""
     seconds = sum(r.measured.get("seconds", 0) for r in tests)
     by_class = {r.detail.get("scale", {}).get("by_class", True) for r in tests} == {True}
-    found = {
-        "fits": f"{len(tests)}, which took {seconds:.0f} s of computing when they were run",
-        "plans": ", ".join(dict.fromkeys(r.plan for r in tests)),
-        "labels per class" if by_class else "labels": listed("labels"),
-        "seeds": listed("seed"),
-        "data": ", ".join(sorted({f"{r.task} ({r.data})" for r in tests})),
-        "recipe": "; ".join(_recipe(v) for v in sorted({r.recipe for r in tests})),
-    }
+    found = {"fits": f"{len(tests)}, which took {seconds:.0f} s of computing when they were run"}
+    for name, field in (("labels" + " per class" * by_class, "labels"), ("seeds", "seed")):
+        found[name] = ", ".join(map(str, sorted({getattr(r, field) for r in tests})))
+    found["data"] = ", ".join(sorted({f"{r.task} ({r.data})" for r in tests}))
+    found["recipe"] = "; ".join(_recipe(v) for v in sorted({r.recipe for r in tests}))
     found |= {f"backbone {name}": licence(name) for name in sorted({r.backbone for r in tests})}
-    return found
-
-
-def _origins(store: Store, tests: list[Record]) -> dict[str, str]:
-    """Where the numbers come from, and a note where that is not what is installed here."""
-    found = compare.origins(store, tests)
-    note = compare.outdated(found)
-    return {"where the numbers come from": compare.whence(found)} | ({"note": note} if note else {})
+    origins = compare.origins(store, tests)
+    found["where the numbers come from"] = compare.whence(origins)
+    return found | ({"note": note} if (note := compare.outdated(origins)) else {})
 
 
 def _recipe(version: str) -> str:
-    for known in recipe.committed().values():
-        if known.version == version:
-            return (
-                f"{version}: at least {known.steps} steps and {known.epochs} epochs, batch {known.batch}; "
-                f"learning rates {_numbers(known.rates)}; regularisation of a linear classifier, "
-                f"C = {_numbers(known.strengths)}"
-            )
-    return version
-
-
-def _numbers(values: Iterable[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    known = next((r for r in recipe.committed().values() if r.version == version), None)
+    if known is None:
+        return version
+    rates, strengths = (", ".join(f"{x:g}" for x in of) for of in (known.rates, known.strengths))
+    return (
+        f"{version}: at least {known.steps} steps and {known.epochs} epochs, batch {known.batch}; learning "
+        f"rates {rates}; regularisation of a linear classifier, C = {strengths}"
+    )

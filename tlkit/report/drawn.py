@@ -40,7 +40,7 @@ def figures(rows: list[Record], pairs: list[compare.Pair]) -> list[Figure]:
         )
         caption = "Difference from scratch (the same network, randomly initialised) with its 95 % interval."
         drawn.append(figure(gained, helped(pairs, how), caption, said))
-    if all({"flops_prefix", "flops_suffix"} <= r.detail.keys() for r in rows):
+    if all(r.operations is not None for r in rows):
         caption = (
             "What a fit costs, all settings it tried included; the solver of a linear classifier is not."
         )
@@ -76,9 +76,7 @@ def _cheapest(rows: list[Record], how: Scale) -> str:
     """Which plan comes near the best one at the largest budget, and for how much less."""
     labels = max(r.labels for r in rows)
     means = {s.plan: s.mean for s in compare.standings(rows) if s.labels == labels}
-    cost = {
-        p: np.mean([plots.operations(r) for r in rows if (r.plan, r.labels) == (p, labels)]) for p in means
-    }
+    cost = {p: np.mean([r.operations for r in rows if (r.plan, r.labels) == (p, labels)]) for p in means}
     top = max(means, key=lambda plan: how.sign * means[plan])
     near = [p for p in means if cost[p] and how.sign * (means[top] - means[p]) <= how.delta]
     cheap = min(near, key=lambda plan: cost[plan], default=top)

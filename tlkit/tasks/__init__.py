@@ -52,8 +52,7 @@ class Evaluation:
     """What one reading of the test split gave: every metric, and what was kept and the target of every item.
 
     predicted: a prediction an item, or what `Objective.keep` made of it. scores: a number an item whose mean
-    is the first metric, where there is one. scale: what the first metric says of itself, for the records.
-    detail: what else must repeat.
+    is the first metric, where there is one. scale: what records say of it. detail: what else must repeat.
     """
 
     metrics: dict[str, float]
@@ -139,7 +138,7 @@ class Task:
     def __repr__(self) -> str:
         """One line: what is predicted, from how many items, asked on how many."""
         kinds = f" of {len(self.classes)} classes" if self.classes else ""
-        sides = f"{len(self.train)} to learn from, {len(self.test)} to test"
+        sides = f"{len(self.train)} for training, {len(self.test)} for testing"
         return f"Task({self.name!r}: {self.objective.name}{kinds}, {sides})"
 
     @property
@@ -147,7 +146,7 @@ class Task:
         """The training targets. Raises UserError in a label-free task."""
         if self.sealed:
             raise UserError(
-                f"task {self.name!r} has no labels to give: its targets are sealed; adapt without them."
+                f"task {self.name!r} has no training labels: its targets are hidden; adapt without them."
             )
         return self.__train
 
@@ -161,8 +160,7 @@ class Task:
         """Open the seal once: `predict` gets the test items (no targets) and returns a prediction for each.
 
         It may return an iterator of outputs instead, batch by batch in the order of the items: what is kept
-        of each is decided here, where the targets are. Raises UserError when predictions are missing; notes
-        `who` in `reads`.
+        of each is decided here. Raises UserError for missing predictions; notes `who` in `reads`.
         """
         predicted = predict(self.test)
         if isinstance(predicted, Iterator):
@@ -201,9 +199,7 @@ class Task:
         """
         labels, seed = whole(labels, "--labels"), whole(seed, "seed")
         if labels < 1:
-            raise UserError(
-                f"--labels {labels}: learning needs at least 1 labelled item a class; give 1 or more."
-            )
+            raise UserError(f"--labels {labels}: training needs at least 1 label per class; give 1 or more.")
         if seed < 0:
             raise UserError(f"seed {seed}: give a whole number from 0 up.")
         held = labels // 5 if labels >= SELECT_FROM else 0

@@ -75,8 +75,7 @@ class Objective:
     ("logistic", "ridge"), or None to descend. by_class: whether a label budget is counted per class.
     baseline: what is learnt from raw inputs, without a network. source_head: whether plans from pretrained
     weights start from the head that came with them instead. decoder: how a saved model tells its answers, by
-    name (`readers.DECODERS`). Raises UserError without a metric, or for one that does not say which way is
-    better.
+    name (`readers.DECODERS`). Raises UserError without a metric, or for one without direction.
     """
 
     name: str
@@ -120,8 +119,7 @@ class Objective:
     def collect(self, outputs: Iterable[Any], targets: Any, count: int) -> Any:
         """What is kept of `count` items, from outputs that come batch by batch in the order of the targets.
 
-        One array for all, so that small parts which stay never lie between large ones which go; a list where
-        predictions differ in shape.
+        One array for all, so that memory is not fragmented; a list where predictions differ in shape.
         """
         found, done = None, 0
         for output in outputs:

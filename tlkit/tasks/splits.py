@@ -70,7 +70,7 @@ def refuse_later(task: str, train: Any, test: Any) -> None:
     last, first = train.times[in_order(train.times)[-1]], test.times[in_order(test.times)[0]]
     if not last < first:
         raise UserError(
-            f"task {task!r} learns of items up to {last}, its test begins at {first}: a test comes later."
+            f"task {task!r} trains on items up to {last}, its test begins at {first}: test on later ones."
         )
 
 
@@ -120,7 +120,7 @@ def published(column: Sequence[Any], test: Collection[Any] = ("test",)) -> Split
     column = list(column)
     said = ", ".join(sorted(map(str, set(column)))[:5])
     if missing := [word for word in (*test, "train") if word not in column]:
-        raise UserError(f"the published split names {missing[0]!r}, and no item does; they say {said}, ...")
+        raise UserError(f"no item belongs to the published split {missing[0]!r}; the items name {said}, ...")
     return np.flatnonzero(np.isin(column, ["train"])), np.flatnonzero(np.isin(column, list(test)))
 
 
