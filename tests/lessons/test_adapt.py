@@ -528,11 +528,11 @@ def test_source_only_is_a_probe_on_what_was_not_held(world):
 
 
 def test_a_sealed_task_gives_no_labels(world):
-    with pytest.raises(UserError, match="sealed"):
+    with pytest.raises(UserError, match="its targets are hidden"):
         world[1].targets  # noqa: B018
-    with pytest.raises(UserError, match="sealed"):
+    with pytest.raises(UserError, match="its targets are hidden"):
         world[1].draw(1, 0)
-    with pytest.raises(UserError, match="sealed"):
+    with pytest.raises(UserError, match="its targets are hidden"):
         adapt.adapt(world[1], world[1], world[2], "coral")
     with pytest.raises(UserError, match=r"adapt\.sealed"):
         adapt.adapt(world[0], task("open", 7), world[2], "coral")

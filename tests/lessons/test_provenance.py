@@ -168,7 +168,7 @@ def test_records_of_one_machine_are_told_together_with_their_days(tmp_path):
     store = kept(tmp_path / "r.jsonl", HERE, later, None, {**HERE, "commit": None, "device": "NVIDIA H200"})
     assert compare.whence(compare.origins(store, store.read())) == (
         "2 fits by tlkit 0.1.0 (0123456789ab), python 3.13.1, torch 2.11.0, on A processor, cpu, 1 thread, "
-        "Linux x86_64, 2026-07-05 to 2026-07-06; 1 fit unknown: not kept when they were computed; "
+        "Linux x86_64, 2026-07-05 to 2026-07-06; 1 fit by versions and on a machine that were not recorded; "
         "1 fit by tlkit 0.1.0, python 3.13.1, torch 2.11.0, on A processor, NVIDIA H200, 1 thread, "
         "Linux x86_64, 2026-07-05"
     )
@@ -179,7 +179,7 @@ def test_other_versions_are_one_sentence_and_no_error(tmp_path, monkeypatch):
     other = {**HERE, "versions": env.versions()}
     store = kept(tmp_path / "r.jsonl", HERE, None, other)
     rows = store.read()
-    said = "1 fit was made with tlkit 0.1.0 (here 0.2.0): made again here, numbers may differ."
+    said = "1 fit was made with tlkit 0.1.0 (here 0.2.0): run again here, numbers may differ."
     assert compare.outdated(compare.origins(store, rows)) == said
     assert compare.outdated(compare.origins(store, [r for r in rows if r.seed])) is None
     page = report.compare_html(store.path, tmp_path / "r.html", "x").read_text("utf-8")

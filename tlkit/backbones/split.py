@@ -44,7 +44,7 @@ def split(model: nn.Module, example: torch.Tensor) -> tuple[Chain, nn.Module]:
                 return chain, pool
     kind = type(model).__name__
     raise UserError(
-        f"{kind} does not come apart into a plain chain of stages: choose another architecture; "
+        f"{kind} cannot be split into a chain of stages: choose another architecture; "
         "timm: names work best."
     )
 

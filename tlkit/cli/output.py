@@ -119,7 +119,7 @@ def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
     family = f"verdicts corrected for {len(pairs)} comparisons (Holm)" if len(pairs) > 1 else "1 comparison"
     reach = "and new" if all(p.items for p in pairs) else "on these"
     caption = f"{family}; 95 % intervals for new seeds {reach} test items"
-    table = _table("compared with the baselines", caption + "; + means better: lower" * turned)
+    table = _table("compared with the baselines", caption + "; lower is better, so + means lower" * turned)
     table.add_column("labels", justify="right")
     for name in ("against", "verdict", "difference", "won"):
         table.add_column(name, no_wrap=True)

@@ -40,7 +40,7 @@ def by_time(times: Sequence[Any], test: Any = 0.2, gap: Any = None) -> Split:
         ) from error
     if not all(sides):
         raise UserError(
-            f"a test from {border} on has {len(sides[1])} items and leaves {len(sides[0])} to learn from: "
+            f"a test from {border} on has {len(sides[1])} items and leaves {len(sides[0])} for training: "
             "move its beginning, or narrow the gap."
         )
     return np.array(sides[0]), np.array(sides[1])
