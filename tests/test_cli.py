@@ -285,7 +285,7 @@ def test_dry_run_writes_nothing(tlkit, tmp_path):
     assert "note: --seeds: 1 seed gives no verdict; 5 or more are needed" in text
     assert not list(tmp_path.iterdir())
     code, text = tlkit("compare", "--task", "digits", "--plans", "frozen", "--labels", "5", "--dry-run")
-    assert code == 0 and "a verdict needs scratch or pixels" in text
+    assert code == 0 and "add scratch or pixels for a verdict" in text
     assert re.search(r"10 fits to run: (about )?\d+ .* with --jobs 1", text)
 
 
@@ -384,7 +384,7 @@ def test_tables_fit_a_terminal_of_80_columns(tmp_path, capsys):
     text = " ".join(" ".join(lines).split())
     assert text.count("mean test accuracy") == 2, "six budgets, five of them side by side"
     assert "verdicts corrected for 36 comparisons" in text and "60 test items" in text
-    assert "chance: the commonest class" in text and text.count("has the highest mean") == 6
+    assert "chance level: the commonest class" in text and text.count("has the highest mean") == 6
 
 
 def test_a_long_plan_folds_and_nothing_else(tmp_path, capsys):

@@ -145,7 +145,7 @@ def test_as_published():
     assert splits.published(column, test=["valid", "test"])[1].tolist() == [1, 2, 4]
     with pytest.raises(UserError, match="split 'dev'; the items name test, train, valid"):
         splits.published(column, test=["dev"])
-    with pytest.raises(UserError, match="names 'train', and no item does"):
+    with pytest.raises(UserError, match="split 'train'; the items name"):
         splits.published(["test", "Train"])
 
 

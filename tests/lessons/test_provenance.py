@@ -90,7 +90,9 @@ def test_a_torn_or_lost_line_of_origins_costs_no_record(tmp_path):
     beside(store).write_bytes(whole[:-9])
     again = Store(store.path)
     assert [again.origin(r) for r in again.read()] == [None, None]
-    assert "1 fit unknown" in compare.whence(compare.origins(again, again.read()))
+    assert "1 fit by versions and on a machine that were not recorded" in compare.whence(
+        compare.origins(again, again.read())
+    )
     kept(store.path, HERE, HERE)  # the next fit from there mends it
     assert beside(store).read_bytes() == whole and again.origin(again.read()[1]) == HERE
     beside(store).write_text("[1]\n" + whole.decode(), "utf-8")
@@ -183,7 +185,11 @@ def test_other_versions_are_one_sentence_and_no_error(tmp_path, monkeypatch):
     assert compare.outdated(compare.origins(store, rows)) == said
     assert compare.outdated(compare.origins(store, [r for r in rows if r.seed])) is None
     page = report.compare_html(store.path, tmp_path / "r.html", "x").read_text("utf-8")
-    assert said in page and "where the numbers come from" in page and "1 fit unknown" in page
+    assert (
+        said in page
+        and "where the numbers come from" in page
+        and "1 fit by versions and on a machine that were not recorded" in page
+    )
 
 
 def test_the_command_line_says_so_too(tmp_path, monkeypatch, capsys):
@@ -220,4 +226,4 @@ def test_the_committed_records_are_read_and_say_what_is_known():
     found = ledger.on_shelf()
     assert sum(count for _, count in found) > 5000
     assert all(origin is None or origin.keys() == HERE.keys() for origin, _ in found)
-    assert ("unknown" in compare.whence(found)) == any(origin is None for origin, _ in found)
+    assert ("not recorded" in compare.whence(found)) == any(origin is None for origin, _ in found)

@@ -44,8 +44,7 @@ def split(model: nn.Module, example: torch.Tensor) -> tuple[Chain, nn.Module]:
                 return chain, pool
     kind = type(model).__name__
     raise UserError(
-        f"{kind} cannot be split into a chain of stages: choose another architecture; "
-        "timm: names work best."
+        f"{kind} cannot be split into a chain of stages: choose another architecture; timm: names work best."
     )
 
 

@@ -25,7 +25,7 @@ def forecast(grid: "Grid", store: "Store", jobs: int) -> None:
         needed, room = _ahead(light, cells, jobs).bytes, features.room()
         if needed > room:
             say(
-                f"Features of frozen stages take {needed / 1e6:.0f} MB; there is room for {room / 1e6:.0f} MB "
+                f"Frozen features take {needed / 1e6:.0f} MB; there is room for {room / 1e6:.0f} MB "
                 "(TLKIT_BUDGET, in GB): the rest is computed again whenever it is needed."
             )
     found = sum(1 for _ in grid.cells()) - len(cells)

@@ -37,7 +37,7 @@ SELECT_FROM = 5  # labels a class from which a fifth of the budget is the select
 
 @dataclass(frozen=True)
 class LabelledSubset:
-    """One seed's labelled items: `fit` to learn from, `select` to choose a setting by (empty below 5)."""
+    """One seed's labelled items: `fit` for training, `select` for validation (empty below 5)."""
 
     fit: np.ndarray
     select: np.ndarray
@@ -65,7 +65,7 @@ class Evaluation:
 
 @dataclass
 class Task:
-    """A named task. The test targets are sealed: only `evaluate` reads them, and every read is in `reads`.
+    """A named task. The test targets are hidden: only `evaluate` reads them, and every read is in `reads`.
 
     Targets are arrays, a row an item, or lists of what differs in shape. `classes` are the names of the class
     numbers, empty for other tasks. `set_aside`: the files that were left out, and why. `reader`: how a saved
@@ -157,7 +157,7 @@ class Task:
         return digest_of(*parts, *map(str, (*self.train.times, *self.test.times)))[:12]
 
     def evaluate(self, predict: Callable[[Items], Any], who: str) -> Evaluation:
-        """Open the seal once: `predict` gets the test items (no targets) and returns a prediction for each.
+        """One test: `predict` gets the test items without their targets and returns a prediction for each.
 
         It may return an iterator of outputs instead, batch by batch in the order of the items: what is kept
         of each is decided here. Raises UserError for missing predictions; notes `who` in `reads`.
@@ -178,7 +178,7 @@ class Task:
         return Evaluation(metrics, predicted, _whole(self.__test), scores, scale)
 
     def judged(self, metric: str) -> "Task":
-        """This task by the first of its metrics that is called so, or begins so; seal and `reads` are one."""
+        """This task with verdicts about the first metric of that name (or beginning); `reads` is shared."""
         own = self.objective.metrics
         name = metric if metric in own else next((name for name in own if name.startswith(metric)), None)
         if name is None:

@@ -60,7 +60,7 @@ def _summary(
         earlier = _time(sum(r.measured.get("seconds", 0) for r in fits))
         found += [
             f"{test} {_counted(len(shown), 'common saying')} about transfer learning: {outcomes}.",
-            f"These verdicts come from the committed records of {len(fits):,} fits ({earlier} of computing, all "
+            f"These verdicts come from the committed records of {len(fits):,} fits ({earlier} of computing "
             "before this run); none of these fits was run again.",
         ]
     if names:
