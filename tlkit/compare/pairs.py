@@ -38,7 +38,7 @@ def compare(
 
     delta: the difference that does not matter; by default what the records say of their metric. Where both
     sides kept their predictions, the interval covers new test items as well as new seeds. Where lower is
-    better the sign is turned, so that `better` means better. but: in what the two differ on purpose
+    better the sign is reversed, so that `better` means better. but: in what the two differ on purpose
     ("recipe": the baseline may train longer). Raises UserError for sides measured on different data, by
     different recipes, or with no seed in common.
     """

@@ -1,4 +1,4 @@
-"""Which test items are answered wrong: recall by class, confusions, and the worst items."""
+"""Which test items are misclassified: recall by class, confusions, and the worst items."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ def skewed(task: Task) -> str | None:
 
 
 def recalls(store: Store, records: Iterable[Record], task: Task) -> list[list[str]]:
-    """Rows of text, plans across: the share of each class that is answered right, its mean, and accuracy.
+    """Rows of text, plans across: the recall of each class, their mean, and accuracy.
 
     records: of the task, one metric and backbone; what finished at the largest budget counts, over all seeds.
     No row for a task that knows no balanced accuracy.
@@ -43,7 +43,7 @@ def recalls(store: Store, records: Iterable[Record], task: Task) -> list[list[st
 
 
 def mistakes(store: Store, rows: Sequence[Record], task: Task) -> tuple[list[list[str]], list[tuple]]:
-    """Of fits of one plan: rows of text, what each class was taken for; and the items most of them get wrong.
+    """Of fits of one plan: rows of text, what each class was predicted as; and the items wrong most often.
 
     Of an item its number, its class, the usual wrong answer, and how many fits are wrong.
     """

@@ -174,7 +174,7 @@ def _learner(
 
 @torch.no_grad()
 def recalibrate_batchnorm(chain: Chain, plan: Plan, inputs: Batches, size: int, seed: int) -> None:
-    """Take the running averages of the batch norms that moved afresh from the items learnt on.
+    """Re-estimate the statistics of the trained batch norms from the training items.
 
     Running averages trail the weights by some ten steps. After a short training from random weights they
     belong to another network, and eval mode is at chance level; every plan that trains stages gets the same

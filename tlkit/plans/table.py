@@ -1,4 +1,4 @@
-"""The table of plans: one row a name, with what it moves, where it begins, and three hooks for the rest."""
+"""The table of plans: one row a name, with what it trains, where it begins, and three hooks for the rest."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)  # the first: batch 
 
 
 def no_stage(name: str, stages: list[str]) -> list[str]:
-    """Nothing of the network moves but its head."""
+    """Nothing of the network is trained but its head."""
     return []
 
 

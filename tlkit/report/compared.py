@@ -26,7 +26,7 @@ def compare_html(
     """Write the report of a comparison: means, verdicts, figures, and what was run. Returns `out`.
 
     records: those of the store to report (default: all); facts: more to say of what was run, such as the
-    saved model; task: theirs, to name its classes and show what was answered wrong. Raises UserError where
+    saved model; task: theirs, to name its classes and show what was misclassified. Raises UserError where
     there is no record, or `out` cannot be written; it is then left as it was.
     """
     store = Store(store_path)

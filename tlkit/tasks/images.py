@@ -91,7 +91,7 @@ def from_folder(
     `task.card["files"]` counts what was seen. opened: as in `scan`, for a forecast. Raises UserError for an
     empty folder, a class of which no file opens, a single class, one image under two classes, two classes
     that differ in case or blanks alone, too few images to split, a test without classes or with one that is
-    not learnt, or a leak in a given split.
+    not in training, or a leak in a given split.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():

@@ -1,5 +1,5 @@
-"""What a task asks of a network: its head, its loss, its metrics, how outputs become predictions; and what
-is learnt without one: the baseline that every plan must beat."""
+"""What a task asks of a network: its head, loss, metrics, and how outputs become predictions; and the
+baseline without a network that every plan must beat."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class Objective:
     too large to keep (a score for each of 50,000 words). collate: a list of (input, target) to a batch;
     needed where targets differ in shape. metrics: name -> `Metric`. solver: how `frozen` finds its head
     ("logistic", "ridge"), or None to descend. by_class: whether a label budget is counted per class.
-    baseline: what is learnt from raw inputs, without a network. source_head: whether plans from pretrained
+    baseline: what is fitted to raw inputs, without a network. source_head: whether plans from pretrained
     weights start from the head that came with them instead. decoder: how a saved model tells its answers, by
     name (`readers.DECODERS`). Raises UserError without a metric, or for one without direction.
     """
