@@ -52,7 +52,7 @@ def _refuse_shared(model: Chain, plan: Plan) -> None:
     for names in owners.values():
         if moving & {*names} and {*names} - moving:
             raise UserError(
-                f"plan {plan}: {' and '.join(names)} share a tensor, and the plan trains some of them: choose "
+                f"plan {plan}: {' and '.join(names)} share a tensor, and the plan trains only some: choose "
                 "one that trains all of them or none."
             )
 
