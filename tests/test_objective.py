@@ -298,7 +298,7 @@ def test_a_plan_from_outside_enters_by_a_row(table_back):
     moved = {name for name in done.audit.moved if not name.startswith("head.")}
     assert moved == {f"stages.{name}.extra_scale" for name in tiny.STAGES}
     assert len(called) == 4, "three tries and the last training"
-    with pytest.raises(UserError, match="'scales' is there already"):
+    with pytest.raises(UserError, match="'scales' exists already"):
         plans.register("scales", row)
     with pytest.raises(UserError, match="another plan moves all from random"):
         plans.register("anew", Row("all", "random"))

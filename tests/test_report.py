@@ -111,7 +111,7 @@ def test_every_pair_is_a_sentence_under_its_budget(page, store):
         assert pair.verdict.word == "better"
         assert row == [
             f"▲ frozen is better than {pair.against}",
-            stats.signed(pair.verdict),
+            stats.signed(pair.verdict).replace(", ", ",\xa0"),
             f"{pair.verdict.wins} of {pair.verdict.n}",
         ]
     assert "4 comparisons with a baseline: 4 better" in page.text
@@ -133,7 +133,7 @@ def test_six_budgets_are_summed_up_in_five_sentences(tmp_path):
 
 def test_the_title_of_a_figure_is_its_message(page):
     titles = [image["alt"].partition(". ")[0] for image in page.images]
-    assert titles[0].startswith("frozen scores highest with 1 and 5 labels per class: 0.7")
+    assert titles[0].startswith("frozen scores highest with 1 and 5 labels per class (0.7")
     assert titles[1] == "Transfer beats scratch with 1 and 5 labels per class"
     assert titles[2] == "With 5 labels per class, no cheaper network comes within 0.02 of frozen"
 

@@ -552,7 +552,7 @@ def test_depth_is_shown_as_gain_on_the_first_plan_draw_by_draw(store):
     np.testing.assert_allclose(lines[11], np.mean(gain, axis=1))
     assert lines[12] == lines[11].max() and list(many.lines[13].get_xdata()) == [1, 1]
     assert "your guess" in text_of(many) and "your guess" not in text_of(few)
-    assert "1 label per class" in text_of(few) and few.get_ylim() == many.get_ylim()
+    assert "1 label a class" in text_of(few) and few.get_ylim() == many.get_ylim()
 
 
 def test_depths_with_no_seed_in_common_are_refused(store):

@@ -21,7 +21,7 @@ def accuracy_by_labels(
     pairs: those of `compare.pairs`; with them a mark says from where on no plan is better than scratch
     (`stops_paying`), and what the best is instead. Raises UserError where a plan has no records.
     """
-    records, ax = list(records), canvas(ax, 5.6, 4.4)
+    records, ax = list(records), canvas(ax, 5.2, 4.3)
     curves = {plan: by_labels(records, plan) for plan in plans}
     how = scale(r for r in records if r.plan in plans)
     budgets, banded = sorted({n for curve in curves.values() for n in curve}), False
@@ -87,7 +87,7 @@ def gain_by_labels(pairs: Sequence[Any], plans: Sequence[str], how: Scale, ax: A
 
     pairs: those of `compare.pairs`; how: the scale of their metric.
     """
-    ax, found = canvas(ax, 5.6, 3.8), _verdicts(pairs, plans, "scratch")
+    ax, found = canvas(ax, 5.2, 3.8), _verdicts(pairs, plans, "scratch")
     budgets = sorted({n for _, n in found})
     shown = list(dict.fromkeys(plan for plan, _ in found))
     for k, plan in enumerate(shown):
@@ -118,7 +118,7 @@ def accuracy_against_cost(records: Iterable[Record], ax: Axes | None = None) -> 
     records = [r for r in records if r.split == "test" and r.status == "ok"]
     if lost := [r.plan for r in records if r.operations is None]:
         raise UserError(f"a record of plan {lost[0]!r} counts no operations: run it again.")
-    ax, how = canvas(ax, 5.6, 4.2), scale(records)
+    ax, how = canvas(ax, 5.2, 4.2), scale(records)
     for plan in dict.fromkeys(r.plan for r in records):
         curve = by_labels(records, plan)
         mean = [float(np.mean(list(seeds.values()))) for seeds in curve.values()]

@@ -9,7 +9,7 @@ from tlkit import compare, recipe
 from tlkit.compare import conclude
 from tlkit.errors import UserError
 from tlkit.records import PLAIN, Record, Store, scale
-from tlkit.report.drawn import figures, helped
+from tlkit.report.drawn import figures, harmed, helped
 from tlkit.report.page import Group, licence, machine, thumbnail, write
 from tlkit.saved_model import choose
 from tlkit.tasks import Task
@@ -25,9 +25,9 @@ def compare_html(
 ) -> Path:
     """Write the report of a comparison: means, verdicts, figures, and what was run. Returns `out`.
 
-    records: those of the store to report (default: all); facts: more to say of what was run, such as the
-    saved model; task: theirs, to name its classes and show what was misclassified. Raises UserError where
-    there is no record, or `out` cannot be written; it is then left as it was.
+    records: those of the store to report (default: all); facts: more to say of what was run; task: theirs, to
+    name its classes and show what was misclassified. Raises UserError if there is no record, or `out` cannot
+    be written.
     """
     store = Store(store_path)
     records = store.read() if records is None else list(records)
@@ -47,10 +47,9 @@ def compare_html(
 def _compared(store: Store, records: list[Record], task: Task | None) -> Group:
     rows = [r for r in records if r.split == "test" and r.status == "ok"]
     pairs, how, first = compare.pairs(store, rows), scale(rows), rows[0]
-    told, budgets, gain = conclude(store, rows, pairs), len({r.labels for r in rows}), helped(pairs, how)
-    if budgets > 3:
-        told = [told[0], *told[budgets - 1 :]]  # the smallest and the largest budget
-    summary = [f"{gain}."] * bool(gain) + told
+    told, budgets = conclude(store, rows, pairs), len({r.labels for r in rows})
+    ends = told if budgets < 3 else [told[0], *told[budgets - 1 :]]  # the smallest and the largest budget
+    summary = [f"{said}." for said in (helped(pairs, how), harmed(pairs, how)) if said] + ends
     title = f"{first.task}, from {first.backbone}" + f", by {first.metric}" * (first.metric != PLAIN)
     known = task and (task.name, task.digest) == first.fit_key[:2]
     recalls = compare.recalls(store, rows, task) if known else []

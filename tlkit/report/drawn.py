@@ -11,6 +11,8 @@ from tlkit.plots.style import GREY, canvas, look
 from tlkit.records import Record, Scale, scale
 from tlkit.report.page import Figure, figure
 
+Ends = tuple[float, float, float]  # mean, low, high
+
 
 def figures(rows: list[Record], pairs: list[compare.Pair]) -> list[Figure]:
     """Scores, gains over scratch and costs of finished test rows of one comparison."""
@@ -56,9 +58,10 @@ def best(rows: list[Record], how: Scale) -> str:
     end, told = "highest" if how.sign > 0 else "lowest", []
     for plan in dict.fromkeys(s.plan for s in won.values()):
         of = [s for s in won.values() if s.plan == plan]
-        means = listed(f"{s.mean:.2f}" for s in of)
-        told.append(f"{plan} scores {end} with {how.counted(listed(s.labels for s in of))}: {means}")
-    return "; ".join(told)
+        budgets, means = listed(s.labels for s in of), listed(f"{s.mean:.2f}" for s in of)
+        text = f" with {budgets}" if told else f" scores {end} with {how.counted(budgets)}"
+        told.append(plan + text + f" ({means})" * (len(won) < 3))
+    return ", ".join(told)
 
 
 def helped(pairs: Sequence[compare.Pair], how: Scale) -> str:
@@ -70,6 +73,17 @@ def helped(pairs: Sequence[compare.Pair], how: Scale) -> str:
         return "No plan that transfers is shown to be better than scratch" * bool(gains)
     text = f"Transfer beats scratch with {how.counted(listed(better))}"
     return f"{text}; this is not shown with {listed(other)}" if other else text
+
+
+def harmed(pairs: Sequence[compare.Pair], how: Scale) -> str:
+    """Where which plan is worse than scratch (negative transfer, or freezing); "" where none is."""
+    found: dict[str, list[int]] = {}
+    for p in pairs:
+        if p.against == "scratch" and p.verdict.word == "worse":
+            found.setdefault(p.plan, []).append(p.labels)
+    return "; ".join(
+        f"{plan} is worse than scratch with {how.counted(listed(n))}" for plan, n in found.items()
+    )
 
 
 def _cheapest(rows: list[Record], how: Scale) -> str:
@@ -100,19 +114,15 @@ def _told(rows: list[Record]) -> str:
     return "; ".join(f"{plan}: {', '.join(told)}" for plan, told in curves.items())
 
 
-def _mean(seeds: Sequence[float], how: Scale) -> tuple[float, float, float]:
+def _mean(seeds: Sequence[float], how: Scale) -> Ends:
     found = stats.interval(seeds)
     low, high = (found.low, found.high) if len(set(seeds)) > 1 else (found.mean, found.mean)
     return (found.mean, *how.within((low, high)))
 
 
-def by_plan(
-    ends: Mapping[str, tuple[float, float, float]],
-    axis: str,
-    seeds: Mapping[str, Sequence[float]] | None = None,
-) -> Axes:
+def by_plan(ends: Mapping[str, Ends], axis: str, seeds: Mapping[str, Sequence[float]] | None = None) -> Axes:
     """(mean, low, high) of each plan; each seed as a small dot above it, or a line at zero without seeds."""
-    ax = canvas(None, 5.6, 1.3 + 0.55 * len(ends))
+    ax = canvas(None, 5.2, 1.3 + 0.55 * len(ends))
     ax.set_yticks(range(len(ends)), list(ends))
     ax.set(ylim=(len(ends) - 0.4, -0.6), xlabel=axis)
     for y, (plan, (mean, low, high)) in enumerate(ends.items()):

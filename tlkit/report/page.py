@@ -21,7 +21,6 @@ from tlkit.records import Scale
 
 MARKS = {"better": "▲", "worse": "▼", "equal": "=", "holds": "✓", "does not hold": "✗"}
 MARKS |= {"confirmed": "✓", "refuted": "✗"}
-MOODS = {"▲": "good", "▼": "bad", "✓": "good", "✗": "bad"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Group:
 
 def figure(ax: Axes, title: str, caption: str, alt: str) -> Figure:
     """What was drawn on `ax`, under a title that says its message, as a Figure; the drawing is closed."""
-    ax.set_title(textwrap.fill(title, 56), loc="left")
+    ax.set_title(textwrap.fill(title, 52), loc="left")
     buffer = io.BytesIO()
     ax.figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None})
     plt.close(ax.figure)
@@ -92,15 +91,10 @@ def write(out: str | Path, **content: Any) -> Path:
     template = settings.from_string(
         resources.files("tlkit").joinpath("templates/report.html").read_text("utf-8")
     )
-    defaults = {"summary": (), "claims": (), "plans": (), "mark": mark, "mood": mood, "signed": stats.signed}
+    defaults = {"summary": (), "claims": (), "plans": (), "mark": mark, "signed": stats.signed}
     return write_whole(Path(out), template.render(**defaults | content))
 
 
 def mark(word: str) -> str:
     """A sign for a verdict, which reads without colour."""
     return MARKS.get(word, "◐" if word.startswith(tuple(MARKS)) else "?")
-
-
-def mood(word: str) -> str:
-    """The class of style of a verdict."""
-    return MOODS.get(mark(word), "")

@@ -18,7 +18,7 @@ def of(task: Task, store: Any) -> dict[str, str]:
         facts["test items per class"] = counts(store.targets(task.name, task.digest), task.classes)
     facts["test split"] = f"{len(task.test)} items; {len(task.train)} in the training set"
     if "split" in task.card:
-        facts["test split"] += f"; {task.card['split']}"
+        facts["test split"] += f"; split: {task.card['split']}"
     facts |= noted(task)
     if left := aside(task):
         facts["set aside"] = "; ".join(left)
