@@ -300,5 +300,5 @@ def test_a_plan_from_outside_enters_by_a_row(table_back):
     assert len(called) == 4, "three tries and the last training"
     with pytest.raises(UserError, match="'scales' exists already"):
         plans.register("scales", row)
-    with pytest.raises(UserError, match="another plan moves all from random"):
+    with pytest.raises(UserError, match="another plan trains all from random"):
         plans.register("anew", Row("all", "random"))

@@ -115,7 +115,7 @@ def test_prefixes_and_keys_are_handed_to_the_factory():
     ):
         with pytest.raises(UserError, match=says):
             backbones.load(spec, weights)
-    with pytest.raises(UserError, match="--weights is for a name"):
+    with pytest.raises(UserError, match="--weights needs a name"):
         backbones.load(backbones.load("bare"), __file__)
 
 
