@@ -125,7 +125,7 @@ class Task:
             if digest in seen:
                 raise UserError(
                     f"task {self.name!r}: {name} (test) is the same item as {seen[digest]} (train): "
-                    "a test on what was learnt proves nothing; remove one of them."
+                    "a test on training items proves nothing; remove one."
                 )
         shared = set(self.train.groups) & set(self.test.groups)
         if shared:

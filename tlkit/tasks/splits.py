@@ -1,6 +1,6 @@
-"""Which items are to learn from and which are the test: by time, by group, or as published.
+"""Which items are for training and which for testing: by time, by group, or as published.
 
-A random split of what belongs together flatters: it asks about a patient or a week that was learnt. Each is
+A random split of what belongs together flatters: it tests on a patient or week seen in training. Each is
 (train, test), two arrays of positions; `parted` makes the sides of a task of them.
 """
 
