@@ -37,9 +37,8 @@ $(STAMP): pyproject.toml constraints.txt
 
 run test test-all notebooks records bench: export HF_HUB_OFFLINE = 1
 
-run: $(STAMP) ## run the first part of the workbook: the report in build/, the verdicts here
+run: $(STAMP) ## run part 1 of the workbook; the report is build/report.html
 	tlkit run core --report build/report.html
-	tlkit claims
 
 # real data sets and weights beside the repository are used where they are; without them those tests are skipped
 ifeq ($(origin TLKIT_CACHE),undefined)
@@ -74,7 +73,7 @@ notebooks: $(STAMP) ## build and execute the notebooks from notebooks/source; NU
 records: $(STAMP) ## run the full grids that are not finished; then `tlkit claims --write` and `make notebooks`
 	python tools/make_records.py
 
-claims: $(STAMP) ## the verdict on every claim, from the committed records
+claims: $(STAMP) ## the verdict on every saying that was tested, from the committed records
 	tlkit claims
 
 $(BENCH): $(STAMP)

@@ -41,6 +41,7 @@ ROWS = {
         ["cli"],
     ],
     "tlkit_lessons": [
+        ["legible", "look"],
         ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         [
             "clusters",

@@ -525,4 +525,4 @@ def test_several_sets_are_fetched_in_one_command(tlkit, monkeypatch):
 def test_doctor_and_claims_print_tables(tlkit):
     assert tlkit("doctor")[0] == 0
     code, text = tlkit("claims")
-    assert code == 0 and "verdict" in text and "not been tested yet" in text
+    assert code == 0 and "verdict" in text and "have been tested so far" in text

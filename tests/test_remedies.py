@@ -17,14 +17,15 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 
 from tlkit import backbones, downloads, tasks
-from tlkit.cli import app, cli
+from tlkit.cli import _commands, app, cli
 from tlkit.cli.saying import console
 from tlkit.errors import UserError
 from tlkit.plans import Plan
 from tlkit.plans.freezing import refuse_unfit
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "data/README.md", "book/on_colab_and_kaggle.md", "Makefile")
+BOOK = ("your_own_data", "many_machines", "on_colab_and_kaggle", "how_we_measure", "teaching")
+PAGES = ("README.md", "CONTRIBUTING.md", "data/README.md", *(f"book/{page}.md" for page in BOOK), "Makefile")
 
 
 def told() -> list[tuple[str, str]]:
@@ -53,6 +54,12 @@ def commands(file: str, text: str) -> list[list[str]]:
 
 
 ALL = sorted({(file, shlex.join(words)) for file, text in told() for words in commands(file, text)})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registered():
+    """Those of the lessons too, as when the program starts."""
+    _commands()
 
 
 def test_commands_are_found():

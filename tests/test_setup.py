@@ -308,3 +308,10 @@ def test_contributing_names_only_files_there_are(root):
     paths = {path for path in paths if "NN_name" not in path}
     assert len(paths) > 10
     assert [path for path in sorted(paths) if not (root / path).exists()] == []
+
+
+@needs_make
+def test_a_run_ends_with_what_tlkit_run_says(set_up):
+    """No table of claims after it."""
+    lines = make("-s", "run", cwd=set_up).stdout.splitlines()
+    assert [line.split(" cache")[0] for line in lines] == ["tlkit run core --report build/report.html"]

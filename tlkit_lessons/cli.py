@@ -1,14 +1,20 @@
 """What the workbook adds to the command line: notebooks, claims, data sets, doctor, a test of intervals."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from tlkit.cli.saying import console, say
+
+if TYPE_CHECKING:
+    from tlkit_lessons.ledger import Saying
+
+SAYING = 61  # columns that the longest saying takes
 
 
 def run(
@@ -42,33 +48,69 @@ def run(
     results = notebooks.run(numbers, notebooks.parse(parameter or []), full, out, told)
     from tlkit_lessons.notebooks.report import workbook_html
 
-    say(f"report: {workbook_html(results, report or out / 'report.html')}")
+    written = workbook_html(results, report or out / "report.html")
     failed = [result for result in results if not result.ok]
     for result in failed:
         say(f"{result.number}: {result.error}", "failed:", "bold red")
+    for sentence in notebooks.ending(results, written):
+        say(sentence)
     raise typer.Exit(1 if failed else 0)
 
 
 def claims(
+    every: Annotated[
+        bool, typer.Option("--all", help="Every row of evidence, with its effect, power and notebooks.")
+    ] = False,
     write: Annotated[bool, typer.Option(help="Write data/verdicts.json, which CI compares with.")] = False,
 ) -> None:
-    """The verdict of every claim, computed from the committed records."""
+    """The verdict on every saying tested, from the committed records; --all: the evidence, row by row."""
     from tlkit import compare
     from tlkit_lessons import ledger
 
-    table = Table("", "claim", "effect", "verdict", "power", "in", title="Claims and their verdicts")
-    for row in ledger.table():
-        table.add_row(str(row.number), row.text, row.effect, row.verdict, row.power, row.where)
-    console.print(table)
-    console.print(
-        "In brackets: 95 % intervals. On the left: the number of a claim in the workbook's list; "
-        "claims that are not in this table have not been tested yet. Power: so large a true difference would "
-        "have been told from none by 8 in 10 measurements like these, each judged by itself.",
-    )
+    rows = ledger.table()
+    found = ledger.sayings(rows=rows)
+    console.print(_evidence(found) if every else _headlines(found))
+    console.print(f"{ledger.counted(found)}.")
+    if every:
+        console.print(
+            "In brackets: 95 % intervals. Detectable: the true difference that 8 in 10 such measurements "
+            "would find (statistical power 0.8), each row taken by itself."
+        )
+    else:
+        console.print(
+            "Refuted: the opposite was found, or no difference that matters. Undecided: we cannot tell.\n"
+            f"`tlkit claims --all` prints the evidence, {len(rows)} rows with their effects."
+        )
     if note := compare.outdated(ledger.on_shelf()):
         say(note, "note:", "yellow")
     if write:
-        say(f"wrote {ledger.write_verdicts()}")
+        say(f"wrote {ledger.write_verdicts(rows=rows)}")
+
+
+def _headlines(found: list["Saying"]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    saying_width = max(20, min(SAYING, console.width - 39))
+    table.add_column("saying", min_width=saying_width)
+    table.add_column("verdict", max_width=console.width - saying_width - 6)
+    for saying in found:
+        if saying.word:
+            table.add_row(str(saying.number), saying.text, saying.verdict)
+    return table
+
+
+def _evidence(found: list["Saying"]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for saying in found:
+        if not saying.evidence:
+            continue
+        table.add_row(str(saying.number), saying.text.upper())
+        for row in saying.evidence:
+            power = f" Detectable {row.power}." if row.power else ""
+            found_in = f"Row {row.id}, notebook{'s' * (len(row.claim.where) > 1)} {row.where}."
+            table.add_row("", f"{row.text}: {row.said}.")
+            table.add_row("", Padding(f"{row.effect}.{power} {found_in}", (0, 0, 0, 3)))
+    return table
 
 
 def doctor() -> None:

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tlkit.errors import UserError
-from tlkit.plots.style import BLUE, GREEN, GREY, INK, ORANGE, VERMILION, canvas, legend, look
+from tlkit.plots.style import INK, canvas, legend, look
 from tlkit.stats import Verdict
+from tlkit_lessons import look as looks
 from tlkit_lessons.drawing import picture
 
 ASIDE = 0.012  # similarity: plans stand side by side, so that intervals can be told apart
@@ -38,7 +39,7 @@ def gain_along(
             raise UserError(
                 f"{plan} has {len(found)} gains at {len(similarities)} similarities: give each one."
             )
-        style, part = look(plan), [found[i] for i in order][:shown]
+        style, part = looks.plan(plan), [found[i] for i in order][:shown]
         x = np.array([similarities[i] for i in order][:shown]) + ASIDE * (k - (len(gains) - 1) / 2)
         ax.plot(x, [v.mean for v in part], **style | {"marker": "", "label": None}, linewidth=1.3)
         ax.vlines(x, [v.low for v in part], [v.high for v in part], color=style["color"], linewidth=1.6)
@@ -48,13 +49,13 @@ def gain_along(
         ax.plot([], [], **style)
     ax.axhline(0, color=INK, linewidth=1)
     if guess is not None:
-        ax.axvline(guess, color=GREY, linestyle="--", linewidth=1.2, label=f"your guess: {guess:g}")
+        looks.guess_line(ax, guess, "x", f"your guess: {guess:g}")
     every = [end for found in gains.values() for v in found for end in (v.low, v.high, 0.0)]
     pad = 0.06 * (max(every) - min(every))
     ax.set(xlim=(1.05, -0.05), ylim=(min(every) - pad, max(every) + pad))
-    ax.set_xlabel("similarity (near on the left, far on the right)")
+    ax.set_xlabel("similarity to the source (1: the same)")
     ax.set_ylabel(f"gain in accuracy over {against}")
-    legend(ax)
+    legend(ax, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, columnspacing=1)
     return ax
 
 
@@ -72,7 +73,7 @@ def gain_by_source(
     ax = canvas(ax, 6.4, 0.9 + 0.3 * len(order))
     gain_rows(ax, gains, order)
     ax.set_ylabel("source")
-    ax.set_xlabel(f"gain in accuracy over {against} (95 % interval; filled: off zero)")
+    ax.set_xlabel(f"gain in accuracy over {against} (95 % interval; filled: excludes zero)")
     legend(ax, loc="upper left")
     return ax
 
@@ -99,13 +100,11 @@ def gain_near_and_far(
         gain_rows(ax, plans, order)
         ax.set_title(target, loc="left", fontsize=11)
         if guess and guess[0] == target:
-            ax.axvline(
-                guess[1], color=GREY, linestyle="--", linewidth=1.4, label=f"your guess: {guess[1]:+g}"
-            )
+            looks.guess_line(ax, guess[1], "x", f"your guess: {guess[1]:+g}")
     for ax in axes[0, 1:]:
         ax.set_yticklabels([])
     axes[0, 0].set_ylabel("source")
-    figure.supxlabel(f"gain in accuracy over {against} (95 % interval; filled: off zero)", fontsize=10)
+    figure.supxlabel(f"gain in accuracy over {against} (95 % interval; filled: excludes zero)", fontsize=10)
     keys = {label: key for ax in axes[0] for key, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(keys.values(), keys.keys(), frameon=False, loc="outside upper center", ncols=len(keys))
     return figure
@@ -114,7 +113,7 @@ def gain_near_and_far(
 def gain_rows(ax: Axes, gains: Mapping[str, Mapping[str, Verdict]], order: Sequence[str]) -> None:
     """An interval and a marker for each plan and source, the last source of `order` on top."""
     for k, (plan, found) in enumerate(gains.items()):
-        style = look(plan)
+        style = looks.plan(plan)
         for row, source in enumerate(order):
             if source not in found:
                 continue
@@ -143,14 +142,14 @@ def break_even(
     ax.plot(
         tasks,
         cost_per_task_scratch * tasks,
-        color=VERMILION,
+        color=look("scratch")["color"],
         linestyle=(0, (5, 2)),
         label="each from scratch",
     )
     ax.plot(
         tasks,
         pretrain_cost + cost_per_task_transfer * tasks,
-        color=BLUE,
+        color=look("frozen")["color"],
         label="pretrain once, then transfer",
     )
     if math.isfinite(crossing):
@@ -160,13 +159,13 @@ def break_even(
         note = f"repaid with {whole} task{'s' * (whole != 1)}"
         ax.annotate(note, (crossing, at), (8, -16), textcoords="offset points", fontsize=10)
     else:
-        ax.set_title("never repaid: transfer saves nothing on a task", loc="left")
+        ax.set_title("pretraining is never repaid: transfer saves nothing", loc="left")
     ax.set(xlabel="tasks that share the source", ylabel=f"total {unit}", xlim=(0, tasks[-1]), ylim=(0, None))
     legend(ax, loc="upper left")
     return ax
 
 
-_BARS = ((BLUE, ""), (ORANGE, "//"), (GREY, ".."))
+_BARS = ((looks.INDIGO, ""), (looks.WINE, "//"), (looks.SLATE, ".."))
 
 
 def bars_by_stage(
@@ -222,9 +221,9 @@ def answers(images: Sequence[Any], truth: Sequence[str], said: Mapping[str, Sequ
 
 
 def _tile(ax: Axes, answer: str, good: bool) -> None:
-    ax.set_facecolor("white" if good else "#F6D5C3")
-    ax.spines[:].set(color=GREEN if good else VERMILION, linewidth=2 if good else 1)
+    ax.set_facecolor("white" if good else looks.WRONG_TILE)
+    ax.spines[:].set(color=INK if good else looks.WRONG, linewidth=2 if good else 1)
     weight = "bold" if good else "normal"
     ax.text(0.5, 0.47, answer, ha="center", va="center", fontsize=13, weight=weight, transform=ax.transAxes)
     if not good:
-        ax.plot([0.2, 0.8], [0.2, 0.8], color=VERMILION, linewidth=1.5, transform=ax.transAxes)
+        ax.plot([0.2, 0.8], [0.2, 0.8], color=looks.WRONG, linewidth=1.5, transform=ax.transAxes)

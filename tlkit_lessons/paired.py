@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from tlkit.errors import UserError
-from tlkit.plots.style import BLACK, BLUE, GREY, INK, PURPLE, canvas, legend, look
+from tlkit.plots.style import GREY, INK, canvas, legend, look
 from tlkit.stats import Interval
+from tlkit_lessons.look import guess_line, series
 
 _HATCHES = ("..", "//", "")
 
@@ -24,7 +25,7 @@ def paired_dots(
     """Two columns of dots, (n_seeds,) each, a line for every seed; the title counts those where a is higher.
 
     plans: whose look the columns take, where their names are no plans. A line that does not rise is dotted;
-    below the columns it says so, and where the axis does not begin at 0.
+    below the columns it says so, and at the axis where it does not begin at 0.
     Raises UserError where the two have different lengths.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
@@ -43,9 +44,9 @@ def paired_dots(
             style = {"color": GREY, "marker": "p"}
         ax.plot(np.full(values.size, x), values, **style, linestyle="none", markersize=7, zorder=2)
     ax.set_xticks([0, 1], [names[1], names[0]])
-    cut = " (axis cut)" if ylabel and ax.get_ylim()[0] > 0 else ""
+    cut = " (axis does not start at 0)" if ylabel and ax.get_ylim()[0] > 0 else ""
     ax.set(xlim=(-0.4, 1.4), ylabel=ylabel + cut)
-    ax.set_xlabel("one line per seed" + "; dotted: it does not rise" * bool((a <= b).any()), fontsize=9)
+    ax.set_xlabel("one line per seed" + "; dotted: no gain" * bool((a <= b).any()), fontsize=9)
     ax.set_title(f"{names[0]} is higher in {int((a > b).sum())} of {a.size} seeds", loc="left")
     return ax
 
@@ -77,21 +78,14 @@ def bars_with_guess(
     ax.set_xticks(range(len(heights)), list(heights))
     ax.set(ylim=(0, 1.08), ylabel="test accuracy", xlim=(-0.55, len(heights) - 0.45))
     if guess is not None:
-        ax.axhline(
-            guess, color=PURPLE, linestyle="--", linewidth=2, label=f"your guess: {guess:.2f}", zorder=3
-        )
-        legend(ax, loc="upper left")
+        guess_line(ax, guess, text=f"your guess: {guess:.2f}")
     return ax
 
 
 def _bar_colour(name: str, i: int) -> str:
     words = {"pixels": "pixels", "random": "scratch", "transferred": "frozen"}
     plan = next((plan for word, plan in words.items() if word in name), name)
-    return (
-        look(plan)["color"]
-        if plan in (*words.values(), "full", "last-1", "lp-ft")
-        else (BLACK, GREY, BLUE)[i % 3]
-    )
+    return look(plan)["color"] if plan in (*words.values(), "full", "last-1", "lp-ft") else series(i)["color"]
 
 
 def interval_from_dots(
@@ -102,7 +96,13 @@ def interval_from_dots(
     ax = canvas(ax, 6.0, 2.4)
     ax.axvline(0, color=GREY, linewidth=1, linestyle=":")
     ax.plot(
-        diffs, 0.35 + 0.22 * _heights(diffs), "o", color=BLUE, markersize=7, alpha=0.85, label="one seed each"
+        diffs,
+        0.35 + 0.22 * _heights(diffs),
+        "o",
+        color=series(0)["color"],
+        markersize=7,
+        alpha=0.85,
+        label="one seed each",
     )
     ax.plot(
         [interval.low, interval.high],

@@ -1,4 +1,4 @@
-"""Strips of stages: what a plan freezes and moves, and what a fit really moved."""
+"""Strips of stages: what a plan freezes and trains, and what a fit really changed."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -10,7 +10,8 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
 from tlkit.plans import Audit, Plan
-from tlkit.plots.style import BLUE, INK, ORANGE, PALE, VERMILION, canvas
+from tlkit.plots.style import INK, PALE, canvas
+from tlkit_lessons.look import FROZEN, FROZEN_TILE, TRAINED, TRAINED_TILE, WRONG
 
 _C = Path.CURVE4
 FLAME = Path(
@@ -22,7 +23,7 @@ FLAME = Path(
 
 
 def chain(stages: Sequence[str], plan: Plan | str, ax: Axes | None = None) -> Axes:
-    """The strip of stages: a snowflake on what is frozen, a flame on what moves; a random start is dashed.
+    """The strip of stages: a snowflake on what is frozen, a flame on what is trained; random weights: dashed.
 
     The head of lp-ft begins where a probe has ended, and says so; pixels have no stages, only a head.
     Raises UserError for an unknown plan, or one that names stages the strip does not have.
@@ -37,9 +38,9 @@ def chain(stages: Sequence[str], plan: Plan | str, ax: Axes | None = None) -> Ax
         solved = name == "head" and plan.from_probe
         _box(ax, i, name, name in moving, dashed=plan.weights == "random" or (name == "head" and not solved))
         if solved:
-            ax.text(i, 0.91, "solved", ha="center", va="center", fontsize=7, color=INK)
+            ax.text(i, 0.91, "fitted", ha="center", va="center", fontsize=8, color=INK)
         if name != "head" and plan.parts_of_stages:
-            _snowflake(ax, i - 0.2, 0.82, 0.11)  # most of the stage stands still
+            _snowflake(ax, i - 0.2, 0.82, 0.11)  # most of the stage is frozen
         if i:
             ax.annotate("", (i - 0.4, 0.5), (i - 0.6, 0.5), arrowprops={"arrowstyle": "-|>", "color": INK})
     ax.set_title(f"{plan}: {_said(plan)}", loc="left")
@@ -50,17 +51,17 @@ def chain(stages: Sequence[str], plan: Plan | str, ax: Axes | None = None) -> Ax
 
 def _said(plan: Plan) -> str:
     if plan.raw:
-        return "no network at all, only a head on the pixels"
+        return "no network, only a linear classifier on the pixels"
     parts = {
-        "head": "only the new head moves",
-        "all": "everything moves",
-        "norm": "the new head moves, and every norm layer",
-        "bias": "the new head moves, and every bias",
+        "head": "only the new head is trained",
+        "all": "every stage is trained",
+        "norm": "the new head and every norm layer are trained",
+        "bias": "the new head and every bias are trained",
     }
-    text = parts.get(plan.where, "the new head and the stages on fire move")
+    text = parts.get(plan.where, "the new head and the stages with a flame are trained")
     starts = {
-        "random": ", from a random start",
-        "probe": ", the head after a probe has been solved",
+        "random": ", from random weights",
+        "probe": ", after the head has been fitted alone",
         "selected": ", on selected features",
     }
     return (
@@ -72,7 +73,7 @@ def _said(plan: Plan) -> str:
 
 
 def _box(ax: Axes, x: float, name: str, moves: bool, dashed: bool) -> None:
-    face, edge = ("#FBE3B5", VERMILION) if moves else ("#D7EAF7", BLUE)
+    face, edge = (TRAINED_TILE, TRAINED) if moves else (FROZEN_TILE, FROZEN)
     box = FancyBboxPatch(
         (x - 0.37, 0), 0.74, 1, boxstyle="round,pad=0,rounding_size=0.08", facecolor=face, edgecolor=edge,
         linewidth=1.6, linestyle="--" if dashed else "-",
@@ -92,7 +93,7 @@ def _pixels(ax: Axes, stages: int) -> None:
 
 
 def _flame(ax: Axes, x: float, y: float, size: float) -> None:
-    for scale, drop, colour in ((1.0, 0.0, VERMILION), (0.55, 0.42, "#F7C948")):
+    for scale, drop, colour in ((1.0, 0.0, TRAINED), (0.55, 0.42, "#F7C948")):
         move = Affine2D().scale(size * scale).translate(x, y - size * drop)
         ax.add_patch(PathPatch(move.transform_path(FLAME), facecolor=colour, edgecolor="none"))
 
@@ -100,15 +101,15 @@ def _flame(ax: Axes, x: float, y: float, size: float) -> None:
 def _snowflake(ax: Axes, x: float, y: float, size: float) -> None:
     for angle in np.arange(6) * np.pi / 3 + np.pi / 2:
         arm = np.array([np.cos(angle), np.sin(angle)]) * size
-        ax.plot([x, x + arm[0]], [y, y + arm[1]], color=BLUE, linewidth=1.8, solid_capstyle="round")
+        ax.plot([x, x + arm[0]], [y, y + arm[1]], color=FROZEN, linewidth=1.8, solid_capstyle="round")
         for side in (-1, 1):
             tip = np.array([np.cos(angle + side * 0.75), np.sin(angle + side * 0.75)]) * size * 0.36
             foot = np.array([x, y]) + 0.55 * arm
-            ax.plot(*zip(foot, foot + tip, strict=True), color=BLUE, linewidth=1.4, solid_capstyle="round")
+            ax.plot(*zip(foot, foot + tip, strict=True), color=FROZEN, linewidth=1.4, solid_capstyle="round")
 
 
 def moved(audit: Audit, ax: Axes | None = None) -> Axes:
-    """A row of tiles a stage, a tile a tensor: still (pale), moved (orange, dot), guilty (red, cross)."""
+    """A row of tiles a stage, a tile a tensor: unchanged, trained (dot), frozen but changed (cross)."""
     rows: dict[str, list[str]] = {}
     for name in sorted((*audit.still, *audit.moved), key=_place):
         rows.setdefault(_stage(name), []).append(name)
@@ -125,13 +126,14 @@ def moved(audit: Audit, ax: Axes | None = None) -> Axes:
     ax.set(xlim=(-0.6, widest * 1.7 if audit.guilty else widest), ylim=(len(rows) - 0.4, -0.6))
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(left=False)
-    count = f"{len(audit.moved)} of {len(audit.moved) + len(audit.still)} tensors moved"
-    ax.set_title(f"{audit.plan}: {count}, {len(audit.guilty) or 'none'} that should not", loc="left")
+    count = f"{len(audit.moved)} of {len(audit.moved) + len(audit.still)} tensors changed"
+    wrong = f"{len(audit.guilty) or 'none'} of them frozen"
+    ax.set_title(f"{audit.plan}: {count}, {wrong} (pale: unchanged)", loc="left")
     return ax
 
 
 def _tile(ax: Axes, x: float, y: float, moves: bool, guilty: bool) -> None:
-    face = VERMILION if guilty else ORANGE if moves else PALE
+    face = WRONG if guilty else TRAINED_TILE if moves else PALE
     ax.add_patch(Rectangle((x - 0.44, y - 0.38), 0.88, 0.76, facecolor=face, edgecolor="white"))
     if moves:
         style = (

@@ -51,7 +51,7 @@ def build(layout: Layout, name: str, run: bool = True, say: Callable[[str], None
         say("  not executed: no code changed, outputs kept")
     else:
         say("  not executed: it has no outputs now, build it again before you commit it")
-    write_built(layout.built(name), nb)
+    write_built(layout.built(name), cells.described(nb))
     build_student(layout, name)
 
 

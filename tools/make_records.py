@@ -86,6 +86,14 @@ def _dialled(kind: str, recipe: Recipe) -> Iterator[Grid]:
         yield Grid(f"dial:{kind}:{similarity}", "letters", plans, (5,), FRESH, recipe)
 
 
+def _controls(_: str, recipe: Recipe) -> Iterator[Grid]:
+    """What freezing costs by itself: random weights on the tasks of 22, and on those of 23."""
+    dialled = [f"dial:{kind}:{s}" for kind in ("background", "manner") for s in (0, 0.25, 0.5, 0.75, 1)]
+    for task in (*dialled, "digits", "textures", TASKS["symbols"]):
+        for source in UNTAUGHT:
+            yield Grid(task, source, ("frozen",), (5,), FRESH, recipe)
+
+
 def _sources(name: str, recipe: Recipe) -> Iterator[Grid]:
     """One task from every source; what needs no source once."""
     task = TASKS.get(name, name)
@@ -157,7 +165,8 @@ def _heaps(store: Store, show: Callable[[int, int], None]) -> None:
 
 
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
-    "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22": _dialled, "23": _sources,
+    "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
+    "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
 }  # fmt: skip
 ALONE = {"21_clusters": _heaps, "25_shifts": _adapt}  # not a grid of plans

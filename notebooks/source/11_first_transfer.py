@@ -420,28 +420,7 @@ for name, pick in {"on paper": puzzled, "mended": mended}.items():
 # a digit moves.
 
 # %% tags=["quiz"]
-from IPython.display import display
-
-display(
-    widgets.quiz(
-        "A colleague's network names all its training digits correctly. What do you know about it?",
-        {
-            "It can read.": "It may as well have learnt them by heart: ten rows of noise had full marks, too.",
-            "Nothing about new digits.": "Only digits that it has not learnt from can tell.",
-            "Its source was well chosen.": "No source is needed to learn a few pictures by heart.",
-        },
-        right="Nothing about new digits.",
-    ),
-    widgets.quiz(
-        "Why was the network trained from random weights in the comparison as well?",
-        {
-            "To have a lower bar beside the high one.": "It was not chosen to lose; with many labels it does not.",
-            "So that the letters are the only difference.": "Same network, same digits, same steps, another start.",
-            "Because random weights read as well.": "With few labels they do not.",
-        },
-        right="So that the letters are the only difference.",
-    ),
-)
+widgets.quizzes("11")
 
 # %% [markdown]
 # ## Recap

@@ -392,26 +392,7 @@ print("moved:", *movers)
 # is none for it to hold. Two defaults that are sensible each on its own, and a pair that only an audit explains.
 
 # %% tags=["quiz"]
-widgets.quiz(
-    "All requires_grad are off and there is no optimiser. Can the network still change?",
-    {
-        "No: nothing learns.": "What does not learn can still be written: averages are, in every forward pass.",
-        "Yes, in train mode.": "Batch norm writes its running averages forwards, whether or not anything learns.",
-        "Yes, in eval mode.": "There the averages are only read.",
-    },
-    right="Yes, in train mode.",
-)
-
-# %% tags=["quiz"]
-widgets.quiz(
-    "Why can a frozen network be run once for all further experiments?",
-    {
-        "It is small.": "The larger it is, the more is saved.",
-        "The same picture gives the same features.": "So they can be kept; only the head sees the labels.",
-        "Its head is frozen too.": "The head is new, and the one thing that is solved for.",
-    },
-    right="The same picture gives the same features.",
-)
+widgets.quizzes("12")
 
 # %% [markdown]
 # ## Recap

@@ -457,16 +457,7 @@ assert choose(turned) == "stem", "turn the scores put aside, and `choose` must t
 # pictures from a microscope, and cutting earlier is worth a try again.
 
 # %% tags=["quiz"]
-low = {"The stem knows too little.": "Its tiles do better.", "Nothing yet.": "First, try another reader."}
-gone = {
-    "It is too small to keep it.": "It is the largest, and with random weights it keeps it.",
-    "Its source did not ask for it.": "Thick or thin, the letter has one name.",
-    "The stages before had lost it.": "Behind them it could still be read.",
-}
-display(
-    widgets.quiz("Averages of the stem read digits worse than pixels do. What follows?", low, [*low][1]),
-    widgets.quiz("Why does block3 not know thick from thin?", gone, [*gone][1]),
-)
+widgets.quizzes("13")
 
 # %% [markdown]
 # ## Recap

@@ -312,20 +312,7 @@ np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 # Two questions, to see whether it has settled. Click an answer.
 
 # %% tags=["quiz"]
-dear = {
-    "The optimiser visits all parameters anyway.": "It holds only those that move.",
-    "The error must travel back to it through all other stages.": "So all of them are run, both ways.",
-    "The stem has the most weights.": "It has the fewest, and uses each at the most places.",
-}
-still = {
-    "All in front of block3.": "Their batch norms learn and follow the new pictures, as section 7 caught them.",
-    "The convolutions in front of block3.": "Their batch norms, between them, move.",
-    "Nothing: a slice thaws all groups.": "A slice sets rates; what may use them was settled before.",
-}
-display(
-    widgets.quiz("Few parameters move in block:stem. Why is a step so dear?", dear, [*dear][1]),
-    widgets.quiz("freeze_to(-2), all defaults: what of this chain stands still?", still, [*still][1]),
-)
+widgets.quizzes("14")
 
 # %% [markdown]
 # ## Exercises

@@ -328,37 +328,7 @@ for done in (full, gentle):
 # - **When the old task was never yours.** You may not have its head, or a single of its pictures. Then nobody sees what is forgotten.
 
 # %% tags=["quiz"]
-widgets.quiz(
-    "A network has full marks on its labelled digits. What follows?",
-    {
-        "It has understood them": "So had the parrot, whose answers were shuffled.",
-        "It overfits": "Frozen had full marks as well, and so had pixels. Overfitting shows on the test, plan against plan.",
-        "Nothing yet": "Full marks can be learnt by heart. Ask for digits that it has not learnt from.",
-    },
-    right="Nothing yet",
-)
-
-# %% tags=["quiz"]
-widgets.quiz(
-    "After twenty digits of each kind, the old head misreads many letters. What has happened to them?",
-    {
-        "The digits took their place": "There is room for both: a gentle start keeps most letters and reads the digits.",
-        "The stages moved, and nothing in the loss spoke for letters": "Yes. The old head still expects the old features.",
-        "The old head has been trained on digits": "It lay in the drawer all the time. Only the stages moved.",
-    },
-    right="The stages moved, and nothing in the loss spoke for letters",
-)
-
-# %% tags=["quiz"]
-widgets.quiz(
-    "Why is Adam's first step as long from a solved head as from a random one?",
-    {
-        "The solved head is no better": "It is: it names most digits before the first step.",
-        "Adam divides each gradient by its size": "So a small error makes a step as long as a large one.",
-        "The rate is too small to tell": "With plain steps the two paths part at once.",
-    },
-    right="Adam divides each gradient by its size",
-)
+widgets.quizzes("15")
 
 # %% [markdown]
 # ## Exercises

@@ -493,26 +493,7 @@ for name in ("scratch", "frozen", "last-1", "full"):
 # not change set a ceiling, and enough labels reach it. To see a *source* do harm, compare two sources under one plan.
 
 # %% tags=["quiz"]
-widgets.quiz(
-    "Two plans, ten seeds each. Their bars of mean and spread overlap. What follows?",
-    {
-        "There is no difference.": "The bars show the luck of the draw, which both plans shared.",
-        "Nothing, until the differences seed by seed are looked at.": "What both ends of a pair share drops out.",
-        "More seeds are needed.": "Perhaps, perhaps not: the paired interval tells.",
-    },
-    right="Nothing, until the differences seed by seed are looked at.",
-)
-
-# %% tags=["quiz"]
-widgets.quiz(
-    "The curve of scratch ends at 50 labels, below the transferred network with 5. The label-saving factor is ...",
-    {
-        "10": "That would be so if scratch were as good with 50, and it is not.",
-        "more than 10": "Nobody has measured where scratch gets there, or whether it does.",
-        "about 20, if the curve is prolonged": "By whose hand? Beyond the picture every curve is possible.",
-    },
-    right="more than 10",
-)
+widgets.quizzes("16")
 
 # %% [markdown]
 # ## Recap

@@ -478,19 +478,7 @@ assert purity(np.arange(len(new)), marked.targets) == 1, "a heap for every pictu
 # with them, and scratch: a choice made with open eyes, which nobody without labels can have.
 
 # %% tags=["quiz"]
-outcome = {
-    "Yes, the target is labelled.": "Another task and a few labels make it inductive. The lower left was that, and it harmed.",
-    "No, that is only measured.": "Positive and negative are outcomes, against scratch with the same labels.",
-}
-leak = {
-    "Its heaps have looked at the labels.": "With garbage for labels the heaps are the same.",
-    "Only the marking has; the number flatters a little.": "Names are dealt so that as much as possible is right.",
-    "Nothing, there were no labels.": "The test has them, and the marking reads them, once.",
-}
-display(
-    widgets.quiz("Your transfer is inductive. Will it be positive?", outcome, [*outcome][1]),
-    widgets.quiz("Heaps got their names from the test labels. What follows?", leak, [*leak][1]),
-)
+widgets.quizzes("21")
 
 # %% [markdown]
 # ## Recap

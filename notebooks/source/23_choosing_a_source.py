@@ -36,7 +36,7 @@ guess = 0.5  # your guess in section 1; the slider starts here
 # %%
 import numpy as np
 import torch
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from tlkit import backbones, env, features, stats, tasks
 from tlkit.fit import fit
@@ -489,24 +489,7 @@ for n in (8, 13, 25, 50, 100):
 # were set aside. It costs one more fit beside the three, and with small networks that is a matter of seconds; the labels are the dear part.
 
 # %% tags=["quiz"]
-blind = {
-    "Nothing can be learnt from the source.": "The score says so little, not the source.",
-    "It measures the features, not what they know of my labels.": "So it cannot tell sources apart by them.",
-    "There are too many labels.": "Rather too few, for the number of features.",
-}
-paper = {
-    "The new score is better.": "On ten models a tenth may well be luck.",
-    "Nothing yet: how sure is the difference?": "Both judged the same models: ask for its interval.",
-}
-lost_by = {
-    "Tau over all sources.": "It also rewards an order among sources that nobody would take.",
-    "What its pick loses against the best, or against none.": "That is what you pay.",
-}
-display(
-    widgets.quiz("Shuffled labels leave a score as it was. What follows?", blind, [*blind][1]),
-    widgets.quiz("A paper: tau up by a tenth, on ten models. What follows?", paper, [*paper][1]),
-    widgets.quiz("You will take one source. What matters most?", lost_by, [*lost_by][1]),
-)
+widgets.quizzes("23")
 
 # %% [markdown]
 # ## Recap

@@ -444,25 +444,7 @@ for n, network in copies.items():
 # not needed where data and time are plenty; it is still what you want while you try things out, and where data are few.
 
 # %% tags=["quiz"]
-arrived = {
-    "Whether both had the same number of steps.": "They had, and it is what misled us in section 5.",
-    "Whether more steps would have changed the rival.": "A match is fair when both have arrived.",
-    "Whether the network was large enough.": "It is the same network on both sides.",
-}
-exams = {
-    "The one with the better mark.": "If both sat the same examination; here, each sat its own.",
-    "Cannot tell from the marks.": "A mark is worth as much as the question behind it.",
-}
-level = {
-    "The gain is less than two points.": "That is what *equal* says; it does not say that there is none.",
-    "The source does nothing at all.": "It may have taken away a third of few errors.",
-    "The source does harm.": "Harm would be *worse*.",
-}
-display(
-    widgets.quiz("Pretraining wins, with equal epochs for both. What do you ask?", arrived, [*arrived][1]),
-    widgets.quiz("Greek names 96 % of its letters, Latin 86 %. Which one for digits?", exams, [*exams][1]),
-    widgets.quiz("At 50 labels full is *equal* to scratch. What follows?", level, next(iter(level))),
-)
+widgets.quizzes("24")
 
 # %% [markdown]
 # ## Recap

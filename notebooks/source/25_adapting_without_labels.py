@@ -469,26 +469,7 @@ print(f"blind: {chosen.accuracy:.3f}; the oracle: {best.accuracy:.3f}; method: {
 # of the domain only where the batch is a fair sample of it.
 
 # %% tags=["quiz"]
-widgets.quiz(
-    "What of the target does AdaBN store?",
-    {
-        "Its labels.": "They are sealed; with garbage in their place every answer stays the same.",
-        "Mean and variance of every pattern.": "Those, and nothing else: not one weight moves.",
-        "How often each letter occurs there.": "That is kept nowhere; but it shifts the means, and so can harm.",
-    },
-    right="Mean and variance of every pattern.",
-)
-
-# %% tags=["quiz"]
-widgets.quiz(
-    "A paper reports the best of nine adaptation methods on a target. What should stand beside it?",
-    {
-        "The second best.": "It was found by looking at the labels, too.",
-        "What a choice without labels would have taken.": "That is what a reader without labels will get.",
-        "Nothing, if there are enough seeds.": "More seeds make the peek more exact, and it stays a peek.",
-    },
-    right="What a choice without labels would have taken.",
-)
+widgets.quizzes("25")
 
 # %% [markdown]
 # ## Recap

@@ -30,7 +30,7 @@ guess = 0.1  # your guess in section 1; the slider starts here
 import numpy as np
 import torch
 import torch.nn.functional as F
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from tlkit import backbones, env, tasks
 from tlkit.fit import fit
@@ -476,28 +476,7 @@ print(f"nearest is kin, by distance and by cosine: {was} before, {became} after 
 # views is choosing what the source is taught to overlook*: the one label that you cannot avoid writing.
 
 # %% tags=["quiz"]
-twins = {
-    "To name what is in a picture.": "No name occurs anywhere in it.",
-    "That two views of one picture belong together, and others do not.": "And so what may change without changing the thing.",
-    "To draw the picture again.": "That would be an autoencoder; here nothing is drawn.",
-}
-blind = {
-    "The projection, since the loss is computed there.": "A linear mixture of the features: a head on those can do all that one on it could.",
-    "The features in front of it.": "They hold all that the projection has, and more; your own head takes its pick.",
-    "Both, side by side.": "A linear head finds in the features all that the projection has; nobody tried both here.",
-}
-nothing = {
-    "There must be a bug: it has learnt nothing.": "Chance weights still mix and pool pixels, and the head is trained on your labels.",
-    "Your labels train the head, and features by chance are features.": "So this is what a frozen source has to beat.",
-    "It is transfer, of a kind.": "Nothing was there to be transferred.",
-}
-display(
-    widgets.quiz("What does a contrastive source learn?", twins, [*twins][1]),
-    widgets.quiz("On which part of a contrastive source do you put a linear head?", blind, [*blind][1]),
-    widgets.quiz(
-        "Frozen, a random network reads digits far better than guessing. Why?", nothing, [*nothing][1]
-    ),
-)
+widgets.quizzes("26")
 
 # %% [markdown]
 # ## Recap

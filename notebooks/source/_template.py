@@ -11,6 +11,8 @@
 #
 # **Question.** What does every notebook of this workbook have in common?
 #
+# <details><summary><b>In one sentence</b> (guess first)</summary>They ask one question, predict, measure, and answer it.</details>
+#
 # **You will** copy this file to `NN_name.py`, replace each cell by yours, and build it.
 #
 # **Needs** [00](00_start_here.ipynb).
@@ -71,7 +73,8 @@ np.testing.assert_allclose(by_hand, in_one_line)
 
 # %% [markdown]
 # Every measured number is printed by a cell, or filled in from the records by a placeholder; none is typed into
-# prose. A cell with the tag `nbval-check-output` must print the same on every machine.
+# prose. A cell that draws says what it draws for those who cannot see it, in its first line: `# %% alt="..."`, and a
+# list where it draws several. A cell with the tag `nbval-check-output` must print the same on every machine.
 
 # %% tags=["nbval-check-output"]
 print("the guess was", "too small" if guess < by_hand else "too large")
@@ -84,6 +87,12 @@ print("the guess was", "too small" if guess < by_hand else "too large")
 # ## When this fails
 #
 # What was not tested, and where the method is known to break.
+#
+# <details><summary>Fine print</summary>
+#
+# Caveats that a reader may skip: how many seeds, which test items, which settings.
+#
+# </details>
 
 # %% [markdown]
 # ## Exercises

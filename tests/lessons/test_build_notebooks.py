@@ -169,6 +169,38 @@ def test_a_figure_just_small_enough_passes(layout):
     assert build_notebooks.main([], layout) == 0
 
 
+DRAWN = "import matplotlib.pyplot as plt\n_ = plt.figure(figsize=(1, 1)).add_subplot().imshow([[0, 1]])"
+
+
+def test_images_get_the_alternative_text_of_their_cell_one_each(layout, monkeypatch):
+    monkeypatch.delenv("MPLBACKEND")  # the kernel's own shows figures
+    two = f"{DRAWN}\nplt.show()\n{DRAWN}"
+    source(layout, two, tags=' alt=["a dark and a light tile", "the same again"]')
+    assert build_notebooks.main([], layout) == 0
+    outputs = [out for cell in read_built(layout.built(NAME)).cells for out in cell.get("outputs", ())]
+    told = [out.metadata["image/png"]["alt"] for out in outputs if "image/png" in out.get("data", {})]
+    assert told == ["a dark and a light tile", "the same again"]
+    edit(layout, "the same again", "and once more")
+    assert build_notebooks.main(["--check"], layout) == 1, "another text is another notebook"
+    assert build_notebooks.main(["--no-execute"], layout) == 0
+    assert "and once more" in layout.built(NAME).read_text("utf-8")
+
+
+def test_a_figure_that_cannot_be_read_is_refused_with_its_cell(layout, capsys):
+    pale = "plt.text(0, 1, 'far end', color='#E69F00')\nplt.title('a line that rises')"
+    source(layout, "1 + 1", f"import matplotlib.pyplot as plt\nplt.plot([0, 1])\n{pale}")
+    assert build_notebooks.main([], layout) == 1 and not layout.built(NAME).exists()
+    said = capsys.readouterr().err
+    assert "cell 4 (import matplotlib.pyplot as plt)" in said
+    assert "'far end' has a contrast of 2.3 to 1, less than 4.5" in said
+
+
+def test_what_a_page_records_for_programs_is_not_shown(layout):
+    source(layout, '{"heads": 3}', tags=' tags=["record"]')
+    assert build_notebooks.main([], layout) == 0
+    assert "'heads': 3" not in layout.built(NAME).read_text("utf-8")
+
+
 def test_a_stuck_cell_is_stopped(layout):
     source(layout, "import time", "time.sleep(60)")
     nb = cells.assemble(read_source(layout.source(NAME)), cells.Page(NAME))

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from tlkit.errors import UserError
+from tlkit.records import values
 from tlkit.stats import Verdict
-from tlkit_lessons import nb22_similarity
+from tlkit_lessons import ledger, nb22_similarity
 
 
 @pytest.fixture(autouse=True)
@@ -23,21 +24,21 @@ def texts(ax) -> list[str]:
     return [t.get_text() for t in ax.texts]
 
 
-PAPER = ((0.5, 1.8, 2.0), [told(0.3), told(0.0), told(-0.1)])
-QUESTION = ((0.5, 0.5, 0.5), [told(0.3), told(0.1), told(-0.2)])
+IMAGES = ((0.5, 1.8, 2.0), [told(0.3), told(0.0), told(-0.1)])
+LABELS = ((0.5, 0.5, 0.5), [told(0.3), told(0.1), told(-0.2)])
 
 
 def test_one_family_falls_and_the_other_stands_upright():
-    ax = nb22_similarity.gain_by_distance({"paper": PAPER, "question": QUESTION})
+    ax = nb22_similarity.gain_by_distance({"images": IMAGES, "labels": LABELS})
     lines = [line for line in ax.lines if len(line.get_xdata()) == 3]
     assert [np.ptp(line.get_xdata()) for line in lines] == [1.5, 0.0]
-    marks = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_marker() == "^"]
+    marks = [line for line in ax.lines if len(line.get_xdata()) == 1 and line.get_marker() == "o"]
     assert [line.get_markerfacecolor() == "white" for line in marks] == [False, True, False]
-    assert "harm: worse than no transfer" in texts(ax) and texts(ax).count("far end") == 2
+    assert nb22_similarity.HARM in texts(ax) and texts(ax).count("least similar") == 2
     assert "proxy A-distance" in ax.get_xlabel() and "frozen over scratch" in ax.get_ylabel()
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["paper", "question"]
-    with pytest.raises(UserError, match="paper has 2 distances and 3 gains"):
-        nb22_similarity.gain_by_distance({"paper": ((0.5, 1.0), PAPER[1])})
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["images", "labels"]
+    with pytest.raises(UserError, match="images has 2 distances and 3 gains"):
+        nb22_similarity.gain_by_distance({"images": ((0.5, 1.0), IMAGES[1])})
     with pytest.raises(UserError, match="0 families"):
         nb22_similarity.gain_by_distance({})
 
@@ -66,18 +67,10 @@ def test_accuracies_stand_above_chance():
         nb22_similarity.accuracy_along((0.0, 1.0), {"frozen": (0.2,)})
 
 
-def test_the_corners_count_what_the_gate_did():
-    votes = np.array([[0.1, 0.0, 0.2], [-0.1, -0.2, 0.1]])
-    gains = {
-        "frozen": np.array([[0.1, -0.1, 0.01], [-0.3, 0.2, -0.3]]),
-        "full": np.array([[0.1, 0.1, 0.1], [-0.01, 0.1, 0.1]]),
-    }
-    figure = nb22_similarity.votes_and_gains(votes, gains, ["near", "far"], delta=0.02)
-    said = [dict(text.rsplit(": ", 1) for text in texts(ax)) for ax in figure.axes]
-    assert said[0] == {
-        "let in, helped": "1", "let in, harmed": "2", "refused, would help": "1", "refused, would harm": "1"
-    }  # fmt: skip
-    assert said[1]["let in, helped"] == "4" and said[1]["refused, would harm"] == "0"
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["frozen", "full"]
-    with pytest.raises(UserError, match="a gain of each plan for every vote"):
-        nb22_similarity.votes_and_gains(votes, {"frozen": gains["frozen"][:1]}, ["near", "far"])
+def test_the_control_is_a_mean_over_random_networks_on_each_task():
+    found = nb22_similarity.control(["dial:manner:0", "dial:manner:1"], "22_manner", 5)
+    assert [v.n for v in found] == [10, 10] and found[1].high < 0, "freezing costs where labels are letters"
+    store = ledger.shelf().store("22_random")
+    rows = [r for r in store.read() if r.task == "dial:manner:0" and r.split == "test"]
+    base = values(ledger.shelf().store("22_manner").read(), plan="scratch", labels=5, task="dial:manner:0")
+    assert found[0].mean == pytest.approx(np.mean([r.value for r in rows]) - np.mean(list(base.values())))

@@ -1,12 +1,15 @@
 """Verdicts and effects as a person would say them, and the sayings that they decide."""
 
 import re
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from tlkit.cli import app
 from tlkit.errors import UserError
-from tlkit_lessons import ledger
+from tlkit_lessons import ledger, notebooks
 from tlkit_lessons.ledger import claims, in_words
 from tlkit_lessons.ledger.budgets import over_budgets
 
@@ -122,7 +125,7 @@ def test_sayings_are_counted_by_outcome():
     said, count = ledger.counted(found), Counter(saying.word for saying in found)
     tested = len(found) - count[""]
     assert said.startswith(
-        f"of 36 common sayings about transfer learning, {tested} have been tested so far: "
+        f"Of 36 common sayings about transfer learning, {tested} have been tested so far: "
     )
     outcomes = dict(part.split(" ", 1)[::-1] for part in said.partition(": ")[2].split(", "))
     assert {word: int(n) for word, n in outcomes.items()} == {w: n for w, n in count.items() if w}
@@ -146,3 +149,56 @@ def test_a_headline_must_be_a_claim_of_its_number(tmp_path):
         path.write_text(f"{line}[[saying]]\n{row}\n")
         with pytest.raises(UserError, match=said):
             claims.common(path)
+
+
+# --- on the screen
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_claims_prints_a_row_for_each_saying_tested(width, monkeypatch, capsys):
+    lines = printed(monkeypatch, capsys, width, "claims")
+    tested = [saying for saying in ledger.sayings() if saying.word]
+    assert [int(line.split()[0]) for line in lines if re.match(r"\d+ ", line)] == [s.number for s in tested]
+    if width == 100:
+        assert all(any(saying.text in line for line in lines) for saying in tested), "none is broken"
+    assert len(lines) < 2.5 * len(tested), "no more lines than a screen or two"
+    assert f"prints the evidence, {len(ledger.criteria())} rows" in lines[-1]
+
+
+def test_claims_all_prints_every_row(rows, monkeypatch, capsys):
+    text = " ".join(" ".join(printed(monkeypatch, capsys, 100, "claims", "--all")).split())
+    for row in rows:
+        assert f"{row.text}: {row.said}. {row.effect}." in text and f"Row {row.id}, notebook" in text, row.id
+
+
+def printed(monkeypatch, capsys, width: int, *words: str) -> list[str]:
+    """The lines of a command on a terminal so wide; none is wider."""
+    monkeypatch.setattr("tlkit.cli.saying.console._width", width)
+    monkeypatch.setattr(sys, "argv", ["tlkit", *words])
+    with pytest.raises(SystemExit) as end:
+        app()
+    assert not end.value.code
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    return lines
+
+
+def ran(*numbers: str, failed: str = "") -> list[notebooks.RunResult]:
+    return [
+        notebooks.RunResult(n, f"{n}_x", Path("x"), 100.0, "cell 3: no" if n == failed else None)
+        for n in numbers
+    ]
+
+
+def test_a_run_ends_in_five_computed_sentences():
+    said = notebooks.ending(ran("11", "12"), "build/report.html")
+    assert len(said) == 5 and said[0] == "Ran 2 notebooks in 3 min 20 s, without an error."
+    assert ledger.fill("{{gain 16_digits frozen scratch 1}}") in said[1]
+    assert said[2] == f"{ledger.counted(ledger.sayings())}."
+    assert "build/report.html" in said[3] and "tlkit compare" in said[4]
+    assert sum(-(-len(line) // 80) for line in said) <= 15, "lines on a terminal"
+    assert notebooks.ending(ran("11", failed="11"), "r")[0] == "Ran 1 notebook in 1 min 40 s; 11 failed."
+
+
+def test_a_run_without_records_says_so(tmp_path):
+    assert "no records yet" in notebooks.ending(ran("11"), "r", ledger.shelf(tmp_path))[1]

@@ -5,7 +5,7 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from tools.notebooks.prose import typed_numbers
+from tools.notebooks.prose import parentheses, typed_numbers, words
 from tools.notebooks.style import problems
 
 GOOD = (Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py").read_text("utf-8")
@@ -85,6 +85,17 @@ BREAKS = {
     "no result": ("# ## What we saw", "# ## Result", "has no heading 'What we saw'"),
     "no limits": ("# ## When this fails", "# ## Limits", "has no heading 'When this fails'"),
     "no prediction": ('tags=["predict"]', "", "has no cell tagged predict"),
+    "no lesson": ("<b>In one sentence</b>", "", "cell 1: has no folded lesson"),
+    "wordy": ("# Most tosses", "# " + "word " * 1600 + "\n# Most tosses", "words of prose, more than 1500"),
+    "bracketed": ("# Most tosses", "# " + "so (too) " * 11 + "\n# Most", "parentheses, more than 10"),
+    "claims": (
+        "# Most tosses", "# " + "".join(f"{{{{claim {n}}}}} " for n in range(6)) + "\n# Most",
+        "6 claims (0, 1, 2, 3, 4, 5), more than 5",
+    ),
+    "small print": (
+        "# Most tosses", "# " + "<summary>Fine print</summary> " * 2 + "\n# Most", "2 folded Fine print"
+    ),
+    "raw": ('print(f"{bent} of {tosses} heads")', '{"heads": bent}', "cell 7: ends in a raw dictionary"),
     "no answer": ('tags=["answer"]', "", "has no cell tagged answer"),
 }  # fmt: skip
 
@@ -143,3 +154,8 @@ def test_what_is_allowed():
 )
 def test_numbers_in_prose(text, typed):
     assert typed_numbers(text) == typed
+
+
+def test_words_and_parentheses_of_prose():
+    text = "Two words `not (these)` $a(b)$ [a link](x_y.html) <b>bold</b> {{claim 3 effect}} it's (one)."
+    assert words(text) == 7 and parentheses(text) == 1

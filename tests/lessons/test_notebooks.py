@@ -33,7 +33,7 @@ OTHER = {  # other parameters than the defaults, that must work too
         "guess": 5,
     },
     "21": {"seed": 13, "shift": "faded", "guess_heaps": 0.9, "guess_harm": 7},
-    "22": {"seed": 12, "similarity": 0.25, "guess_manner": 0.1, "gate_seeds": 1},
+    "22": {"seed": 12, "similarity": 0.25, "guess_labels": 0.1},
     "23": {"targets": ["textures", "digits"], "plan": "frozen", "seed": 12, "choice": "greek"},
     "24": {"seed": 12, "rung": 2000, "labels": 20, "few_steps": 40, "guess_labels": 5},
 }
@@ -52,6 +52,18 @@ def test_style(name):
     raw = read_source(LAYOUT.source(name))
     assert style.problems(raw) == []
     assert style.number(raw) == name[:2]
+
+
+@each
+def test_every_image_has_its_alternative_text(name):
+    """A sentence, not a file name; those in a widget are told by their title."""
+    bare = []
+    for i, cell in enumerate(read_built(LAYOUT.built(name)).cells):
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                alt = output.metadata.get("image/png", {}).get("alt", "")
+                bare += [execute.label(read_built(LAYOUT.built(name)), i)] * (len(alt.split()) < 4)
+    assert bare == [], 'write `# %% alt="..."`, one text for each image, then build'
 
 
 @each

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 import yaml
 
 import tlkit
@@ -21,9 +22,33 @@ def test_the_readme_names_both_commands_and_its_figure(root):
         assert f"(book/{name}.png)" in text and (root / "book" / f"{name}.png").stat().st_size < 100_000
 
 
-def test_what_the_notebooks_ask_for_a_guess_of_stands_below_the_map(root):
-    above = (root / "README.md").read_text("utf-8").partition("## The map")[0]
-    assert not re.search(r"\{\{(accuracy|gain|saving)", above) and "comparison.png" not in above
+def test_the_readme_is_a_front_door(root):
+    """What it is in the first lines, then the answer as a figure, then the commands; nothing is folded."""
+    text = (root / "README.md").read_text("utf-8")
+    title, _, first = text.splitlines()[:3]
+    assert title == "# Transfer Learning Workbook" and first.startswith("Hands-on notebooks")
+    places = [text.index(mark) for mark in ("(book/comparison.png)", "git clone", "make run", "## The map")]
+    assert places == sorted(places) and "<details>" not in text
+    assert all(len(alt) > 100 for alt in re.findall(r"!\[(.*?)\]", text)), "a figure says what it shows"
+
+
+BOOK = ("your_own_data", "many_machines", "how_we_measure", "teaching")
+PAGES = ("README.md", *(f"book/{page}.md" for page in BOOK))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_line_of_code_and_no_table_is_wider_than_the_column(root, page):
+    text = (root / page).read_text("utf-8")
+    for block in re.findall(r"^```.*?^```", text, re.M | re.S):
+        assert all(len(line) <= 100 for line in block.splitlines()), block
+    assert all(row.count("|") <= 4 for row in re.findall(r"^\|--*.*$", text, re.M)), "at most three columns"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_of_a_page_lead_somewhere(root, page):
+    text = (root / page).read_text("utf-8")
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        assert link.startswith("https://") or ((root / page).parent / link).exists(), link
 
 
 def test_the_citation_is_of_this_version(root):

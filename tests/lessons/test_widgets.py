@@ -242,7 +242,7 @@ def test_stages_that_differ_between_tasks_are_refused(alike):
         widgets.neighbours_by_stage([task], found | {"other": {"stem": found["made"]["stem"]}}, "stem")
 
 
-def test_the_dial_shows_its_pictures_and_heads_each_turn_with_its_verdicts():
+def test_the_dial_shows_its_images_and_heads_each_turn_with_its_verdicts():
     def told(mean):
         return verdict([0.5 + mean + d for d in (-0.02, 0.01, 0.02, -0.01, 0.0)], [0.5] * 5)
 
@@ -250,12 +250,11 @@ def test_the_dial_shows_its_pictures_and_heads_each_turn_with_its_verdicts():
     gains = {"frozen": [told(-0.2), told(0.3), told(0.1)]}  # in the order of the pictures
     frames = widgets.dial(pictures, gains, guess=0.3)
     heads = [alternative(page) for page in frames.stack.children]
-    assert [head.splitlines()[0] for head in heads] == [
-        "shown: similarity 1",
-        "shown: similarity 0.5",
-        "shown: similarity 0",
+    assert heads == [
+        "Similarity 1, against scratch – frozen: better",
+        "Similarity 0.5, against scratch – frozen: better",
+        "Similarity 0, against scratch – frozen: worse",
     ]
-    assert "better than scratch by 0.3" in heads[0] and "worse than scratch by 0.2" in heads[2]
     assert all(len(picture(page)) < 100_000 for page in frames.stack.children)
     wanted = {s: [f"{s} {k}" for k in range(10)] for s in pictures}
     assert len(widgets.dial(pictures, gains, answers=wanted).stack.children) == 3

@@ -11,7 +11,7 @@
 {{ahead FILE BACKBONE AGAINST PLAN LABELS}}   10 of 10: a plan from one backbone, or place, and another
 {{saving FILE PLAN LABELS}}               4.0x [3.1x, 4.9x], against scratch
 {{seeds FILE PLAN LABELS}}                10
-{{ledger}}                                of 36 common sayings ..., 19 have been tested so far: ...
+{{ledger}}                                Of 36 common sayings ..., 19 have been tested so far: ...
 {{card BACKBONE flops|seconds|source_accuracy|...}}
 """
 
@@ -24,8 +24,8 @@ from tlkit.errors import UserError, unknown
 from tlkit.records import Store
 from tlkit.stats import Verdict, signed
 from tlkit_lessons.ledger.claims import Shelf, one, shelf
+from tlkit_lessons.ledger.headlines import counted, sayings
 from tlkit_lessons.ledger.measures import ABSENT, card, row, saving
-from tlkit_lessons.ledger.sayings import counted, sayings
 
 PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 

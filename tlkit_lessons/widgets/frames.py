@@ -44,7 +44,9 @@ def drag(draw: Callable[[Any], Any], over: Sequence[Any], name: str, still: Figu
     """
     if len(over) < 2:
         raise UserError(f"a slider over {list(over)} has nowhere to go: give at least two values.")
-    slider = SelectionSlider(options=_options(over), description=name, style=_WIDE, layout={"width": "32em"})
+    slider = SelectionSlider(
+        options=_options(over), description=name, style=_WIDE, layout={"width": "32em", "max_width": "100%"}
+    )
     return _turned(slider, draw, over, still)
 
 

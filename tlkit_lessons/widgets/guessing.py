@@ -1,7 +1,9 @@
 """A slider that stores a guess, and questions that answer back."""
 
 import html
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
 
 from ipywidgets import HTML, FloatSlider, IntSlider
 
@@ -41,7 +43,7 @@ def guess(question: str, value: float, low: float = 0, high: float = 1, step: fl
         )
     whole = all(isinstance(number, int) for number in (value, low, high, step))
     slider = (IntSlider if whole else FloatSlider)(
-        value=value, min=low, max=high, step=step, layout={"width": "32em"}
+        value=value, min=low, max=high, step=step, layout={"width": "32em", "max_width": "100%"}
     )
     return Guess(slider, question)
 
@@ -75,3 +77,29 @@ def quiz(question: str, choices: Mapping[str, str], right: str) -> Quiz:
     if right not in choices:
         raise unknown("right answer", right, choices)
     return Quiz(question, choices, right)
+
+
+class Quizzes:
+    """The quizzes of one notebook, one below the other."""
+
+    def __init__(self, found: Sequence[Quiz]):
+        self.found = tuple(found)
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.found))
+
+    def _repr_html_(self) -> str:
+        return "".join(quiz._repr_html_() for quiz in self.found)
+
+
+def quizzes(number: str) -> Quizzes:
+    """Those of the notebook `number`, such as "11": kept apart, so no page gives one away.
+
+    Raises UserError where that notebook has none.
+    """
+    folder = resources.files("tlkit_lessons") / "quizzes"
+    known = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir())
+    if number not in known:
+        raise unknown("notebook with a quiz", number, known)
+    rows = tomllib.loads((folder / f"{number}.toml").read_text("utf-8"))["quiz"]
+    return Quizzes([quiz(**row) for row in rows])

@@ -59,6 +59,16 @@ def identify(nb: NotebookNode) -> NotebookNode:
     return nb
 
 
+def described(nb: NotebookNode) -> NotebookNode:
+    """Give every image its alternative text, from the `alt` of its cell: one text, or one for each image."""
+    for cell in nb.cells:
+        texts = cell.metadata.get("alt", [])
+        images = [out for out in cell.get("outputs", ()) if "image/png" in out.get("data", {})]
+        for out, text in zip(images, [texts] if isinstance(texts, str) else texts, strict=False):
+            out.metadata["image/png"] = {**out.metadata.get("image/png", {}), "alt": text}
+    return nb
+
+
 def fingerprint(cells: list[NotebookNode]) -> str:
     """One short hash of what a person edits in cells: kind, text, tags; ids and outputs do not count."""
     content = [[c.cell_type, untitled(c.source), sorted(tags(c))] for c in cells]
@@ -139,9 +149,14 @@ def _built(cell: NotebookNode, page: Page, first: bool, hidden: Mapping[str, str
     if cell.cell_type == "code":
         titles = [hidden[tag] for tag in tags(cell) if tag in hidden]
         source = "\n".join([*titles, split_stub(cell.source)[0]])
-        return new_code_cell(source, id=cell.id, metadata=metadata | deepcopy(FOLD if titles else {}))
+        alt = {"alt": _alt(cell.metadata.alt, page)} if "alt" in cell.metadata else {}
+        return new_code_cell(source, id=cell.id, metadata=metadata | alt | deepcopy(FOLD if titles else {}))
     lines = [line for _, built in rendered(cell, page, first) for line in built]
     return new_markdown_cell("\n".join(lines), id=cell.id, metadata=metadata)
+
+
+def _alt(texts: str | list[str], page: Page) -> str | list[str]:
+    return _filled(texts, page) if isinstance(texts, str) else [_filled(text, page) for text in texts]
 
 
 def rendered(cell: NotebookNode, page: Page, first: bool) -> list[Block]:

@@ -1,10 +1,12 @@
 """Execute a notebook in a fresh kernel, and refuse outputs that nobody wants to keep."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import gettempdir
+from shutil import rmtree
+from tempfile import gettempdir, mkdtemp
 from time import perf_counter
 
 from nbclient import NotebookClient
@@ -19,6 +21,21 @@ from tools.notebooks.cells import METADATA
 CELL_SECONDS = 300
 FIGURE_BYTES = 100_000
 NOTEBOOK_BYTES = 1_000_000
+# run in the kernel before the page: after each cell, before its figures are shown and closed, look at them
+LOOK = """
+def _look():
+    import sys
+    if "matplotlib.pyplot" in sys.modules:
+        import json
+        from matplotlib import pyplot
+        from tlkit_lessons import legible
+        found = [fault for n in pyplot.get_fignums() for fault in legible.faults(pyplot.figure(n))]
+        if found:
+            with open({path!r}, "a", encoding="utf-8") as file:
+                file.write(json.dumps([get_ipython().execution_count - 1, found]) + chr(10))
+
+get_ipython().events.register("post_execute", _look)
+"""
 
 
 def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_SECONDS) -> float:
@@ -31,6 +48,7 @@ def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_
     for cell in (c for c in nb.cells if c.cell_type == "code"):
         cell.outputs, cell.execution_count = [], None
     running: list[int] = [0]
+    seen = Path(mkdtemp(prefix="tlkit-look-")) / "faults.jsonl"
 
     def starts(cell: NotebookNode, cell_index: int) -> None:
         running[0] = cell_index
@@ -40,6 +58,7 @@ def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_
         with kernels.fresh() as kernel:
             client = NotebookClient(nb, on_cell_start=starts, **settings, **kernel)
             with client.setup_kernel():  # `execute` leaves a call for the end where its kernel does not start
+                client.kc.execute(LOOK.format(path=str(seen)), silent=True)
                 client.execute(cleanup_kc=False)
     except CellExecutionError as failure:
         message = f"{failure.ename}: {failure.evalue}".strip().splitlines()[-1]
@@ -49,8 +68,26 @@ def execute(nb: NotebookNode, name: str, folder: Path, cell_seconds: int = CELL_
     seconds = perf_counter() - started
     for output in (out for cell in nb.cells for out in cell.get("outputs", ()) if "traceback" in out):
         output["traceback"] = [line.replace(f"{folder.parent}{os.sep}", "") for line in output["traceback"]]
+    _refuse_figures(nb, name, seen)
+    for cell in nb.cells:
+        if "record" in cell.metadata.get("tags", ()):
+            cell.outputs = []  # for programs that run the page; a reader has no use for a raw dictionary
     nb.metadata["language_info"] = dict(METADATA["language_info"])  # without this machine's Python version
     return seconds
+
+
+def _refuse_figures(nb: NotebookNode, name: str, seen: Path) -> None:
+    """Raise UserError, naming the cells, for figures that a reader could not read."""
+    lines = seen.read_text("utf-8").splitlines() if seen.exists() else []
+    rmtree(seen.parent)
+    counts = {cell.execution_count: i for i, cell in enumerate(nb.cells) if cell.get("execution_count")}
+    found = [
+        (label(nb, counts[count]), faults) for count, faults in map(json.loads, lines) if count in counts
+    ]
+    if found:
+        raise UserError(
+            f"{name}: " + "; ".join(f"{where}: {fault}" for where, all_ in found for fault in all_)
+        )
 
 
 def label(nb: NotebookNode, position: int) -> str:

@@ -7,8 +7,8 @@ from tlkit_lessons.notebooks import notebooks
 
 def notebook_map(folder: Path, prefix: str = "") -> str:
     """The notebooks that are built, with the seconds each took; links start with `prefix`."""
-    rows = ["| | notebook | question | seconds |", "|--|--|--|--:|"]
+    rows = ["| notebook | question | seconds |", "|---|---|--:|"]
     for nb in notebooks(folder):
         seconds = nb.seconds if nb.seconds is not None else ""
-        rows.append(f"| {nb.number} | [{nb.title}]({prefix}{nb.path.name}) | {nb.question} | {seconds} |")
+        rows.append(f"| {nb.number} [{nb.title}]({prefix}{nb.path.name}) | {nb.question} | {seconds} |")
     return "\n".join(rows)

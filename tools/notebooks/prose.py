@@ -1,4 +1,4 @@
-"""Numbers typed into prose: a measured number belongs to the records, and the build fills it in."""
+"""What prose is measured by: numbers typed into it, its length, its parentheses."""
 
 import re
 
@@ -25,3 +25,19 @@ NUMBER = re.compile(
 def typed_numbers(text: str) -> list[str]:
     """The decimals and percentages in Markdown text, outside code, links, references and exercise numbers."""
     return [found.strip() for found in NUMBER.findall(EXEMPT.sub(" ", text))]
+
+
+NO_PROSE = re.compile(
+    r"^(?P<fence>```+|~~~+).*?^(?P=fence)|(?P<tick>`+).+?(?P=tick)|\$[^$\n]+\$|\]\([^)]*\)|<[^>\n]+>|\{\{.*?\}\}",
+    re.M | re.S,
+)
+
+
+def words(text: str) -> int:
+    """How many words of prose Markdown text has; code, formulae, targets, tags are none."""
+    return len(re.findall(r"[^\W\d_][\w'’-]*", NO_PROSE.sub(" ", text)))
+
+
+def parentheses(text: str) -> int:
+    """How many parentheses open in the prose of Markdown text."""
+    return NO_PROSE.sub(" ", text).count("(")

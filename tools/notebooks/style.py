@@ -13,13 +13,19 @@ from nbformat import NotebookNode
 
 from tools.notebooks.cells import EXERCISE, PLACEHOLDER, split_stub, tags
 from tools.notebooks.globals_read import globals_read, variables
-from tools.notebooks.prose import typed_numbers
+from tools.notebooks.prose import parentheses, typed_numbers, words
 
 MAX_CELLS = 50
 MAX_LINES = 25  # of one code cell
 MAX_MEDIAN = 6  # lines of a code cell
 MAX_CODE = 150  # lines of code in all
 MAX_RUN = 3  # code cells with no prose between
+MAX_WORDS = 1500  # of prose in all: half an hour of reading, with the code
+MAX_PARENTHESES = 10
+MAX_CLAIMS = 5  # from the records
+CLAIM = re.compile(r"\{\{claim (\S+?)[ }]")
+ONE_SENTENCE = "<summary><b>In one sentence</b>"
+FINE_PRINT = "<summary>Fine print</summary>"
 PARAMETERS = range(3, 9)
 TAGS = {  # tag -> the kind of cell that may carry it; None: any
     "parameters": "code", "solution": "code", "check": "code", "record": "code", "colab": "code",
@@ -33,7 +39,7 @@ INSTALL = re.compile(r"(?:^|[\s!%\"'])(?:pip3?|conda|mamba|uv)\b[\"',\s]+(?:pip\
 
 def problems(nb: NotebookNode) -> list[str]:
     """Everything in a notebook source that the house style refuses, each as one line; [] if it passes."""
-    rules = (_opening, _parameters, _imports, _limits, _tags, _code, _prose, _exercises, _ending)
+    rules = (_opening, _parameters, _imports, _limits, _tags, _code, _prose, _length, _exercises, _ending)
     return [problem for rule in rules for problem in rule(nb)]
 
 
@@ -72,6 +78,8 @@ def _opening(nb: NotebookNode) -> Iterator[str]:
     for part in OPENING:
         if part not in first.source:
             yield f"cell 1: has no {part.strip('*')}"
+    if _lesson(nb) and ONE_SENTENCE not in first.source:
+        yield f"cell 1: has no folded lesson: <details>{ONE_SENTENCE} (guess first)</summary>...</details>"
 
 
 def _parameters(nb: NotebookNode) -> Iterator[str]:
@@ -166,10 +174,16 @@ def _code(nb: NotebookNode) -> Iterator[str]:
                 yield f"cell {i}: star import from {node.module}"
             if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.path":
                 yield f"cell {i}: touches sys.path"
+        if tree.body and isinstance(tree.body[-1], ast.Expr) and _raw(tree.body[-1].value, cell):
+            yield f"cell {i}: ends in a raw dictionary: print a line for each entry, or show a table"
         if INSTALL.search(cell.source) and "colab" not in tags(cell):
             yield f"cell {i}: installs something"
         for function, names in globals_read(code(cell), known):
             yield f"cell {i}: {function}() reads {', '.join(names)} of the notebook: pass it as an argument"
+
+
+def _raw(value: ast.expr, cell: NotebookNode) -> bool:
+    return isinstance(value, ast.Dict | ast.DictComp) and "record" not in tags(cell)
 
 
 def _prose(nb: NotebookNode) -> Iterator[str]:
@@ -177,6 +191,18 @@ def _prose(nb: NotebookNode) -> Iterator[str]:
         if cell.cell_type == "markdown":
             for typed in typed_numbers(PLACEHOLDER.sub("", cell.source)):
                 yield f"cell {i}: the number {typed!r} is typed into prose: use a placeholder, or print it"
+
+
+def _length(nb: NotebookNode) -> Iterator[str]:
+    text = "\n\n".join(c.source for c in nb.cells if c.cell_type == "markdown")
+    claims = set(CLAIM.findall(text))
+    counts = {
+        "words of prose": (words(text), MAX_WORDS),
+        "parentheses": (parentheses(text), MAX_PARENTHESES),
+        f"claims ({', '.join(sorted(claims))})": (len(claims), MAX_CLAIMS),
+        "folded Fine print": (text.count(FINE_PRINT), 1),
+    }
+    yield from (f"{n} {what}, more than {most}" for what, (n, most) in counts.items() if n > most)
 
 
 def _exercises(nb: NotebookNode) -> Iterator[str]:
@@ -217,9 +243,9 @@ def _ending(nb: NotebookNode) -> Iterator[str]:
         yield "the recap comes before an exercise: exercises come last, they stop a run"
     if not _lesson(nb):
         return
-    for words in ("What we saw", "When this fails"):
-        if not _headings(nb, words):
-            yield f"has no heading {words!r}"
+    for heading in ("What we saw", "When this fails"):
+        if not _headings(nb, heading):
+            yield f"has no heading {heading!r}"
     for tag in ("predict", "answer"):
         if not any(tag in tags(c) for c in nb.cells):
             yield f"has no cell tagged {tag}"

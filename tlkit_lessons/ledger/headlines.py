@@ -1,6 +1,7 @@
 """The ledger in two tiers: common sayings, each with one headline verdict, and the evidence beneath."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tlkit_lessons.ledger.claims import Shelf, common
@@ -34,9 +35,9 @@ class Saying:
         return ", ".join(sorted({number for row in self.evidence for number in row.claim.where}))
 
 
-def sayings(where: Shelf | None = None) -> list[Saying]:
-    """All of them, tested or not, in the order of their numbers."""
-    rows = table(where)
+def sayings(where: Shelf | None = None, rows: Iterable[Row] | None = None) -> list[Saying]:
+    """All of them, tested or not, in the order of their numbers; `rows`: a table that has been computed."""
+    rows = table(where) if rows is None else list(rows)
     found = []
     for one in common():
         mine = [row for row in rows if row.number == one.number and row.verdict != ABSENT]
@@ -54,5 +55,5 @@ def counted(found: list[Saying]) -> str:
     """How many sayings there are, how many have been tested, and with what outcome."""
     count = Counter(saying.word for saying in found if saying.word)
     outcomes = ", ".join(f"{count[word]} {word}" for word in OUTCOMES if count[word])
-    lead = f"of {len(found)} common sayings about transfer learning, {count.total()} have been tested so far"
+    lead = f"Of {len(found)} common sayings about transfer learning, {count.total()} have been tested so far"
     return f"{lead}: {outcomes}" if outcomes else lead
