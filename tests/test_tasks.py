@@ -616,7 +616,7 @@ def test_a_picture_is_decoded_once(folder, monkeypatch, computed):
     assert from_folder(folder).digest == first.digest and len(opened) == 24
     picture(folder / "ants" / "0.png", 777)
     assert from_folder(folder).digest != first.digest and len(opened) == 25
-    (note,) = (computed / "pictures").glob("*")
+    (note,) = (computed / "images").glob("*")
     note.write_text("{")
     assert from_folder(folder).digest != first.digest and len(opened) == 25 + 24
 

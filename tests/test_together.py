@@ -234,7 +234,7 @@ def test_ten_thousand_are_known_again_at_once(root, monkeypatch):
     from_folder(root)
     monkeypatch.setattr(images, "read_picture", None)
     assert len(from_folder(root).train) == 12
-    shutil.rmtree(downloads.computed() / "pictures")
+    shutil.rmtree(downloads.computed() / "images")
     with pytest.raises(TypeError):
         from_folder(root)
 

@@ -360,7 +360,7 @@ def test_test_time_needs_norms_and_enough_items(world):
     )
     with pytest.raises(UserError, match="no batch norm"):
         run((*world[:2], plain), "adabn")
-    with pytest.raises(UserError, match="no norm to move"):
+    with pytest.raises(UserError, match="no norm to train"):
         run((*world[:2], plain), "tent")
     for method, settings in (("adabn", {"batch": 0}), ("tent", {"batch": 1}), ("tent", {"rate": 0.0})):
         with pytest.raises(UserError, match="give"):

@@ -32,9 +32,7 @@ def test_the_doctor_says_that_nothing_was_tested_on_a_gpu(monkeypatch):
     assert "no GPU in use; none is needed" in named("device").found
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     check = named("device")
-    assert (
-        check.ok and "cuda" in check.found and "not tested: TLKIT_DEVICE=cpu turns it off" in check.found
-    )
+    assert check.ok and "cuda" in check.found and "not tested: TLKIT_DEVICE=cpu turns it off" in check.found
 
 
 def test_a_device_or_a_count_of_threads_that_cannot_be_is_named_with_the_remedy(monkeypatch):

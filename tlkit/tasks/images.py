@@ -48,7 +48,7 @@ def scan(files: Sequence[tuple[Path, str]], opened: bool = True) -> tuple[list[F
     """
     places = sorted({os.path.abspath(path.parent) for path, _ in files})
     key = hashlib.sha256(os.fsencode("\n".join([str(_SCAN), *places]))).hexdigest()[:16]
-    hashes = Hashes(downloads.computed() / "pictures" / f"{key}.json")
+    hashes = Hashes(downloads.computed() / "images" / f"{key}.json")
     likely = [file for file in files if file[0].suffix.lower() in Image.registered_extensions()]
     if not opened and not all(hashes.knows(path, os.path.abspath(path)) for path, _ in likely):
         left = map(str, {path for path, _ in files} - {path for path, _ in likely})
