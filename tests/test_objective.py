@@ -58,7 +58,7 @@ def test_a_difference_that_does_not_matter_is_the_metrics_own(tmp_path):
 def test_scales_that_differ_are_not_mixed(tmp_path):
     rows = table(Store(tmp_path / "r.jsonl"), mae(0.5), {"full": [1.0]})
     more = table(Store(tmp_path / "s.jsonl"), mae(0.7), {"full": [1.0]})
-    with pytest.raises(UserError, match="records on one scale are needed"):
+    with pytest.raises(UserError, match="records of one metric are needed"):
         scale([*rows, *more])
 
 

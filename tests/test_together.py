@@ -194,7 +194,7 @@ def test_in_a_given_split_they_are_named(tmp_path):
     task = from_folder(tmp_path / "p")
     assert len(task.test) == 11
     assert task.card["near"] == (
-        "1 pair of images looks alike, on both sides of the split, which flatters if they are one: "
+        "1 pair of images looks alike, on both sides of the split, which flatters the score: "
         "train/a/3.png and test/a/leak.jpg"
     )
 

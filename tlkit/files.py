@@ -40,7 +40,7 @@ def unwritable(path: Path, error: OSError) -> UserError:
     """For a file that cannot be written."""
     why = error.strerror or error
     return UserError(
-        f"{path} cannot be written ({why}): make room or permission there, or name another file."
+        f"{path} cannot be written ({why}): free space or permissions there, or choose another file."
     )
 
 

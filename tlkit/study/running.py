@@ -90,7 +90,7 @@ def _keep(store: Store, grid: Grid, key: FitKey, finished: Finished | None) -> l
 def _killed(grid: Grid, key: FitKey) -> Finished:
     why = (
         f"the process of {key.plan}, {key.labels} labels, seed {key.seed}, was killed {RETRIES + 1} times, "
-        "often for want of memory: to have it tried again, delete its line among the records."
+        "often because memory ran out: to try again, delete its line in the records."
     )
     row = without_value(grid.parts[0].objective.metric, "failed", why)
     return Finished(key, [row], failure=f"failed: {why}", origin=env.origin())

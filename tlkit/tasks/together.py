@@ -79,7 +79,7 @@ def told(found: "list[Found]", pairs: Pairs, test: Collection[int], root: Path) 
     asked = set(test)
     across = [pair for pair in pairs if len(asked.intersection(pair)) == 1]
     names = [" and ".join(str(found[i].path.relative_to(root)) for i in pair) for pair in across or pairs]
-    how = "on both sides of the split, which flatters if they are one" if across else "kept on one side"
+    how = "on both sides of the split, which flatters the score" if across else "kept on one side"
     more = f"; and {len(names) - NAMED} more" * (len(names) > NAMED)
     two = "1 pair of images looks" if len(names) == 1 else f"{len(names)} pairs of images look"
     said = f"{two} alike, {how}: {'; '.join(names[:NAMED])}{more}"
