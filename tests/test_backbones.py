@@ -70,7 +70,7 @@ def test_the_card_holds_the_checksum_that_the_digest_begins():
 def test_an_unknown_backbone_is_refused_with_the_nearest():
     with pytest.raises(UserError, match=r"unknown backbone 'leters': did you mean 'letters'\?.*timm:NAME"):
         backbones.load("leters")
-    with pytest.raises(UserError, match="has weights of its own"):
+    with pytest.raises(UserError, match="has its own weights"):
         backbones.load("letters", "x.pt")
     with pytest.raises(UserError, match=r"unknown backbone 'mobilenetv1_025'.*timm:NAME"):
         backbones.load("mobilenetv1_025", "x.pt")
@@ -457,10 +457,10 @@ def test_weights_of_the_hub_are_told_apart_without_fetching_them():
         ("timm:resnet18.nope", "unknown tag of timm weights 'resnet18.nope'.*resnet18.a1_in1k"),
         ("timm:", "unknown backbone 'timm:'"),
         ("tim:resnet18", "unknown backbone 'tim:resnet18'"),
-        ("timm:resnet18,size", "'size' does not read key=value"),
-        ("timm:resnet18,size=2", "size=2 is no picture size"),
-        ("timm:resnet18,size=big", "size=big is no picture size"),
-        ("timm:resnet18,size=true", "size=True is no picture size"),
+        ("timm:resnet18,size", "'size' is not key=value"),
+        ("timm:resnet18,size=2", "size=2 is not an image size"),
+        ("timm:resnet18,size=big", "size=big is not an image size"),
+        ("timm:resnet18,size=true", "size=True is not an image size"),
         ("timm:resnet10t,colour=red,pretrained=false", r"does not take the options \{'colour': 'red'\}"),
         ("torchvision:resnet18,colour=red,pretrained=false", "does not take the options"),
     ],
@@ -532,7 +532,7 @@ def test_a_library_is_a_row(monkeypatch, tmp_path):
     finally:
         del backbones.BACKBONES.added["toy:"]
         backbones._load.cache_clear()
-    with pytest.raises(UserError, match="is of a library 'toy' that is not known here"):
+    with pytest.raises(UserError, match="needs library 'toy', which is not known here"):
         monkeypatch.undo()
         backbones.from_blueprint(source.blueprint)
 
@@ -623,7 +623,7 @@ def test_a_narrow_mobilenet_is_told_by_its_card(tmp_path):
     loaded = backbones.load("timm:mobilenetv1_100", str(tmp_path / "narrow.pt"))
     assert loaded.pretrained().stages["stem"](torch.rand(1, 3, 32, 32)).shape[1] == 8
     assert backbones.from_blueprint(loaded.blueprint).stages == loaded.stages
-    with pytest.raises(UserError, match="width goes with mobilenetv1_100"):
+    with pytest.raises(UserError, match="width needs mobilenetv1_100"):
         backbones.load("timm:resnet10t,width=0.5,pretrained=false").pretrained()
 
 

@@ -71,11 +71,11 @@ def test_compare_then_the_same_again_runs_nothing(tlkit, tmp_path):
         text.split("mean test accuracy")[1].split(" fits run")[0].rsplit(" ", 1)[0]
         for text in (first, second)
     ]
-    assert table[0] == table[1] and "With 1 label a class frozen has the highest mean" in first
-    assert first.count("saved: frozen, 1 label a class, seed 0, test accuracy 0.") == 1
+    assert table[0] == table[1] and "With 1 label per class, frozen has the highest mean" in first
+    assert first.count("saved: frozen, 1 label per class, seed 0, test accuracy 0.") == 1
     assert "chosen by below 5 labels" in first and first.split("saved:")[1] == second.split("saved:")[1]
     report = (tmp_path / "d.html").read_text()
-    assert "saved model" in report and "test items a class" in report and "768 items" in report
+    assert "saved model" in report and "test items per class" in report and "768 items" in report
     assert (tmp_path / "d.html").exists() and (tmp_path / "d.model" / "model.safetensors").exists()
 
 
@@ -86,7 +86,7 @@ def test_another_metric_has_fits_a_model_and_a_report_of_its_own(tlkit, photos, 
         Image.new("RGB", (24, 24), (i, 0, 0)).save(photos / "dark" / f"{i}.png")
     code, text = tlkit(*words, "--out", "p.jsonl")
     assert code == 0 and "mean test accuracy" in text and "recall by class" in text
-    assert "note: classes are unbalanced: always answering bright gets 0.769" in text
+    assert "note: the classes are unbalanced: always predicting bright gets 0.769" in text
     code, text = tlkit(*words, "--out", "p.jsonl", "--metric", "balanced")
     assert code == 0 and "2 fits run, 0 found finished" in text and "mean test balanced accuracy" in text
     assert "note: classes" not in text and "test balanced accuracy" in text.split("saved:")[1]
@@ -110,9 +110,11 @@ def test_compare_on_a_folder_then_predict(tlkit, photos, tmp_path):
     assert code == 0 and "32 used; 1 image file is truncated (.png)" in text and "broken.png" in text
     code, text = tlkit("predict", "p.model", photos / "dark" / "1.png", photos / "bright" / "1.png")
     assert code == 0 and "dark" in text and "bright" in text
-    assert "folder:photos: frozen, 1 label a class, seed 0, test accuracy" in text
+    assert "folder:photos: frozen, 1 label per class, seed 0, test accuracy" in text
     assert "warning: this model is not shown to be better than pixels (mean" in text
-    refused(tlkit("predict", "p.model", broken, photos / "dark" / "1.png"), "1 of 2 not read", "not read")
+    refused(
+        tlkit("predict", "p.model", broken, photos / "dark" / "1.png"), "1 of 2 could not be read", "not read"
+    )
     refused(tlkit("predict", "nowhere", broken), "holds no saved model")
 
 
@@ -124,7 +126,7 @@ def test_a_class_that_is_called_otherwise_later_is_so_in_model_and_report(tlkit,
     (photos / "dark").rename(photos / "clouds")
     code, text = tlkit("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
     assert code == 0 and "0 fits run, 2 found finished" in text
-    assert "to learn from: bright 9, clouds 9" in text
+    assert "training set: bright 9, clouds 9" in text
     assert "clouds 9" in (tmp_path / "p.html").read_text("utf-8")
     code, text = tlkit("predict", "p.model", photos / "clouds" / "1.png")
     assert code == 0 and "clouds" in text and "dark" not in text
@@ -135,7 +137,7 @@ def test_another_folder_of_that_name_does_not_take_the_models_place(tlkit, photo
     tlkit("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
     before = (tmp_path / "p.model" / "model.json").read_bytes()
     again = tlkit("compare", "--folder", tmp_path / "more" / "photos", *LETTERS, "--out", "p.jsonl")
-    refused(again, "p.model is the model of another folder called as this one: name another --out")
+    refused(again, "p.model is the model of another data folder of this name: choose another --out")
     assert (tmp_path / "p.model" / "model.json").read_bytes() == before
 
 
@@ -181,14 +183,14 @@ def test_what_is_no_model_is_not_overwritten(tlkit, photos, tmp_path):
     compare = ("compare", "--folder", photos, *LETTERS, "--out", "p.jsonl")
     place = tmp_path / "p.model"
     place.write_text("mine")
-    refused(tlkit(*compare), "p.model is no model, and would be lost: name another --out")
+    refused(tlkit(*compare), "p.model is not a model and would be overwritten: choose another --out")
     assert place.read_text() == "mine"
     place.unlink()
     place.mkdir()
     for files in (["notes.txt"], ["model.json", "group1-shard1of1.bin"]):  # the second as TensorFlow.js keeps
         for name in files:
             (place / name).write_text("{}")
-        refused(tlkit(*compare), "p.model is no model, and would be lost: name another --out")
+        refused(tlkit(*compare), "p.model is not a model and would be overwritten: choose another --out")
         assert {path.name for path in place.iterdir()} == set(files) and not (tmp_path / "p.jsonl").exists()
         shutil.rmtree(place)
         place.mkdir()
@@ -207,7 +209,7 @@ def test_a_report_takes_no_other_files_place_and_is_of_what_was_asked(tlkit, tmp
     words = ("compare", "--task", "digits", "--plans", "pixels,frozen", "--labels", "1", "--out", "d.jsonl")
     (tmp_path / "thesis.html").write_text("years of work")
     code, text = tlkit(*words, "--seeds", "1", "--report", "thesis.html")
-    assert code == 2 and "thesis.html is no report of a comparison, and would be lost" in text
+    assert code == 2 and "thesis.html is not a report of a comparison, so it is kept" in text
     assert (tmp_path / "thesis.html").read_text() == "years of work" and not (tmp_path / "d.jsonl").exists()
     pages = []
     for seeds in ("1", "2", "1"):  # the third asks for less than the second left
@@ -226,9 +228,9 @@ def test_the_model_of_another_comparison_is_kept(tlkit, photos, tmp_path):
     assert code == 0 and "another comparison" not in text, "more seeds of the same question"
     first = (tmp_path / "p.model" / "model.json").read_text("utf-8")
     code, text = tlkit(*words, "--plans", "last-1", "--labels", "3", "--seeds", "1")
-    assert code == 0 and "the model of another comparison that was there is now p.model.1" in text
+    assert code == 0 and "the model of an earlier comparison was renamed to p.model.1" in text
     assert (tmp_path / "p.model.1" / "model.json").read_text("utf-8") == first
-    assert "there are 9 labels a class to learn from: --labels 9 uses them all" in text
+    assert "9 labels per class are available: --labels 9 uses them all" in text
     assert tlkit("predict", "p.model.1", photos / "dark" / "1.png")[0] == 0
 
 
@@ -280,10 +282,10 @@ def test_a_task_that_suggests_no_network(tlkit, monkeypatch):
 def test_dry_run_writes_nothing(tlkit, tmp_path):
     code, text = tlkit("compare", "--task", "digits", "--plans", "scratch,frozen", *SMALL, "--dry-run")
     assert code == 0 and "2 fits to run" in text and "trainings" not in text
-    assert "note: --seeds: 1 seed gives no verdict, 5 or more are needed" in text
+    assert "note: --seeds: 1 seed gives no verdict; 5 or more are needed" in text
     assert not list(tmp_path.iterdir())
     code, text = tlkit("compare", "--task", "digits", "--plans", "frozen", "--labels", "5", "--dry-run")
-    assert code == 0 and "a verdict needs scratch or pixels" in text
+    assert code == 0 and "add scratch or pixels for a verdict" in text
     assert re.search(r"10 fits to run: (about )?\d+ .* with --jobs 1", text)
 
 
@@ -334,7 +336,7 @@ def test_a_dry_run_needs_no_weights(tlkit, monkeypatch):
 def test_another_process_on_the_same_records_is_refused(tlkit, tmp_path):
     words = ("compare", "--task", "digits", "--plans", "pixels", *SMALL, "--out", "d.jsonl")
     with FileLock(tmp_path / "d.jsonl.run.lock"):
-        refused(tlkit(*words), "another process is running fits into d.jsonl", "--out")
+        refused(tlkit(*words), "another process is writing fits to d.jsonl", "--out")
     assert tlkit(*words)[0] == 0
     with FileLock(tmp_path / "d.jsonl.run.lock"):
         assert tlkit(*words)[0] == 0, "what is finished may be looked at meanwhile"
@@ -347,7 +349,7 @@ def test_the_model_is_that_of_the_fits_asked_for(tlkit, tmp_path):
     code, text = tlkit(*words, "last-1")
     assert code == 0 and "0 fits run, 1 found" in text and "saved: last-1" in text
     assert json.loads((tmp_path / "d.model" / "model.json").read_text())["about"]["plan"] == "last-1"
-    assert "last-1, 1 label a class" in (tmp_path / "d.html").read_text()
+    assert "last-1, 1 label per class" in (tmp_path / "d.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -381,8 +383,8 @@ def test_tables_fit_a_terminal_of_80_columns(tmp_path, capsys):
     assert len(rows) == 18 and all(re.search(r"[+-]0\.\d{3} \[[+-]0\.\d{3}, [+-]0\.\d{3}\]", r) for r in rows)
     text = " ".join(" ".join(lines).split())
     assert text.count("mean test accuracy") == 2, "six budgets, five of them side by side"
-    assert "36 comparisons, corrected together" in text and "60 test items" in text
-    assert "chance: the commonest class" in text and text.count("has the highest mean") == 6
+    assert "verdicts corrected for 36 comparisons" in text and "60 test items" in text
+    assert "chance level: the commonest class" in text and text.count("has the highest mean") == 6
 
 
 def test_a_long_plan_folds_and_nothing_else(tmp_path, capsys):
@@ -417,7 +419,7 @@ def test_a_long_plan_folds_and_nothing_else(tmp_path, capsys):
         (("--task", "digits", "--backbone", "mobilenet", "--weights", "x.pt"), ("unknown backbone",)),
         ((), ("--task NAME", "--folder PATH")),
         (("--folder", "nowhere"), ("there is no folder", "nowhere")),
-        (("--task", "digits", "--weights", "x.pt"), ("--weights goes with timm",)),
+        (("--task", "digits", "--weights", "x.pt"), ("--weights is for timm",)),
         (
             ("--task", "digits", "--backbone", "timm:resnet18", "--weights", "x.pt"),
             ("no weights file", "x.pt"),
@@ -431,7 +433,7 @@ def test_compare_refuses(tlkit, tmp_path, words, says):
 
 def test_an_empty_folder_and_a_single_class(tlkit, tmp_path, photos):
     (tmp_path / "empty").mkdir()
-    refused(tlkit("compare", "--folder", "empty"), "holds no pictures")
+    refused(tlkit("compare", "--folder", "empty"), "holds no images")
     for file in (photos / "bright").iterdir():
         file.unlink()
     refused(tlkit("compare", "--folder", photos), "bright is empty", "or remove it")
@@ -442,7 +444,7 @@ def test_an_empty_folder_and_a_single_class(tlkit, tmp_path, photos):
 def test_too_few_pictures_and_one_picture_under_two_classes(tlkit, photos):
     refused(tlkit("compare", "--folder", photos, "--labels", "40"), "--labels is 40", "fewer")
     (photos / "bright" / "copy.png").write_bytes((photos / "dark" / "3.png").read_bytes())
-    refused(tlkit("compare", "--folder", photos, *SMALL), "one picture under two classes", "copy.png")
+    refused(tlkit("compare", "--folder", photos, *SMALL), "the same image in two classes", "copy.png")
 
 
 def test_a_picture_on_both_sides_of_a_given_split(tlkit, photos, tmp_path):

@@ -386,7 +386,7 @@ KEY = FitKey("digits", "d1", "letters", "w1", "full", 5, 0, "r3-1")
     ("at", "machine", "says"),
     [
         (1, "", "the files of task 'digits' changed while it ran: run it again"),
-        (1, "far", "the files of task 'digits' on machine far differ from those here: give it the same"),
+        (1, "far", "the files of task 'digits' on machine far differ from those here: copy the same files"),
         (3, "", "the weights of letters changed while it ran"),
         (3, "far", "the weights of letters on machine far differ"),
         (7, "far", "the settings of tlkit on machine far differ"),

@@ -41,7 +41,7 @@ def test_a_full_disk_leaves_the_old_file_and_is_named(tmp_path, full):
     path = tmp_path / "page.txt"
     path.write_text("old")
     with pytest.raises(
-        UserError, match=r"page\.txt cannot be written \(No space left on device\): make room"
+        UserError, match=r"page\.txt cannot be written \(No space left on device\): free space"
     ):
         files.write_whole(path, "new")
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["page.txt"]

@@ -142,7 +142,7 @@ def test_a_driver_that_goes_takes_its_workers_along(tmp_path, number, code):
     assert len(gone) == len(workers) == 2
     assert driver.returncode == code
     if number == signal.SIGTERM:
-        assert driver.stderr.read() == "stopped; the same command goes on where it was.\n"
+        assert driver.stderr.read() == "stopped; give the same command again to continue.\n"
 
 
 def _workers(driver: subprocess.Popen) -> list[psutil.Process]:

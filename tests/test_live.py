@@ -91,7 +91,7 @@ def watched(tmp_path, plans=("pixels", "frozen", "scratch"), seeds=5, found=0) -
 def test_where_there_is_no_terminal_a_plan_is_told_of_when_it_has_all_its_seeds(tmp_path, capsys):
     watched(tmp_path)
     lines = capsys.readouterr().out.splitlines()
-    told = [line for line in lines if "5 labels a class, 5 seeds" in line]
+    told = [line for line in lines if "5 labels per class, 5 seeds" in line]
     assert [line.partition(",")[0] for line in told] == ["pixels", "frozen", "scratch"]
     assert "accuracy 0." in told[1] and told[1].endswith("; it is better than pixels")
     assert "; it" not in told[0] + told[2], "baselines are not compared with each other"
@@ -102,7 +102,7 @@ def test_where_there_is_no_terminal_a_plan_is_told_of_when_it_has_all_its_seeds(
 def test_below_five_seeds_no_verdict_is_told(tmp_path, capsys):
     watched(tmp_path, seeds=4)
     text = capsys.readouterr().out
-    assert "frozen, 5 labels a class, 4 seeds: accuracy" in text and "better" not in text
+    assert "frozen, 5 labels per class, 4 seeds: accuracy" in text and "better" not in text
 
 
 def test_fits_found_finished_say_nothing_of_the_time_left(tmp_path):
@@ -134,7 +134,7 @@ def test_a_stopped_run_leaves_its_report_and_says_how_to_go_on(tlkit, tmp_path, 
     monkeypatch.setattr(Shown, "__call__", stop)
     words = ["--plans", "pixels,frozen", "--labels", "1", "--seeds", "5", "--out", "d.jsonl"]
     code, out = tlkit("compare", "--task", "digits", *words)
-    assert code == 128 + signal.SIGINT and "the same command goes on" in out
+    assert code == 128 + signal.SIGINT and "give the same command again" in out
     assert "report so far: d.html" in out and "Did transfer pay" in (tmp_path / "d.html").read_text("utf-8")
     assert not (tmp_path / "d.model").exists()
     monkeypatch.setattr(Shown, "__call__", told)

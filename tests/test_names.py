@@ -82,7 +82,7 @@ def test_it_goes_through_every_command(tlkit, place):
     for encoding in STREAMS:
         assert tlkit(encoding, *words)[0] == 0, "and again, where nothing is left to run"
         code, out, err = tlkit(encoding, "predict", model, photo, f"{HOSTILE}.no")
-        assert code == 2 and "1 of 2 not read" in err
+        assert code == 2 and "1 of 2 could not be read" in err
         cells = [re.split("[│|]", line) for line in out.splitlines() if re.match("[│|]", line)]
         assert max(map(len, out.splitlines())) > 200, "in a pipe no name is broken"
         whole("".join(cell[1] for cell in cells), encoding, 4)  # folder, class, file; what is not there

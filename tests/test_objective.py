@@ -58,7 +58,7 @@ def test_a_difference_that_does_not_matter_is_the_metrics_own(tmp_path):
 def test_scales_that_differ_are_not_mixed(tmp_path):
     rows = table(Store(tmp_path / "r.jsonl"), mae(0.5), {"full": [1.0]})
     more = table(Store(tmp_path / "s.jsonl"), mae(0.7), {"full": [1.0]})
-    with pytest.raises(UserError, match="records on one scale are needed"):
+    with pytest.raises(UserError, match="records of one metric are needed"):
         scale([*rows, *more])
 
 
@@ -298,7 +298,7 @@ def test_a_plan_from_outside_enters_by_a_row(table_back):
     moved = {name for name in done.audit.moved if not name.startswith("head.")}
     assert moved == {f"stages.{name}.extra_scale" for name in tiny.STAGES}
     assert len(called) == 4, "three tries and the last training"
-    with pytest.raises(UserError, match="'scales' is there already"):
+    with pytest.raises(UserError, match="'scales' exists already"):
         plans.register("scales", row)
-    with pytest.raises(UserError, match="another plan moves all from random"):
+    with pytest.raises(UserError, match="another plan trains all from random"):
         plans.register("anew", Row("all", "random"))

@@ -134,7 +134,7 @@ def test_which_stages_move_and_where_the_cut_is(text, tuned, cut):
 
 
 def test_stages_that_are_not_there_are_refused():
-    with pytest.raises(UserError, match=r"last-9 asks for more stages than there are.*4 stages"):
+    with pytest.raises(UserError, match=r"last-9 names more stages than there are.*4 stages"):
         Plan.parse("last-9").tuned(STAGES)
     with pytest.raises(UserError, match=r"unknown stage 'stam': did you mean 'stem'"):
         Plan.parse("block:stam").tuned(STAGES)
@@ -188,7 +188,7 @@ def moved(chain, change):
 
 def test_the_audit_names_a_weight_that_moved(chain):
     states = moved(chain, lambda c: c.stages["mid"][0].weight[0, 0, 0, 0].add_(1e-6))
-    with pytest.raises(NotFrozen, match=r"last-1: 1 tensors moved that are frozen: stages\.mid\.0\.weight"):
+    with pytest.raises(NotFrozen, match=r"last-1: 1 frozen tensors changed: stages\.mid\.0\.weight"):
         audit(*states, Plan.parse("last-1"))
     assert audit(*states, Plan.parse("last-2")).ok and audit(*states, Plan.parse("block:mid")).ok
     found = audit(*states, Plan.parse("block:top"), strict=False)
@@ -247,7 +247,7 @@ def test_batch_norm_left_in_train_mode_is_caught(monkeypatch):
     """What the house guarantees: a frozen stage whose statistics move stops the fit, and is named."""
     monkeypatch.setattr(plans, "set_modes", lambda model, plan: model.train())
     task, backbone = tiny.classifier()
-    with pytest.raises(NotFrozen, match=r"block:mid: 3 tensors moved.*stages\.top\.1\.running_mean"):
+    with pytest.raises(NotFrozen, match=r"block:mid: 3 frozen tensors changed.*stages\.top\.1\.running_mean"):
         fit(task, backbone, Plan.parse("block:mid"), 2, 0, tiny.QUICK)
     assert task.reads == [], "a fit that breaks its plan is never scored"
 
@@ -269,7 +269,7 @@ def test_norm_and_bias_are_audited_tensor_by_tensor(chain):
     norm, bias = Plan.parse("norm"), Plan.parse("bias")
     states = moved(chain, lambda c: c.stages["mid"][1].weight.add_(1))
     assert audit(*states, norm).ok
-    with pytest.raises(NotFrozen, match=r"bias: 1 tensors moved.*stages\.mid\.1\.weight"):
+    with pytest.raises(NotFrozen, match=r"bias: 1 frozen tensors changed.*stages\.mid\.1\.weight"):
         audit(*states, bias)
     states = moved(chain, lambda c: c.stages["mid"][1].running_mean.add_(1))
     with pytest.raises(NotFrozen, match=r"running_mean"):
@@ -279,7 +279,7 @@ def test_norm_and_bias_are_audited_tensor_by_tensor(chain):
 def test_a_plan_that_finds_nothing_to_move_is_refused():
     bare = Chain({"stem": nn.Conv2d(1, 2, 1, bias=False)}, nn.Linear(2, 2))
     for text in ("norm", "bias"):
-        with pytest.raises(UserError, match=f"plan {text}: this backbone has no {text} to move"):
+        with pytest.raises(UserError, match=f"plan {text}: this backbone has no {text} to train"):
             plans.freeze(bare, Plan.parse(text))
 
 
@@ -397,7 +397,9 @@ def dropping(stages) -> None:
 @pytest.mark.parametrize("text", ["last-1", "block:mid"])
 def test_a_tensor_on_both_sides_of_the_frozen_border_is_refused(text):
     task, _ = tiny.classifier()
-    with pytest.raises(UserError, match=f"plan {text}: mid and top share a tensor, and not all of them move"):
+    with pytest.raises(
+        UserError, match=f"plan {text}: mid and top share a tensor, and the plan trains only some"
+    ):
         fit(task, changed(tied), text, 4, 0, tiny.QUICK)
     for whole in ("frozen", "last-2", "full", "scratch"):
         fit(task, changed(tied), whole, 4, 0, tiny.QUICK)
@@ -407,7 +409,7 @@ def test_a_buffer_that_a_state_dict_leaves_out_is_audited():
     chain = Chain({"mid": nn.Sequential(Counting(buffer=True))}, nn.Flatten())
     before = plans.state(chain)
     chain(torch.zeros(1, 2))
-    with pytest.raises(NotFrozen, match=r"1 tensors moved that are frozen: stages.mid.0.calls"):
+    with pytest.raises(NotFrozen, match=r"1 frozen tensors changed: stages.mid.0.calls"):
         plans.audit(before, chain, Plan.parse("frozen"))
 
 

@@ -261,7 +261,7 @@ def test_a_saved_model_that_is_in_use_stays_whole(tmp_path, monkeypatch):
     saved_model.save(folder, source.pretrained(), {}, ("a", "b"), {"n": 2})
     assert saved_model.card(folder) == {"n": 2} and os.listdir(tmp_path) == ["m.model"]
     busy(monkeypatch, 99, only="m.model")
-    with pytest.raises(UserError, match="cannot save the model"):
+    with pytest.raises(UserError, match="the model cannot be saved"):
         saved_model.save(folder, source.pretrained(), {}, ("a", "b"), {"n": 3})
     assert saved_model.card(folder) == {"n": 2} and (folder / "model.safetensors").is_file()
 

@@ -73,7 +73,7 @@ def test_a_text_or_a_file_that_holds_one(tmp_path):
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     cab, fed, bad = model.predict(["a cab 001", tmp_path / "said.txt", tmp_path / "latin.txt"])
     assert (cab.label, fed.label) == ("cab", "fed") and cab.probability > 0.5 and bad.label is None
-    assert bad.error.endswith("save it again as one.") and "is no text in UTF-8" in bad.error
+    assert bad.error.endswith("save it in UTF-8.") and "is not a text in UTF-8" in bad.error
     assert next(model.predict(["a cab " * 2000])).label == "cab", "longer than a file's name can be"
 
 
@@ -143,9 +143,9 @@ def test_a_row_of_a_table_and_a_number_with_its_unit(tmp_path):
     assert unit == "euro" and float(number) == pytest.approx(2.5, abs=0.3)
     for bad in ("0.75", "a,b", f"{tmp_path}/t.csv:3", f"{tmp_path}/t.csv:x", "", "1,2,3"):
         (lost,) = model.predict([bad])
-        assert lost.label is None and "is no row of numbers" in lost.error and "width,height" in lost.error
+        assert lost.label is None and "is not a row of numbers" in lost.error and "width,height" in lost.error
     (tmp_path / "t.csv").write_text("name,wide\na,0.5\n", "utf-8")
-    assert "is no row of numbers ('width')" in next(model.predict([f"{tmp_path}/t.csv:1"])).error
+    assert "is not a row of numbers ('width')" in next(model.predict([f"{tmp_path}/t.csv:1"])).error
 
 
 def test_several_labels_at_once(tmp_path):

@@ -295,7 +295,7 @@ def test_a_cameras_raw_file_is_not_learnt_from_by_its_thumbnail(tmp_path, tags):
     for name in ("a.dng", "b.tif"):  # whatever it is called
         tagged(tmp_path / name, 3, **tags)
         with pytest.raises(
-            reading.Unreadable, match=r"a camera's raw file, of which only a thumbnail.*JPEG\)"
+            reading.Unreadable, match=r"a camera's raw file, of which only the thumbnail.*JPEG\)"
         ):
             reading.read_picture(tmp_path / name)
 
@@ -384,7 +384,7 @@ def test_a_class_or_folder_that_does_not_open_says_why(tmp_path):
             from_folder(tmp_path)
         (tmp_path / "b").mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / "b" / "y.png")
-        with pytest.raises(UserError, match=r"class folder 'a'.*\(of the first: 90 megapixels"):
+        with pytest.raises(UserError, match=r"class folder 'a'.*\(the first: 90 megapixels"):
             from_folder(tmp_path)
 
 
@@ -442,5 +442,5 @@ def test_predict_names_what_it_does_not_read(shown, model, monkeypatch, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert end.value.code == 2
     for name, (_, reason) in ASIDE.items():
-        assert re.search(rf"{name} does not open as a picture \([^)]*{reason}", said), name
+        assert re.search(rf"{name} does not open as an image \([^)]*{reason}", said), name
     assert "there is no file nowhere.png: check its name." in said

@@ -174,7 +174,10 @@ def test_confusions_and_the_worst_items(tmp_path):
     store = answered(tmp_path / "r.jsonl", task)
     rows = [r for r in store.read() if (r.plan, r.labels) == ("full", 2)]
     confusions, worst = compare.mistakes(store, rows, task)
-    assert confusions[1:] == [["fine", f"fine 24, {CLASSES[1]} 6"], [CLASSES[1], f"fine 4, {CLASSES[1]} 2"]]
+    assert confusions[1:] == [
+        ["fine", f"fine (24), {CLASSES[1]} (6)"],
+        [CLASSES[1], f"fine (4), {CLASSES[1]} (2)"],
+    ]
     assert [(item, times) for item, *_, times in worst] == [(3, 3), (2, 2), (10, 2), (11, 2), (1, 1)]
     assert worst[0][1:3] == ("fine", CLASSES[1]) and worst[2][1:3] == (CLASSES[1], "fine")
     many = [r for r in store.read() if (r.plan, r.labels) == ("full", 1)]
@@ -185,14 +188,14 @@ def test_the_report_shows_what_the_kept_plan_gets_wrong(tmp_path):
     task = unbalanced()
     store = answered(tmp_path / "r.jsonl", task)
     page = report.compare_html(store.path, tmp_path / "r.html", "x", task=task).read_text("utf-8")
-    assert "how often (3 fits of frozen, 2 labels a class)." in page
+    assert "how often (3 fits of frozen, 2 labels per class)." in page
     assert '<th scope="row">fine</th>' in page and '<th scope="row">balanced accuracy</th>' in page
     assert CLASSES[1] not in page and "[bold]scratch &amp; &lt;co&gt;" in page
     assert [f"photos/{'x' * 300}/{i}.png" in page for i in (3, 2, 10, 11, 1, 0)] == [True] * 5 + [False]
     shown = re.findall(r'src="data:image/jpeg;base64,([^"]+)" alt="([^"]+)"', page)
     assert len(shown) == 5
     assert all(max(Image.open(io.BytesIO(base64.b64decode(jpeg))).size) == 96 for jpeg, _ in shown)
-    assert shown[0][1] == "test picture of class fine"
+    assert shown[0][1] == "test image of class fine"
     other = report.compare_html(store.path, tmp_path / "o.html", "x", task=tiny.classifier()[0])
     assert "Recall by class" not in other.read_text("utf-8"), "a task that the records are not of"
 
@@ -223,7 +226,7 @@ def test_unbalanced_classes_are_told_before_anything_is_fitted(tmp_path, capsys,
     task = Task("t", classification(2), tiny.items(x, "a"), y, tiny.items(tx, "b"), ty % 2, CLASSES[::-1])
     output.before(grid(task), Store(tmp_path / "r.jsonl"), tmp_path / "r.html")
     text = " ".join(capsys.readouterr().out.split())
-    said = "note: classes are unbalanced: always answering [bold]scratch & <co> gets 0.789; --metric balanced"
+    said = "note: the classes are unbalanced: always predicting [bold]scratch & <co> gets 0.789; --metric"
     assert (said in text) == ("--metric" in text) == noted
     output.before(grid(task, BY_CLASS), Store(tmp_path / "r.jsonl"), tmp_path / "r.html")
     assert "--metric" not in capsys.readouterr().out

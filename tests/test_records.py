@@ -408,7 +408,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path):
     before = kept.path.read_bytes()
     command = [sys.executable, "-c", FULL, str(Path(__file__).parent), str(kept.path)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert f"{kept.path} cannot be written" in said and "make room" in said
+    assert f"{kept.path} cannot be written" in said and "free space" in said
     assert kept.path.read_bytes() == before
     assert kept.append(fit(1)) == 2
 

@@ -110,12 +110,12 @@ def test_prefixes_and_keys_are_handed_to_the_factory():
         ("mine:a,colour=red", None, "unknown key of backbone mine:a 'colour'"),
         ("mine:a,spec=red", None, "unknown key of backbone mine:a 'spec'"),
         ("bare,size=3", None, "unknown key of backbone bare 'size'"),
-        ("bare", __file__, "--weights goes with"),
+        ("bare", __file__, "--weights is for"),
         ("mine:", None, "unknown backbone 'mine:'.*mine:NAME"),
     ):
         with pytest.raises(UserError, match=says):
             backbones.load(spec, weights)
-    with pytest.raises(UserError, match="--weights goes with a name"):
+    with pytest.raises(UserError, match="--weights needs a name"):
         backbones.load(backbones.load("bare"), __file__)
 
 

@@ -5,13 +5,14 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from importlib import resources
 
 import made_up_records as made
 import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit import compare, recipe, report, stats
+from tlkit import compare, env, recipe, report, stats
 from tlkit.errors import UserError
 from tlkit.records import Store
 from tlkit_lessons import ledger
@@ -22,19 +23,28 @@ VOID = {"meta", "img", "br", "link"}
 
 
 class Page(HTMLParser):
-    """Tables, pictures, links and text of a page; fails where tags do not close."""
+    """Tables, images, links and text of a page; fails where tags do not close."""
 
     def __init__(self, text: str):
         super().__init__()
         self.open, self.rows, self.images, self.asked, self.words = [], [], [], [], []
+        self.order, self.summaries, self.captions = [], [], []
         self.feed(text)
         assert self.open == []
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         self.asked += [attrs[name] for name in ("src", "href", "action") if name in attrs]
+        if tag in ("img", "table"):
+            self.order.append(tag)
         if tag == "img":
             self.images.append(attrs)
+        if tag == "ul" and attrs.get("class") == "summary":
+            self.summaries.append([])
+        if tag == "caption":
+            self.captions.append("")
+        if tag == "li" and self.open[-1] == "ul" and self.summaries:
+            self.summaries[-1].append("")
         if tag == "tr":
             self.rows.append([])
         if tag in ("td", "th"):
@@ -48,6 +58,10 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self.open and self.open[-1] in ("td", "th"):
             self.rows[-1][-1] += data
+        if self.open[-1:] == ["li"] and self.summaries:
+            self.summaries[-1][-1] += data
+        if self.open[-1:] == ["caption"]:
+            self.captions[-1] += data
         if "style" not in self.open:
             self.words.append(data)
 
@@ -88,38 +102,98 @@ def test_the_comparison_is_one_file_that_asks_nothing(store, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 
 
-def test_every_pair_is_a_row_with_its_word(page, store):
-    rows = [row for row in page.rows if row[0] == "frozen" and len(row) == 7]
-    pairs = compare.pairs(store)
-    assert len(rows) == len(pairs) == 4
-    for row, pair in zip(rows, pairs, strict=True):
-        assert row[1:4] == [str(pair.labels), f"{pair.mean:.3f}", pair.against]
-        assert row[4].endswith(pair.verdict.word) and row[5] == stats.signed(pair.verdict)
-        assert row[6] == f"{pair.verdict.wins} of {pair.verdict.n}"
+def test_every_pair_is_a_sentence_under_its_budget(page, store):
+    start = page.rows.index(["verdict", "difference", "seeds won"]) + 1
+    rows, pairs = page.rows[start : start + 6], compare.pairs(store)
+    assert [rows[0], rows[3]] == [["1 label per class"], ["5 labels per class"]]
+    assert len(pairs) == 4
+    for row, pair in zip(rows[1:3] + rows[4:], pairs, strict=True):
+        assert pair.verdict.word == "better"
+        assert row == [
+            f"▲ frozen is better than {pair.against}",
+            stats.signed(pair.verdict).replace(", ", ",\xa0"),
+            f"{pair.verdict.wins} of {pair.verdict.n}",
+        ]
+    assert "4 comparisons with a baseline: 4 better" in page.text
+
+
+def test_a_page_begins_with_a_short_summary_then_figures_then_tables(page):
+    (summary,) = page.summaries
+    assert 1 <= len(summary) <= 5 and all(re.fullmatch(r"[^.]+(\.\d[^.]*)*\.", said) for said in summary)
+    assert summary[0] == "Transfer beats scratch with 1 and 5 labels per class."
+    assert page.order[:4] == ["img"] * 3 + ["table"]
+
+
+def test_six_budgets_are_summed_up_in_five_sentences(tmp_path):
+    store = made.digits(tmp_path / "a.jsonl", made.PLANS, made.BUDGETS, items=60)
+    page = Page(report.compare_html(store.path, tmp_path / "r.html", "x").read_text("utf-8"))
+    (summary,) = page.summaries
+    assert len(summary) <= 5 and "With 1 label per class" in summary[1] and "With 50 labels" in summary[2]
+
+
+def test_the_title_of_a_figure_is_its_message(page):
+    titles = [image["alt"].partition(". ")[0] for image in page.images]
+    assert titles[0].startswith("frozen scores highest with 1 and 5 labels per class (0.7")
+    assert titles[1] == "Transfer beats scratch with 1 and 5 labels per class"
+    assert titles[2] == "With 5 labels per class, no cheaper network comes within 0.02 of frozen"
+
+
+def test_no_text_is_kept_from_breaking_and_no_width_is_fixed():
+    style = resources.files("tlkit").joinpath("templates/report.html").read_text("utf-8")
+    rules = re.findall(r"([^{}]+)\{([^{}]*nowrap[^{}]*)\}", style.partition("</style>")[0])
+    assert [rule.strip() for rule, _ in rules] == ["td.figure"], "numbers alone stay on a line"
+    assert style.count("<table>") == style.count('<div class="wide" tabindex="0"><table>')
+    assert "overflow-x: auto" in style and not re.search(r"(?<!-)\bwidth: *\d+(px|rem)", style)
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2's contrast of two colours such as #1a1a1a or #fff."""
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
+        parts = [int(digits[k : k + 2], 16) / 255 for k in (0, 2, 4)]
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_text_can_be_read_light_and_dark():
+    style = resources.files("tlkit").joinpath("templates/report.html").read_text("utf-8")
+    schemes = [dict(re.findall(r"--(\w+): (#\w+)", rule)) for rule in re.findall(r":root \{([^}]*)\}", style)]
+    assert len(schemes) == 2 and "prefers-color-scheme: dark" in style
+    for colours in schemes:
+        for text in ("ink", "soft", "good", "bad", "link"):
+            for ground in ("paper", "card"):
+                assert _contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    assert not re.search(r"[; {]color: *#", style), "a colour outside the two schemes"
 
 
 def test_figures_have_alt_text_with_the_numbers(page):
     assert len(page.images) == 3
     assert "frozen: 0.7" in page.images[0]["alt"] and "frozen at 1: +0." in page.images[1]["alt"]
+    assert "pixels: 0." in page.images[2]["alt"]
 
 
 def test_what_was_run_is_told(page):
     for word in (
         "torch",
-        "threads a process 1",
-        "device",
+        "on cpu, 1 thread per process",
         "60 steps",
         "licence",
         "letters",
         "seeds",
-        "30 s of",
+        "30 s of computing when they were run",
     ):
         assert word in page.text
     assert "Did transfer pay? digits <from> letters" in page.text  # escaped in the source, read as written
 
 
-def test_how_to_read_it_takes_two_sentences():
-    assert len(re.findall(r"\.(?: |$)", report.READING)) == 2
+def test_plans_and_verdicts_are_explained_and_only_those_that_ran(page):
+    assert "randomly initialised, all weights trained" in page.text and "raw pixels" in page.text
+    assert "lp-ft" not in page.text and "LP" not in page.text and "confirmed" not in page.text
+    assert "cannot tell" in page.text, "the word of the records is explained"
 
 
 def test_a_diverged_fit_is_reported(tmp_path):
@@ -139,18 +213,19 @@ def test_a_comparison_without_scratch_or_pairs_still_reports(tmp_path):
 def test_only_the_given_records_are_reported(store, tmp_path):
     only = [r for r in store.read() if r.labels == 5]
     page = Page(report.compare_html(store.path, tmp_path / "r.html", "x", records=only).read_text())
-    assert {row[1] for row in page.rows if row[0] == "frozen" and len(row) == 7} == {"5"}
+    assert ["5 labels per class"] in page.rows and ["1 label per class"] not in page.rows
     assert len(page.images) == 3 and ["plan", "5 labels"] in page.rows
 
 
 def test_the_means_of_all_plans_and_a_sentence_for_each_budget(store, page):
-    rows = {row[0]: row[1:] for row in page.rows if len(row) == 3}
+    rows = {row[0]: row[1:] for row in page.rows if len(row) == 3 and "of" not in row[2]}
+    del rows["verdict"]
     assert rows["plan"] == ["1 label", "5 labels"]
-    assert rows.keys() == {"plan", "pixels", "scratch", "frozen", "(chance: the commonest class)"}
+    assert rows.keys() == {"plan", "pixels", "scratch", "frozen", "(chance level: the commonest class)"}
     for s in compare.standings(store.read()):
         assert rows[s.plan][(1, 5).index(s.labels)] == f"{s.mean:.3f}"
-    assert rows["(chance: the commonest class)"] == ["0.100"] * 2
-    assert "With 1 label a class frozen has the highest mean" in page.text
+    assert rows["(chance level: the commonest class)"] == ["0.100"] * 2
+    assert "With 1 label per class, frozen has the highest mean" in page.text
     assert "better than scratch" in page.text
 
 
@@ -170,7 +245,7 @@ def test_where_no_plan_reaches_chance_a_sentence_says_so(tmp_path):
             answers = np.where(np.arange(100) < right, targets, 1 - targets)
             store.append([made.row(plan, 5, seed, right / 100)], answers, targets)
     *_, last = compare.conclude(store, store.read(), compare.pairs(store))
-    assert last == "No plan reaches what always giving the commonest class gets: 0.900."
+    assert last == "No plan reaches the chance level, always giving the commonest class: 0.900."
     store.append([made.row("full", 5, 0, 0.95)], np.where(np.arange(100) < 95, targets, 1 - targets), targets)
     assert len(compare.conclude(store, store.read(), compare.pairs(store))) == 1
 
@@ -181,8 +256,8 @@ def test_the_sentence_says_which_plan_and_whether_it_can_be_told(tmp_path):
     assert "0.901: it is better than scratch and pixels; is equal within 0.02 to full, the next plan" in said
     assert "frozen" not in said
     said = _concluded(tmp_path / "b.jsonl", {"pixels": 0.5, "scratch": 0.9, "frozen": 0.7, "full": 0.8})
-    assert said.startswith("With 5 labels a class scratch has the highest mean")
-    assert "no plan that transfers reaches it. The best of them, full (0.7" in said
+    assert said.startswith("With 5 labels per class, scratch has the highest mean")
+    assert "no plan that transfers reaches it; the best of them, full (0.7" in said
     assert (
         "is better than pixels and frozen, the next plan (0.7" in said and "; is worse than scratch." in said
     )
@@ -238,10 +313,62 @@ def test_the_workbook_has_claims_figures_times_and_failures(results, tmp_path):
     text = out.read_text("utf-8")
     assert_self_contained(text)
     page = Page(text)
-    assert [row[2].split(" ", 1)[1] for row in page.rows[1:]] == [row.verdict for row in ledger.table()]
     assert len(page.images) == FIGURES and "heading 2 · The result" in page.images[0]["alt"]
     assert "16: cell 7: NameError: <x>" in page.text and "FAILED in 3 s" in page.text
     assert "11 first transfer ran in 12 s" in page.text and "2 notebooks, 15 s" in page.text
+    (summary,) = page.summaries
+    assert summary[0] == "1 of 2 notebooks ran to the end; this took 15 s." and len(summary) <= 5
+
+
+def test_the_sayings_of_the_notebooks_that_ran_are_folded_in_two_tiers(results, tmp_path):
+    text = workbook_html(results, tmp_path / "r.html").read_text("utf-8")
+    page, numbers = Page(text), {"11", "16"}
+    shown = {s.number: s for s in ledger.sayings() if s.word and numbers & set(s.where.split(", "))}
+    assert re.findall(r'<details class="claim"><summary>(\d+) ·', text) == [str(n) for n in shown]
+    assert len(shown) < sum(bool(s.word) for s in ledger.sayings()), "only what ran"
+    for saying in shown.values():
+        assert f"{saying.number} · {saying.text}: {report.mark(saying.word)} {saying.verdict}" in page.text
+        for row in saying.evidence:
+            told = f"{row.text}: {report.mark(row.verdict)} {row.said} ." in page.text
+            assert told == bool(numbers & set(row.claim.where)), row.id
+    assert "holds" not in page.text and "cannot tell" not in page.text, "verdicts are sentences"
+    assert "none of these fits was run again" in page.summaries[0][2]
+
+
+def test_the_licence_of_a_network_is_told_where_a_notebook_that_ran_names_it(tmp_path):
+    path = executed(tmp_path / "a.ipynb", 1)
+    ran = RunResult("11", "11_first", path, 1.0, None)
+    before = Page(workbook_html([ran], tmp_path / "r.html").read_text("utf-8")).text
+    assert "network letters" not in before and "pretrained before this run" not in before
+    notebook = json.loads(path.read_text())
+    notebook["cells"].append({"cell_type": "code", "source": 'load("letters")', "outputs": []})
+    path.write_text(json.dumps(notebook))
+    page = Page(workbook_html([ran], tmp_path / "r.html").read_text("utf-8"))
+    assert "network letters pretrained once for this project, not in this run" in page.text
+    assert page.summaries[0][-1].startswith("1 network was pretrained before this run, too (3 min")
+    assert "network textures" not in page.text
+
+
+def test_the_report_of_all_notebooks_is_small_and_soon_there(tmp_path):
+    """The committed notebooks stand for a run; 3 MB and 1 s to open are what the project promises."""
+    pages = sorted((env.data_dir().parent / "notebooks").glob("[0-9]*.ipynb"))
+    ran = [RunResult(path.stem[:2], path.stem, path, 1.0, None) for path in pages]
+    text = workbook_html(ran, tmp_path / "r.html").read_text("utf-8")
+    assert len(pages) > 10 and len(text.encode()) < 3_000_000
+    page = Page(text)
+    assert all(len(image["alt"]) > 10 for image in page.images) and len(page.summaries[0]) <= 5
+    assert page.order.count("img") == len(page.images) > 10 and "table" not in page.order
+
+
+def test_a_figure_keeps_the_alt_text_of_its_notebook(tmp_path):
+    path = executed(tmp_path / "a.ipynb", 1)
+    notebook = json.loads(path.read_text())
+    notebook["cells"][1]["outputs"][0]["metadata"] = {"image/png": {"alt": "ten digits & their labels"}}
+    path.write_text(json.dumps(notebook))
+    page = Page(
+        workbook_html([RunResult("11", "11_first", path, 1.0, None)], tmp_path / "r.html").read_text()
+    )
+    assert [image["alt"] for image in page.images] == ["ten digits & their labels"]
 
 
 @pytest.mark.parametrize(("headline", "shown"), [(None, ["1", "2"]), (0, ["0"])])

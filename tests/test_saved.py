@@ -27,7 +27,7 @@ def test_the_plan_with_the_highest_mean_on_the_selection_splits():
     assert (choice.record.plan, choice.record.seed, choice.seeds) == ("frozen", 0, 2)
     assert choice.record.split == "test" and choice.record.value == 0.7
     assert choice.mean == pytest.approx(0.65)
-    assert "highest mean on the selection splits, 0.850" in choice.rule and "no say" in choice.rule
+    assert "highest mean on the validation splits, 0.850" in choice.rule and "not used" in choice.rule
 
 
 def test_of_equals_the_cheaper_plan_and_the_first_seed():
@@ -48,7 +48,7 @@ def test_below_five_labels_frozen_or_the_first_network_by_rule():
     rows = fits("full", test=(0.9, 0.9), **few) + fits("frozen", test=(0.1, 0.2), **few)
     choice = saved_model.choose(rows)
     assert (choice.record.plan, choice.record.seed) == ("frozen", 0)
-    assert "below 5 labels a class nothing is held back" in choice.rule
+    assert "below 5 labels per class there is no validation split" in choice.rule
     choice = saved_model.choose(
         fits("full", test=(0.1, 0.9), **few) + fits("scratch", test=(0.9, 0.9), **few)
     )
@@ -67,7 +67,7 @@ def about(**more) -> dict:
 
 def test_what_is_said_of_a_model():
     assert saved_model.told(about()) == (
-        "frozen, 5 labels a class, seed 3, test accuracy 0.900 (mean of this plan over 10 seeds 0.850)"
+        "frozen, 5 labels per class, seed 3, test accuracy 0.900 (mean of this plan over 10 seeds 0.850)"
     )
     assert saved_model.doubts(about()) is None
     assert saved_model.told({"plan": "frozen"}) == "frozen" and saved_model.doubts({"plan": "frozen"}) is None

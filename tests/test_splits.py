@@ -57,7 +57,7 @@ def test_the_latest_share_and_a_gap_before_it():
         ((DAY, None), {}, "cannot be put in order"),
         ((1, 2), {"test": DAY}, "times such as 1 are of another kind"),
         ((DAY, DAY + timedelta(days=1)), {"gap": 3}, "are of another kind"),
-        ((1, 2), {"test": 5}, "has 0 items and leaves 2 to learn from: move its beginning"),
+        ((1, 2), {"test": 5}, "has 0 items and leaves 2 for training: move its beginning"),
         ((1, 1, 1), {}, "has 3 items and leaves 0 to learn from"),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_task_refuses_what_is_not_later_and_times_of_some():
     parts = [tiny.items(x[:40], "a"), np.arange(40.0), tiny.items(x[40:], "b"), np.arange(20.0)]
     late = [replace(parts[0], times=range(40)), parts[1], replace(parts[2], times=range(39, 59)), parts[3]]
     with pytest.raises(
-        UserError, match="learns of items up to 39, its test begins at 39: a test comes later"
+        UserError, match="trains on items up to 39, its test begins at 39: test on later ones"
     ):
         Task("leaky", regression(), *late)
     with pytest.raises(UserError, match="has 0 times for 20 test items: give one for each, on both sides"):
@@ -143,9 +143,9 @@ def test_as_published():
     train, test = splits.published(column)
     assert train.tolist() == [0, 3] and test.tolist() == [1, 4]
     assert splits.published(column, test=["valid", "test"])[1].tolist() == [1, 2, 4]
-    with pytest.raises(UserError, match="names 'dev', and no item does; they say test, train, valid"):
+    with pytest.raises(UserError, match="split 'dev'; the items name test, train, valid"):
         splits.published(column, test=["dev"])
-    with pytest.raises(UserError, match="names 'train', and no item does"):
+    with pytest.raises(UserError, match="split 'train'; the items name"):
         splits.published(["test", "Train"])
 
 

@@ -214,7 +214,7 @@ def test_one_plan_under_two_names_is_one(world, store):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"plans": ("last-9",)}, "last-9 asks for more stages than there are"),
+        ({"plans": ("last-9",)}, "last-9 names more stages than there are"),
         ({"plans": ("block:nope",)}, "unknown stage 'nope'"),
         ({"plans": ("frozen", "ful")}, "did you mean 'full'"),
         ({"labels": (0,)}, "--labels 0"),

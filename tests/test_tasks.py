@@ -116,7 +116,7 @@ def test_test_targets_are_behind_the_seal():
 
 def test_a_task_and_its_items_say_what_they_are_in_a_line():
     task = build(train=range(8), test=(8, 9))
-    assert repr(task) == "Task('built': classification of 2 classes, 8 to learn from, 2 to test)"
+    assert repr(task) == "Task('built': classification of 2 classes, 8 for training, 2 for testing)"
     assert repr(task.train).startswith("Items(8: ") and repr(task.train).endswith(", …)")
 
 
@@ -130,7 +130,7 @@ def test_a_prediction_for_every_test_item():
 def test_a_label_free_task_gives_no_labels():
     task = build(sealed=True)
     for ask in (lambda: task.targets, lambda: task.draw(1, 0)):
-        with pytest.raises(UserError, match="sealed"):
+        with pytest.raises(UserError, match="its targets are hidden"):
             ask()
     assert task.digest == build().digest
 
@@ -291,7 +291,7 @@ def test_postscript_is_not_run_whatever_it_is_called(tmp_path, monkeypatch):
     )
     path = tmp_path / "x.jpg"
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n")
-    with pytest.raises(UserError, match="does not open as a picture"):
+    with pytest.raises(UserError, match="does not open as an image"):
         images.read_picture(path)
     assert ran == []
     Image.open(path).load()
@@ -314,10 +314,10 @@ def test_missing_and_empty_folders(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
         from_folder(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"holds no pictures in class folders: put them into empty/CLASS/"):
+    with pytest.raises(UserError, match=r"holds no images in class folders: put them into empty/CLASS/"):
         from_folder(tmp_path / "empty")
     picture(tmp_path / "flat" / "a.png", 0)
-    with pytest.raises(UserError, match="holds no pictures in class folders"):
+    with pytest.raises(UserError, match="holds no images in class folders"):
         from_folder(tmp_path / "flat")
 
 
@@ -349,7 +349,7 @@ def test_too_few_for_the_labels(folder):
 
 def test_a_picture_under_two_classes(folder):
     shutil.copy(folder / "ants" / "3.png", folder / "bees" / "ant.png")
-    with pytest.raises(UserError, match=r"ants/3\.png and .*bees/ant\.png are one picture under two classes"):
+    with pytest.raises(UserError, match=r"ants/3\.png and .*bees/ant\.png are the same image in two classes"):
         from_folder(folder)
 
 
@@ -395,7 +395,7 @@ def test_of_three_sides_the_test_is_asked_and_the_other_is_counted(given_split):
     shutil.copytree(given_split / "test", given_split / "valid")
     task = from_folder(given_split)
     assert len(task.test) == 9
-    assert task.card["files"] == "33 files, 24 used; 9 in valid, neither learnt from nor tested on"
+    assert task.card["files"] == "33 files, 24 used; 9 in valid, neither training nor test"
 
 
 def test_a_test_without_labels_gives_way_to_a_validation_with_them(given_split):
@@ -445,9 +445,7 @@ def test_a_link_to_above_is_not_followed(folder):
 
 def test_an_empty_class_folder_is_named(folder):
     (folder / "newts" / "day 1").mkdir(parents=True)
-    with pytest.raises(
-        UserError, match=r"class folder .*newts is empty: put its pictures into it, or remove"
-    ):
+    with pytest.raises(UserError, match=r"class folder .*newts is empty: put its images into it, or remove"):
         from_folder(folder)
 
 
@@ -462,13 +460,15 @@ def test_classes_that_differ_in_case_alone_are_told(folder):
     picture(folder / "Ants" / "1.png", 7)
     if len(list(folder.iterdir())) == 3:
         pytest.skip("this disk takes Ants for ants")
-    with pytest.raises(UserError, match="classes 'Ants' and 'ants', alike but for case or blanks: make them"):
+    with pytest.raises(
+        UserError, match="classes 'Ants' and 'ants', equal but for case or blanks: merge them"
+    ):
         from_folder(folder)
 
 
 def test_classes_that_differ_in_blanks_alone_are_told(folder):
     picture(folder / "ants " / "1.png", 7)
-    with pytest.raises(UserError, match="classes 'ants' and 'ants ', alike but for case or blanks"):
+    with pytest.raises(UserError, match="classes 'ants' and 'ants ', equal but for case or blanks"):
         from_folder(folder)
 
 
@@ -506,13 +506,13 @@ def test_a_picture_in_train_and_test_of_a_given_split(given_split):
 def test_a_test_folder_without_classes_is_no_test(given_split):
     shutil.rmtree(given_split / "test")
     picture(given_split / "test" / "17.png", 999)
-    with pytest.raises(UserError, match=r"test has no class folders, .* sort its pictures into test/CLASS/"):
+    with pytest.raises(UserError, match=r"test has no class folders, .* sort its images into test/CLASS/"):
         from_folder(given_split)
 
 
 def test_a_class_that_is_only_in_the_test_folder(given_split):
     shutil.rmtree(given_split / "train" / "cats")
-    with pytest.raises(UserError, match=r"test has class 'cats', which .*train has not"):
+    with pytest.raises(UserError, match=r"test has class 'cats', which .*train lacks"):
         from_folder(given_split)
 
 
@@ -559,7 +559,7 @@ def test_a_copy_in_another_group_joins_the_two(many):
 
 
 def test_group_files_that_do_not_do(many, tmp_path):
-    with pytest.raises(UserError, match=r"none\.csv is not read as a table"):
+    with pytest.raises(UserError, match=r"none\.csv cannot be read as a table"):
         from_folder(many, groups=tmp_path / "none.csv")
     rows = rows_of(many, lambda n, i: f"{n}-{i // 2}")
     write_groups(many / "groups.csv", rows[1:])
@@ -575,7 +575,7 @@ def test_group_files_that_do_not_do(many, tmp_path):
     with pytest.raises(UserError, match=r"no group for ants/0\.png \(and 47 more\)"):
         from_folder(many)
     (many / "groups.csv").write_bytes(b"file,group\n\x81,1\n")
-    with pytest.raises(UserError, match=r"is not read as a table .*give a CSV in UTF-8"):
+    with pytest.raises(UserError, match=r"cannot be read as a table .*give a CSV file in UTF-8"):
         from_folder(many)
 
 
@@ -616,7 +616,7 @@ def test_a_picture_is_decoded_once(folder, monkeypatch, computed):
     assert from_folder(folder).digest == first.digest and len(opened) == 24
     picture(folder / "ants" / "0.png", 777)
     assert from_folder(folder).digest != first.digest and len(opened) == 25
-    (note,) = (computed / "pictures").glob("*")
+    (note,) = (computed / "images").glob("*")
     note.write_text("{")
     assert from_folder(folder).digest != first.digest and len(opened) == 25 + 24
 
@@ -634,4 +634,4 @@ def test_sets_of_the_registry():
     for name, classes in (("hymenoptera", 2), ("caltech_wildlife", 12), ("neu_steel", 6)):
         task = tasks.load(name)
         assert len(task.classes) == classes and task.set_aside == {}
-        assert np.bincount(task.targets).min() >= 10, "ten labels a class are there to be drawn"
+        assert np.bincount(task.targets).min() >= 10, "ten labels per class are there to be drawn"

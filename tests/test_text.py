@@ -67,7 +67,7 @@ def test_a_published_split_is_kept(tmp_path):
             table(tmp_path / "t.csv", [*rows[:-1], (rows[0][0], "blame", "valid")], "text,label,part"),
             split="part",
         )
-    with pytest.raises(UserError, match="the published split names 'train', and no item does"):
+    with pytest.raises(UserError, match="no item belongs to the published split 'train'"):
         from_csv(table(tmp_path / "t.csv", rows[30:], "text,label,part"), split="part")
 
 
@@ -81,8 +81,8 @@ def test_rows_that_say_nothing_are_set_aside(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"text,label\n\xff\xfe,a", "is not read as a table"),
-        (b"", "is not read as a table"),
+        (b"text,label\n\xff\xfe,a", "cannot be read as a table"),
+        (b"", "cannot be read as a table"),
         (b"text,label\n", "has no row with text and label"),
         (b"text,label\n,a\nx,\n", "has no row with text and label"),
         (b"text,kind\nx,a", "has no column 'label': it has text, kind"),
@@ -103,7 +103,7 @@ def test_a_table_enters_by_its_name_and_is_read_again_when_it_changed(tmp_path, 
     assert len(tasks.load(f"csv:{path}").train) > len(task.train)
     table(path, reviews(), "said,kind")
     assert tasks.load(f"csv:{path}|said|kind").digest == task.digest
-    with pytest.raises(UserError, match=r"nowhere\.csv is not read as a table"):
+    with pytest.raises(UserError, match=r"nowhere\.csv cannot be read as a table"):
         tasks.load("csv:nowhere.csv")
     grid = study.Grid(f"csv:{path}|said|kind", tiny.classifier()[1], ("tfidf",), (5,), (0, 1), tiny.QUICK)
     study.run(grid, store := Store(tmp_path / "r.jsonl"))

@@ -96,8 +96,8 @@ def test_groups_as_spreadsheets_write_them(root, content):
             r"20 rows .* first row 2 \(photos/Größe/0\.png\)",
         ),
         ([(file.upper(), group) for file, group in ROWS], r"no group .* row 2 \(GRÖSSE/0\.PNG\)"),
-        ([*ROWS, ("nut/0.png", "day nut 0", "too long")], "is not read as a table"),
-        ([(*row, "too long") for row in ROWS], "is not read as a table"),
+        ([*ROWS, ("nut/0.png", "day nut 0", "too long")], "cannot be read as a table"),
+        ([(*row, "too long") for row in ROWS], "cannot be read as a table"),
     ],
 )
 def test_what_is_wrong_with_groups_is_named(root, rows, says):
@@ -113,7 +113,7 @@ def test_a_row_of_no_picture_is_counted_and_that_of_a_broken_one_is_not(root):
     )
     assert (
         from_folder(root).card["groups"]
-        == "groups.csv names 11 groups; 1 row of no picture, first row 22 (nut/gone.png)"
+        == "groups.csv names 11 groups; 1 row of no image, first row 22 (nut/gone.png)"
     )
 
 
@@ -123,10 +123,10 @@ def test_of_texts_the_header_alone_says_what_parts_them(tmp_path):
     task = from_csv(tmp_path / "t.csv")
     assert set(task.train.inputs) | set(task.test.inputs) == {text for text, _ in rows}
     (tmp_path / "t.csv").write_bytes(written([("größer", "a")], head=("text", "label")).encode("cp1252"))
-    with pytest.raises(UserError, match="not read as a table"):
+    with pytest.raises(UserError, match="cannot be read as a table"):
         from_csv(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text("text,label\ngood, though late,a\n", "utf-8")
-    with pytest.raises(UserError, match="not read as a table"):
+    with pytest.raises(UserError, match="cannot be read as a table"):
         from_csv(tmp_path / "t.csv")
 
 
@@ -174,7 +174,7 @@ def test_alike_pictures_are_on_one_side_and_named(root):
     for i in range(6):
         assert any({f"{i}.png", f"again_{i}.jpg"} <= side for side in sides)
     said = task.card["near"]
-    assert said.startswith("6 pairs of pictures look alike, kept on one side: nut/0.png and nut/again_0")
+    assert said.startswith("6 pairs of images look alike, kept on one side: nut/0.png and nut/again_0")
     assert said.endswith("; and 3 more")
     known = from_folder(root, name="known")
     assert "on both sides" in known.card["near"], "the split of a set with records is as it was"
@@ -194,7 +194,7 @@ def test_in_a_given_split_they_are_named(tmp_path):
     task = from_folder(tmp_path / "p")
     assert len(task.test) == 11
     assert task.card["near"] == (
-        "1 pair of pictures looks alike, on both sides of the split, which flatters if they are one: "
+        "1 pair of images looks alike, on both sides of the split, which flatters the score: "
         "train/a/3.png and test/a/leak.jpg"
     )
 
@@ -207,7 +207,7 @@ def test_a_film_cannot_be_split_and_is_told_how(tmp_path):
             frame[:4, i : i + 4] = 0
             saved(tmp_path / "p" / kind / f"{i}.png", Image.fromarray(frame))
     with pytest.raises(
-        UserError, match=r"1 separate items .*pairs look alike and count as one: groups\.csv may"
+        UserError, match=r"1 separate items .*pairs look alike and count as one group: a groups\.csv can"
     ):
         from_folder(tmp_path / "p")
     rows = [(f"{kind}/{i}.png", f"{kind}{i // 2}") for kind in "ab" for i in range(12)]
@@ -234,7 +234,7 @@ def test_ten_thousand_are_known_again_at_once(root, monkeypatch):
     from_folder(root)
     monkeypatch.setattr(images, "read_picture", None)
     assert len(from_folder(root).train) == 12
-    shutil.rmtree(downloads.computed() / "pictures")
+    shutil.rmtree(downloads.computed() / "images")
     with pytest.raises(TypeError):
         from_folder(root)
 

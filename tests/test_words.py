@@ -64,16 +64,16 @@ def test_a_forecast_is_compared_told_kept_and_asked(tlkit, tmp_path):
     code, said = tlkit(*WORDS, "--seeds", "5")
     assert "mean test mae, euro (lower is better)" in said
     assert {"last-value", "scratch", "frozen", "last-1", "full"} == {r.plan for r in Store("w.jsonl").read()}
-    assert re.search(r"With 6 labels \S+ has the lowest mean, \d\.\d{3} euro", said), said
+    assert re.search(r"With 6 labels, \S+ has the lowest mean, \d\.\d{3} euro", said), said
     assert "a class" not in said and "accuracy" not in said and "commonest" not in said
-    assert "turned, so that + is better" in said and "(chance: one constant answer)" in said
+    assert "lower is better, so + means lower" in said and "(chance level: one constant answer)" in said
     lowest = min(compare.standings(Store("w.jsonl").read()), key=lambda s: s.mean)
-    assert f"With 6 labels {lowest.plan} has" in said
+    assert f"With 6 labels, {lowest.plan} has" in said
     assert re.search(r"saved: \S+, 6 labels, seed \d, test mae \d\.\d+ euro \(mean of this plan", said), said
-    assert "the lowest mean on the selection splits" in said and "tlkit predict w.model FILE.csv:ROW" in said
+    assert "the lowest mean on the validation splits" in said and "tlkit predict w.model FILE.csv:ROW" in said
     page = (tmp_path / "w.html").read_text()
-    assert "Test mae, euro (lower is better), the mean over seeds." in page and "labels a class" not in page
-    assert "so that + is better" in page and '<th scope="col">mae, euro</th>' in page
+    assert "Test mae, euro (lower is better): the mean over seeds." in page and "labels per class" not in page
+    assert "Lower is better: a positive difference means that the plan's mae is lower" in page
     code, asked = tlkit("predict", "w.model", "0,0,0,0,0,0,0,1")
     assert code == 0 and re.search(r"0,0,0,0,0,0,0,1 │ -?\d\S* euro", asked), asked
     worse = [p for p in compare.pairs(Store("w.jsonl")) if p.against == "last-value"]
@@ -86,7 +86,7 @@ def test_a_task_that_names_no_reader_keeps_no_model(tlkit, tmp_path):
     backbones.register("lags", chain)
     code, said = tlkit(*WORDS, "--plans", "scratch,frozen", "--seeds", "2")
     assert code == 0
-    assert "note: no model is kept: walk does not say how an input is read" in said and "saved:" not in said
+    assert "note: no model is saved: task walk names no reader" in said and "saved: frozen" not in said
     assert not (tmp_path / "w.model").exists() and (tmp_path / "w.html").exists()
 
 
@@ -167,7 +167,7 @@ def test_an_accuracy_is_told_as_before(tmp_path):
 def test_a_scale_in_words():
     how = Scale("mae", -1, 0.05, "euro", None, False)
     assert how.counted(1) == "1 label" and how.said(2.0) == "2.000 euro"
-    assert Scale("accuracy").counted(5) == "5 labels a class" and Scale("accuracy").said(0.5) == "0.500"
+    assert Scale("accuracy").counted(5) == "5 labels per class" and Scale("accuracy").said(0.5) == "0.500"
     assert scale([Record("t", "d", "b", "w", "p", 1, 0, "r", "select", "mae", 1.0),
                   Record("t", "d", "b", "w", "p", 1, 0, "r", "test", "mae", 1.0, detail={"scale": EUROS})]
                  ).chance == 9.0  # fmt: skip
@@ -176,7 +176,7 @@ def test_a_scale_in_words():
 def test_the_model_to_keep_is_the_best_whichever_way_that_is(tmp_path):
     found = rows(Store(tmp_path / "a.jsonl"), {"full": 5.0, "frozen": 3.0, "last-value": 1.0}, EUROS, "mae")
     choice = saved_model.choose(found)
-    assert choice.record.plan == "frozen" and "the lowest mean on the selection splits, 3.000" in choice.rule
+    assert choice.record.plan == "frozen" and "the lowest mean on the validation splits, 3.000" in choice.rule
     about = {"plan": "frozen", "labels": 20, "seed": 0, "value": 3.0, "mean": 3.1, "seeds": 5, "against": {},
              "scale": vars(scale([choice.record])), "chance": 3.05, "test_items": 12,
              "luck": 0.2}  # fmt: skip
@@ -184,5 +184,5 @@ def test_the_model_to_keep_is_the_best_whichever_way_that_is(tmp_path):
         saved_model.told(about)
         == "frozen, 20 labels, seed 0, test mae 3.000 euro (mean of this plan over 5 seeds 3.100)"
     )
-    assert "always giving one constant answer (3.05 on 12 test items)" in saved_model.doubts(about)
+    assert "the chance level, one constant answer (3.05 on 12 test items)" in saved_model.doubts(about)
     assert saved_model.doubts(about | {"chance": 9.0}) is None

@@ -1,4 +1,4 @@
-"""Transfer learning as measurable choices: which source, which stages move, how far, and did it pay.
+"""Transfer learning as measurable choices: which source, which stages to train, and whether it helped.
 
 Submodules load on first use (PEP 562), so `import tlkit` costs nothing.
 """

@@ -18,7 +18,7 @@ def whole(value: Any, what: str) -> int:
         raise UserError(f"{what} {value!r}: give a whole number.") from None
 
 
-SHOWN = 40  # names listed in an error; of more, only those that look alike
+SHOWN = 40  # names listed in an error; of more, only similar ones
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
@@ -29,5 +29,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     hint = f"did you mean {near[0]!r}? " if near else ""
     if len(known) <= SHOWN:
         return UserError(f"unknown {kind} {name!r}: {hint}Known: {', '.join(known)}.")
-    like = f"Like it: {', '.join(near)}" if near else f"Known: {', '.join(known[:3])}"
+    like = f"Similar: {', '.join(near)}" if near else f"Known: {', '.join(known[:3])}"
     return UserError(f"unknown {kind} {name!r}: {hint}{like}, ... ({len(known)} in all).")

@@ -40,7 +40,7 @@ def unwritable(path: Path, error: OSError) -> UserError:
     """For a file that cannot be written."""
     why = error.strerror or error
     return UserError(
-        f"{path} cannot be written ({why}): make room or permission there, or name another file."
+        f"{path} cannot be written ({why}): free space or permissions there, or choose another file."
     )
 
 
@@ -48,8 +48,7 @@ def unwritable(path: Path, error: OSError) -> UserError:
 def locked(path: Path, suffix: str, seconds: float, held: str) -> Iterator[None]:
     """Hold the lock beside a file; the system lets go of it when the process ends, however it ends.
 
-    Raises UserError, which says `held`, where another process has it for so many seconds, and where the
-    folder cannot be written.
+    Raises UserError, which says `held`, if another process keeps it that long, or the folder is not writable.
     """
     lock = FileLock(f"{path}{suffix}", timeout=seconds)
     try:

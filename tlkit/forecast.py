@@ -101,7 +101,7 @@ _RUNS, _LONG = 3, 0.2  # the quickest of so many counts, the first one warms up;
 
 
 def solved(task: Task, recipe: Recipe, plan: Plan) -> bool:
-    """Whether the plan's head is solved for, so that it takes no step."""
+    """Whether the plan's head is fitted by a solver, without gradient steps."""
     return plan.head_only and recipe.solver(task.objective) is not None
 
 

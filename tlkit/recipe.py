@@ -106,7 +106,7 @@ class Recipe:
         return [f"{v:g}" if float(f"{v:g}") == v else repr(v) for v in values]
 
     def solver(self, objective: Objective) -> str | None:
-        """How the probe of such a task is solved; None where it descends, by nature or by this recipe."""
+        """Which solver fits the probe of such a task; None where it descends, by nature or by this recipe."""
         return objective.solver if self.solve else None
 
 

@@ -27,8 +27,8 @@ class Registry:
     def register(self, name: str, factory: Factory, listed: Iterable[str] = ()) -> None:
         """Put a factory under a name, or anew under one that was given by hand.
 
-        listed: names to offer where an unknown one is refused, by default this one. Raises UserError for a
-        name that an installed package has.
+        listed: names to offer for an unknown one, by default this one. Raises UserError for the name of an
+        installed one.
         """
         if not self._bringing:
             self._bring()

@@ -63,7 +63,7 @@ def save(
     """Write the model to `folder`, replaced whole or not at all.
 
     how: the names of `reader` and `decoder`, as a task and its objective give them, and the `unit` of what it
-    tells; by default those of pictures. Raises UserError for an unknown name, and where it cannot be written.
+    tells; by default those of images. Raises UserError for an unknown name, and where it cannot be written.
     """
     folder, how = Path(folder), {"reader": "picture", "decoder": "class", "unit": ""} | how
     READERS.find(how["reader"]), DECODERS.find(how["decoder"])
@@ -76,7 +76,7 @@ def save(
             files.write_whole(part / "model.json", json.dumps(content, indent=2))
     except OSError as error:
         raise UserError(
-            f"cannot save the model to {folder} ({error.strerror}): free space or name another --out."
+            f"the model cannot be saved to {folder} ({error.strerror}): free space or choose another --out."
         ) from error
     return folder
 
@@ -120,13 +120,15 @@ def there(folder: Path) -> dict:
     except UserError as error:
         ours = {"model.json", "model.safetensors"}.issuperset(p.name for p in folder.glob("[!.]*"))
         if folder.is_file() or not ours:
-            raise UserError(f"{folder} is no model, and would be lost: name another --out.") from error
+            raise UserError(
+                f"{folder} is not a model and would be overwritten: choose another --out."
+            ) from error
     return {}
 
 
 def _content(folder: Path) -> dict:
     if not (folder / "model.json").is_file():
-        raise UserError(f"{folder} holds no saved model: give the folder that `tlkit compare` named.")
+        raise UserError(f"{folder} holds no saved model: give the model folder that `tlkit compare` printed.")
     try:
         content = json.loads((folder / "model.json").read_text("utf-8"))
         told(content["about"]), doubts(content["about"])
@@ -156,10 +158,9 @@ class Choice:
 def choose(records: Iterable[Record]) -> Choice | None:
     """The fit to keep among those of one task and metric; None where none is a network.
 
-    At the largest budget: the plan with the best mean over seeds on the selection splits, of equals the
-    one of fewer operations, then the first; of its seeds that with the best selection score, then the
-    first. The test split has no say. Below 5 labels there is no selection split: `frozen`, or else the first
-    plan, at its first seed.
+    At the largest budget: the plan with the best mean over seeds on the selection splits, on a tie the
+    cheaper one, then the first; of its seeds the one with the best selection score. The test split is not
+    used. Below 5 labels there is no selection split: `frozen`, or else the first plan, at its first seed.
     """
     rows = [r for r in records if r.plan not in set(BASELINES) - {"scratch"} and r.status == "ok"]
     tests = [r for r in rows if r.split == "test"]
@@ -174,34 +175,29 @@ def choose(records: Iterable[Record]) -> Choice | None:
     mine = [r for r in tests if r.plan == plan]
     record = min(mine, key=lambda r: (-scores.get(r.seed, -math.inf), r.seed))
     if selected and len(mine) > 1:
-        rule += "; of its seeds the best there"
+        rule += "; the seed with the best score there"
     return Choice(record, _mean(mine), len(mine), rule)
 
 
 def _plan(how: Scale, tests: list[Record], selected: list[Record]) -> tuple[str, str]:
     plans = list(dict.fromkeys(r.plan for r in tests))
     if not selected:
-        why = f"below {how.counted(SELECT_FROM)} nothing is held back to choose by"
+        why = f"below {how.counted(SELECT_FROM)} there is no validation split to choose by"
         if "frozen" in plans:
             return "frozen", f"{why}, so frozen, at its first seed"
         return plans[0], f"{why}, and frozen was not run, so the first plan, at its first seed"
     plans = [plan for plan in plans if any(r.plan == plan for r in selected)]
     score = {plan: round(_mean([r for r in selected if r.plan == plan]), 9) for plan in plans}
-    cost = {plan: _operations([r for r in tests if r.plan == plan]) for plan in plans}
+    cost = {plan: np.mean([r.operations or 0 for r in tests if r.plan == plan]) for plan in plans}
     best = min(plans, key=lambda plan: (-how.sign * score[plan], cost[plan]))  # min keeps the first of equals
     tied = [plan for plan in plans if plan != best and score[plan] == score[best]]
     end = "highest" if how.sign > 0 else "lowest"
-    why = f"the {end} mean on the selection splits, {score[best]:.3f}; the test split had no say"
+    why = f"the {end} mean on the validation splits, {score[best]:.3f}; the test set was not used"
     return best, why + (f" (a tie with {', '.join(tied)}, of more operations)" if tied else "")
 
 
 def _mean(rows: list[Record]) -> float:
     return float(np.mean([r.value for r in rows]))
-
-
-def _operations(rows: list[Record]) -> float:
-    keys = "flops_prefix", "flops_suffix"
-    return float(np.mean([sum(r.detail.get(key, 0) for key in keys) for r in rows]))
 
 
 def told(about: dict) -> str:
@@ -224,7 +220,7 @@ def doubts(about: dict) -> str | None:
     if chance is not None and how.metric == PLAIN:
         luck = 2 * math.sqrt(chance * (1 - chance) / items)
     if chance is not None and how.sign * (about["value"] - chance) <= luck:
-        found.append(f"always giving {constant(how)} ({chance:.2f} on {items} test items)")
+        found.append(f"the chance level, {constant(how)} ({chance:.2f} on {items} test items)")
     for name, other in about["against"].items():
         if other["verdict"] != "better":
             found.append(f"{name} (mean {other['mean']:.3f}: {other['verdict']})")

@@ -20,20 +20,20 @@ SAYING = 61  # columns that the longest saying takes
 def run(
     numbers: Annotated[str, typer.Argument(help="Notebooks: 11, 11-12,16, core or all.")] = "core",
     full: Annotated[
-        bool, typer.Option("--full", help="The sizes of notebooks/full.toml: the committed results.")
+        bool, typer.Option("--full", help="Full size, as in the committed results (notebooks/full.toml).")
     ] = False,
     parameter: Annotated[
-        list[str] | None, typer.Option("-p", "--parameter", help="name=value; repeatable.")
+        list[str] | None, typer.Option("-p", "--parameter", help="Set a parameter: name=value; repeatable.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for executed copies and the report; default build, or TLKIT_RESULTS."),
+        typer.Option(help="Folder for the executed copies and the report; default build, or TLKIT_RESULTS."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="The report; default report.html in that folder.")
+        Path | None, typer.Option(help="File of the report; default report.html in that folder.")
     ] = None,
 ) -> None:
-    """Execute notebooks in fresh kernels and write a report."""
+    """Run notebooks in fresh kernels and write a report."""
     from tlkit import env
     from tlkit_lessons import notebooks
 
@@ -114,7 +114,7 @@ def _evidence(found: list["Saying"]) -> Table:
 
 
 def doctor() -> None:
-    """What is installed and ready here, and the remedy for what is not."""
+    """Say what is installed and ready here, and how to get what is missing."""
     from tlkit_lessons.doctor import checks
 
     for check in checks():
@@ -126,21 +126,23 @@ def doctor() -> None:
         console.print(line, soft_wrap=True)  # a command that is to be copied is not to be broken
 
 
-def selftest(reps: Annotated[int, typer.Option(min=100, help="Simulated experiments a row.")] = 2000) -> None:
-    """Do the intervals cover what they promise? Simulated coverage, false verdicts and power."""
+def selftest(
+    reps: Annotated[int, typer.Option(min=100, help="Simulated experiments per row.")] = 2000,
+) -> None:
+    """Check the intervals on simulated data: coverage, false verdicts and statistical power."""
     from tlkit_lessons import selftest as simulated
 
     print(simulated.selftest_table(simulated.selftest(reps)))
 
 
 data = typer.Typer(
-    help="Data sets and weights of the registry: list, get, check, clear.", no_args_is_help=True
+    help="Data sets and weights that can be fetched: list, get, check, clear.", no_args_is_help=True
 )
 
 
 @data.command("list")
 def listing() -> None:
-    """Every set: its size, its licence, and whether it is here."""
+    """List every data set: its size, its licence, and whether it is on this machine."""
     from tlkit import downloads, env
 
     sets = downloads.listing()
@@ -159,7 +161,7 @@ def listing() -> None:
 
 @data.command()
 def get(names: Annotated[list[str], typer.Argument(help="Names of `tlkit data list`.")]) -> None:
-    """Fetch sets once; every file is checked against its sha256, what is here is not fetched again."""
+    """Fetch data sets once. Every file is checked against its sha256; what is here is not fetched again."""
     from tlkit import downloads
 
     for name in names:
@@ -168,7 +170,7 @@ def get(names: Annotated[list[str], typer.Argument(help="Names of `tlkit data li
 
 @data.command()
 def check(name: Annotated[str, typer.Argument(help="A name of `tlkit data list`.")]) -> None:
-    """Compare every file with its registered size and sha256."""
+    """Compare every file of a set with its registered size and sha256."""
     from tlkit_lessons.data import check_set
 
     report = check_set(name)
@@ -182,12 +184,12 @@ def check(name: Annotated[str, typer.Argument(help="A name of `tlkit data list`.
 
 @data.command()
 def clear(
-    name: Annotated[str | None, typer.Argument(help="A set; without it, every set.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of a set; without it, every set.")] = None,
     computed: Annotated[
-        bool, typer.Option("--computed", help="What was computed here, instead of sets.")
+        bool, typer.Option("--computed", help="Delete what was computed here (kept activations), not sets.")
     ] = False,
 ) -> None:
-    """Delete fetched files, or with --computed the activations kept here; they are made again when needed."""
+    """Delete fetched files, or with --computed the kept activations. They are made again when needed."""
     from tlkit_lessons.data import clear_sets
 
     console.print(f"freed {clear_sets(name, computed=computed) / 1e6:.1f} MB")

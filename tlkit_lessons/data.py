@@ -34,7 +34,7 @@ def clear_sets(name: str | None = None, computed: bool = False) -> int:
     and for a computed folder not made by us.
     """
     if computed and name is not None:
-        raise UserError("what was computed is not kept by set: clear either a set or what was computed")
+        raise UserError("--computed takes no name of a set: clear either one set or what was computed")
     try:
         if computed:
             return _clear_computed()
@@ -42,7 +42,9 @@ def clear_sets(name: str | None = None, computed: bool = False) -> int:
             return _clear_set(name, downloads.folder(name))
         return sum([_clear_set(info.name, env.cache_dirs()[-1] / info.name) for info in downloads.listing()])
     except OSError as error:
-        raise UserError(f"{error.filename} cannot be removed ({error.strerror}): clear it by hand") from error
+        raise UserError(
+            f"{error.filename} cannot be removed ({error.strerror}): remove it by hand"
+        ) from error
 
 
 def _clear_set(name: str, place: Path) -> int:
@@ -65,7 +67,7 @@ def _clear_set(name: str, place: Path) -> int:
 def _clear_computed() -> int:
     place = downloads.computed()
     if not (place / TAG).is_file():
-        raise UserError(f"{place} was not made for computed files alone (no {TAG} in it): clear it by hand")
+        raise UserError(f"{place} is not a folder of computed files alone (no {TAG} in it): clear it by hand")
     within = [path for path in place.rglob("*") if path != place / TAG]
     freed = sum(path.lstat().st_size for path in within if path.is_symlink() or not path.is_dir())
     for path in [path for path in within if path.parent == place]:

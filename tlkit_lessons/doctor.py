@@ -21,7 +21,7 @@ INSTALL = "`make install`, or `pip install -c constraints.txt -e .[dev]`"  # in 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the doctor: whether it is well, what was found, and what to do where it is not."""
+    """One line of the doctor: whether all is well, what was found, and what to do if not."""
 
     name: str
     ok: bool
@@ -34,8 +34,8 @@ PARTS = {
     "lab: opening and running notebooks": (["jupyterlab", "ipykernel", "papermill", "nbval"], []),
     "1: foundations": ([], []),
     "photos: photographs": ([], ["hymenoptera", "caltech_wildlife"]),
-    "text: networks of language": (["transformers", "gguf", "accelerate"], []),
-    "weights: networks from the package index": ([], ["efficientnet_lite0", "minilm", "smollm2"]),
+    "text: language models": (["transformers", "gguf", "accelerate"], []),
+    "weights: pretrained networks from the package index": ([], ["efficientnet_lite0", "minilm", "smollm2"]),
 }
 
 
@@ -98,8 +98,8 @@ def _device() -> Check:
         found = device()
     except UserError as error:
         return Check("device", False, os.environ["TLKIT_DEVICE"], str(error))
-    untested = "networks of other libraries run on it, which is untested: TLKIT_DEVICE=cpu keeps them off it"
-    note = "no GPU in use, on which nothing was tested" if found.type == "cpu" else untested
+    untested = "networks of other libraries run on it, which is not tested: TLKIT_DEVICE=cpu turns it off"
+    note = "no GPU in use; none is needed" if found.type == "cpu" else untested
     return Check("device", True, f"{found}, {cores()} cores; {note}")
 
 
@@ -108,7 +108,7 @@ def _threads() -> Check:
         count = threads()
     except UserError as error:
         return Check("threads", False, os.environ["TLKIT_THREADS"], str(error))
-    return Check("threads", count <= cores(), f"{count} a process", "unset TLKIT_THREADS")
+    return Check("threads", count <= cores(), f"{count} per process", "unset TLKIT_THREADS")
 
 
 def _memory() -> Check:
@@ -133,7 +133,7 @@ def _cache() -> Check:
 
 
 def _sets() -> Check:
-    return Check("sets", True, ", ".join(_here()) or "none yet: `tlkit data list` shows what there is")
+    return Check("sets", True, ", ".join(_here()) or "none yet: `tlkit data list` shows what can be fetched")
 
 
 def _part(title: str, packages: list[str], sets: list[str]) -> Check:

@@ -90,7 +90,9 @@ def test_a_torn_or_lost_line_of_origins_costs_no_record(tmp_path):
     beside(store).write_bytes(whole[:-9])
     again = Store(store.path)
     assert [again.origin(r) for r in again.read()] == [None, None]
-    assert "1 fit unknown" in compare.whence(compare.origins(again, again.read()))
+    assert "1 fit by versions and on a machine that were not recorded" in compare.whence(
+        compare.origins(again, again.read())
+    )
     kept(store.path, HERE, HERE)  # the next fit from there mends it
     assert beside(store).read_bytes() == whole and again.origin(again.read()[1]) == HERE
     beside(store).write_text("[1]\n" + whole.decode(), "utf-8")
@@ -168,7 +170,7 @@ def test_records_of_one_machine_are_told_together_with_their_days(tmp_path):
     store = kept(tmp_path / "r.jsonl", HERE, later, None, {**HERE, "commit": None, "device": "NVIDIA H200"})
     assert compare.whence(compare.origins(store, store.read())) == (
         "2 fits by tlkit 0.1.0 (0123456789ab), python 3.13.1, torch 2.11.0, on A processor, cpu, 1 thread, "
-        "Linux x86_64, 2026-07-05 to 2026-07-06; 1 fit unknown: not kept when they were computed; "
+        "Linux x86_64, 2026-07-05 to 2026-07-06; 1 fit by versions and on a machine that were not recorded; "
         "1 fit by tlkit 0.1.0, python 3.13.1, torch 2.11.0, on A processor, NVIDIA H200, 1 thread, "
         "Linux x86_64, 2026-07-05"
     )
@@ -179,11 +181,15 @@ def test_other_versions_are_one_sentence_and_no_error(tmp_path, monkeypatch):
     other = {**HERE, "versions": env.versions()}
     store = kept(tmp_path / "r.jsonl", HERE, None, other)
     rows = store.read()
-    said = "1 fit was made with tlkit 0.1.0 (here 0.2.0): made again here, numbers may differ."
+    said = "1 fit was made with tlkit 0.1.0 (here 0.2.0): run again here, numbers may differ."
     assert compare.outdated(compare.origins(store, rows)) == said
     assert compare.outdated(compare.origins(store, [r for r in rows if r.seed])) is None
     page = report.compare_html(store.path, tmp_path / "r.html", "x").read_text("utf-8")
-    assert said in page and "where the numbers come from" in page and "1 fit unknown" in page
+    assert (
+        said in page
+        and "where the numbers come from" in page
+        and "1 fit by versions and on a machine that were not recorded" in page
+    )
 
 
 def test_the_command_line_says_so_too(tmp_path, monkeypatch, capsys):
@@ -220,4 +226,4 @@ def test_the_committed_records_are_read_and_say_what_is_known():
     found = ledger.on_shelf()
     assert sum(count for _, count in found) > 5000
     assert all(origin is None or origin.keys() == HERE.keys() for origin, _ in found)
-    assert ("unknown" in compare.whence(found)) == any(origin is None for origin, _ in found)
+    assert ("not recorded" in compare.whence(found)) == any(origin is None for origin, _ in found)

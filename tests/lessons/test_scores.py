@@ -568,5 +568,5 @@ def test_score_source_refuses():
         ("a", "b", "c"),
         sealed=True,
     )
-    with pytest.raises(UserError, match="sealed"):
+    with pytest.raises(UserError, match="its targets are hidden"):
         scores.score_source(task, backbone, 5, 0)

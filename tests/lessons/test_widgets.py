@@ -28,7 +28,7 @@ def draw(n):
 
 @pytest.fixture
 def frames():
-    return widgets.drag(draw, (1, 2, 5), "labels a class")
+    return widgets.drag(draw, (1, 2, 5), "labels per class")
 
 
 def picture(page):
@@ -88,7 +88,7 @@ def test_without_widgets_the_last_frame_is_shown(frames):
     bundle = frames._repr_mimebundle_()
     assert VIEW in bundle
     assert base64.b64decode(bundle["image/png"]) == picture(frames.stack.children[-1])
-    assert bundle["text/plain"] == "Frames(labels a class: 1, 2, 5)"
+    assert bundle["text/plain"] == "Frames(labels per class: 1, 2, 5)"
 
 
 def test_or_the_picture_that_was_given():

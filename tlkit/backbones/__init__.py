@@ -46,10 +46,9 @@ def register(name: str, factory: Callable[..., Backbone], listed: Iterable[str] 
     """Have `load(name)` give what the factory returns, also in the processes and on the clusters of a study.
 
     name: such as `mine`, or a prefix such as `mine:`, whose factory is given what follows it. Keys in the
-    name, as in `mine,size=96`, are the factory's arguments; where it has one called `weights`, a file of
-    weights may be named too, and `spec` is the name as it was given. A package registers its own in a
-    function that it names as an entry point of the group `tlkit.backbones`. Raises UserError for a name that
-    an installed package has.
+    name, as in `mine,size=96`, are the factory's arguments; with an argument `weights` it may be given a
+    file, and `spec` is the name as given. A package registers its own in a function that it names as an entry
+    point of the group `tlkit.backbones`. Raises UserError for a name that an installed package has.
     """
     BACKBONES.register(name, factory, listed)
     _load.cache_clear()
@@ -79,7 +78,7 @@ def load(spec: str | Backbone, weights: str | None = None) -> Backbone:
     """
     if isinstance(spec, Backbone):
         if weights:
-            raise UserError(f"--weights goes with a name: backbone {spec.name!r} has weights of its own.")
+            raise UserError(f"--weights needs a name: backbone {spec.name!r} has its own weights.")
         return spec
     beside = (weights, Path(weights).with_suffix(".json")) if weights else ()
     read = map(stamps, (spec.partition(":")[2].partition(",")[0], *beside))
@@ -108,7 +107,7 @@ def _told(factory: Callable, name: str, options: dict, more: dict[str, str]) -> 
     if odd:
         raise unknown(f"key of backbone {name}", odd[0], {*takes, *depth.KEYS} - {"spec", "weights"})
     if "weights" in more and "weights" not in takes:
-        raise UserError(f"--weights goes with timm: and torchvision:, {name!r} has weights of its own.")
+        raise UserError(f"--weights is for timm: and torchvision: names; {name!r} has its own weights.")
     return {key: value for key, value in more.items() if key in takes}
 
 
@@ -167,7 +166,7 @@ def from_blueprint(blueprint: dict) -> Backbone:
     library, name, options = (blueprint[key] for key in ("library", "name", "options"))
     names()  # which asks other packages for theirs
     if library not in LIBRARIES:
-        raise UserError(f"{name} is of a library {library!r} that is not known here: install what adds it.")
+        raise UserError(f"{name} needs library {library!r}, which is not known here: install its package.")
     view = View(**blueprint["view"])
     return depth.reaching(_made(LIBRARIES[library], name, options, view, name, "untrained", {}), reach)
 
@@ -175,7 +174,7 @@ def from_blueprint(blueprint: dict) -> Backbone:
 def _option(pair: str, spec: str) -> tuple[str, Any]:
     key, equals, value = pair.partition("=")
     if not equals or not key.isidentifier():
-        raise UserError(f"backbone {spec!r}: {pair!r} does not read key=value, as in timm:resnet18,size=96.")
+        raise UserError(f"backbone {spec!r}: {pair!r} is not key=value, as in timm:resnet18,size=96.")
     try:
         return key, json.loads(value.lower())
     except json.JSONDecodeError:

@@ -63,7 +63,7 @@ def reaching(backbone: Backbone, reach: dict[str, Any]) -> Backbone:
         return backbone
     if reach.get("features", "all") != "all":
         text = f"features={reach['features']} of {backbone.name}"
-        raise UserError(f"{text}: the one choice is features=all; leave it out for those of the last stage.")
+        raise UserError(f"{text}: the only choice is features=all; leave it out to use the last stage.")
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
         chain, pool = backbone.build(pretrained)

@@ -99,7 +99,7 @@ def split(model: nn.Module) -> tuple[Chain, nn.Module]:
         if _agrees(chain, model):
             return chain, LastToken() if head else MeanToken()
     kind = type(model).__name__
-    raise UserError(f"{kind} does not come apart into layers: choose a network such as BERT, GPT-2 or Llama.")
+    raise UserError(f"{kind} cannot be split into layers: choose a network such as BERT, GPT-2 or Llama.")
 
 
 def _part(body: nn.Module, path: list[str], layer: int, last: bool) -> Part:
@@ -161,7 +161,7 @@ def _tokenizer(source: str, length: int) -> Any:
         tokenizer, config = (kind.from_pretrained(folder) for kind in (hf.AutoTokenizer, hf.AutoConfig))
     most = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", length))
     if length > most:
-        raise UserError(f"length={length} of {source}: it was made for {most} tokens; give no more.")
+        raise UserError(f"length={length}: {source} takes at most {most} tokens; give {most} or fewer.")
     if (largest := max(tokenizer.get_vocab().values())) >= config.vocab_size:
         raise UserError(
             f"the tokenizer of {source} is another model's: it numbers tokens to {largest}, and there are "
@@ -187,7 +187,7 @@ def _reading(source: str) -> Iterator[tuple[Any, str]]:
         raise
     except Exception as error:
         why = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise UserError(f"{source} is no network that transformers reads here ({why}): check it.") from error
+        raise UserError(f"transformers cannot load {source} ({why}): check its name or folder.") from error
 
 
 def _unpacked(hf: Any, folder: Path, source: str) -> str:

@@ -1,4 +1,4 @@
-"""Networks of other packages: a row of a table for each, how they see pictures and how they become chains."""
+"""Networks of other packages: a row of a table for each, how they see images and how they become chains."""
 
 import errno
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class View:
     """The centre square at `size` pixels a side, RGB in [0, 1], (x - mean) / std. Its `str` is its key.
 
     crop: of the shorter side. resample: how Pillow comes to that size, "bilinear" or "bicubic". whole: the
-    whole picture, stretched to a square, so that shares of its sides mean the same before and after.
+    whole image, stretched to a square, so that shares of its sides mean the same before and after.
     """
 
     size: int = 224
@@ -36,11 +36,11 @@ class View:
     crop: float = 1.0
     resample: str = "bilinear"
     whole: bool = False
-    takes = "pictures"
+    takes = "images"
 
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or not 8 <= self.size <= 4096:
-            raise UserError(f"size={self.size} is no picture size: give 8 pixels or more, up to 4,096.")
+            raise UserError(f"size={self.size} is not an image size: give 8 to 4,096 pixels.")
         for three in (self.mean, self.std):
             numbers = [x for x in three if isinstance(x, int | float) and abs(x) < 1e6]
             if not len(numbers) == len(three) == 3 or (three is self.std and 0 in three):
@@ -83,11 +83,11 @@ class View:
 
 @dataclass(frozen=True)
 class Library:
-    """A package that makes networks of pictures, under the prefix `name:`.
+    """A package that makes networks of images, under the prefix `name:`.
 
     names(): the networks it makes. make(network, pretrained, options): one of them; what it raises for
     options it does not take is a TypeError, ValueError or AssertionError. source(network): where its weights
-    come from. view(network): how it sees a picture. cut(module, batch): its chain and pooling.
+    come from. view(network): how it sees an image. cut(module, batch): its chain and pooling.
     """
 
     name: str
@@ -107,11 +107,11 @@ def build(
     fill: Callable[[nn.Module], None] | None,
     pretrained: bool,
 ) -> tuple[Chain, nn.Module]:
-    """The chain and the pooling of a library's network, for pictures of `size` pixels a side.
+    """The chain and the pooling of a library's network, for images of `size` pixels a side.
 
     pretrained: with the weights that `fill` puts in or, where `fetch` says so, from the hub; else with new
-    ones from torch's global generator. Raises UserError for an unknown name, options that the network does
-    not take, and weights out of reach.
+    ones from torch's global generator. Raises UserError for an unknown name or option, and for weights out of
+    reach.
     """
     model = _create(row, network, options, fetch and pretrained)
     if fill and pretrained:
@@ -160,7 +160,7 @@ def _timm_make(network: str, pretrained: bool, options: dict) -> nn.Module:
     if "width" not in options:
         return timm.create_model(network, pretrained=pretrained, **options)
     if network != "mobilenetv1_100" or pretrained:
-        raise ValueError("width goes with mobilenetv1_100 and weights from a file alone")
+        raise ValueError("width needs mobilenetv1_100 and --weights")
     # timm names no MobileNetV1 but the full one
     rest = {key: value for key, value in options.items() if key != "width"}
     return efficientnet._gen_mobilenet_v1(network, options["width"], **rest)
@@ -201,7 +201,7 @@ def _kept(address: str | None) -> bool:
 def _torchvision_names() -> list[str]:
     from torchvision import models
 
-    return models.list_models(module=models)  # classifiers of pictures
+    return models.list_models(module=models)  # classifiers of images
 
 
 def torchvision_make(network: str, pretrained: bool, options: dict) -> nn.Module:

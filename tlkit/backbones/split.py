@@ -44,8 +44,7 @@ def split(model: nn.Module, example: torch.Tensor) -> tuple[Chain, nn.Module]:
                 return chain, pool
     kind = type(model).__name__
     raise UserError(
-        f"{kind} does not come apart into a plain chain of stages: choose another architecture; "
-        "timm: names work best."
+        f"{kind} cannot be split into a chain of stages: choose another architecture; timm: names work best."
     )
 
 
@@ -55,12 +54,10 @@ def _output(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
         output = model(example)
     except (RuntimeError, AssertionError, ValueError) as error:
         raise UserError(
-            f"{kind} takes no pictures of {size} pixels ({error}): leave size out, or give img_size as well."
+            f"{kind} takes no images of {size} pixels ({error}): leave size out, or give img_size, too."
         ) from error
     if not torch.is_tensor(output):
-        raise UserError(
-            f"{kind} gives no tensor but {type(output).__name__}: choose a classifier of pictures."
-        )
+        raise UserError(f"{kind} returns {type(output).__name__}, not a tensor: choose an image classifier.")
     return output
 
 

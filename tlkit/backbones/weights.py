@@ -60,7 +60,7 @@ def load_weights(model: nn.Module, path: Path, name: str, in_order: bool = False
         )
     if bad := [k for k, t in state.items() if t.is_floating_point() and not t.float().isfinite().all()]:
         why = f"numbers that are not finite ({bad[0]}), as a training that diverged leaves them"
-        raise UserError(f"{path} holds {why}: name an earlier checkpoint.")
+        raise UserError(f"{path} holds {why}: give an earlier checkpoint.")
     model.load_state_dict(state)
 
 

@@ -34,7 +34,7 @@ class Stoppable(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stopped:
-            say("stopped; the same command goes on where it was.", to=errors)
+            say("stopped; give the same command again to continue.", to=errors)
             raise typer.Exit(128 + (stopped.args[0] if stopped.args else signal.SIGINT)) from stopped
 
 
@@ -49,9 +49,9 @@ cli.command()(compare.compare)
 
 @cli.callback(
     invoke_without_command=True,
-    help="Transfer learning, measured: which source, which stages move, how far, and did it pay.",
+    help="Measure transfer learning: which source, which stages to train, and whether it helped.",
 )
-def _itself(version: Annotated[bool, typer.Option("--version", help="Say which this is.")] = False) -> None:
+def _itself(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
         print(f"tlkit {tlkit.__version__}")
         raise typer.Exit
@@ -82,14 +82,14 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 @cli.command(context_settings={"ignore_unknown_options": True})  # -0.1,2 is a row of numbers
 def predict(
-    model: Annotated[Path, typer.Argument(help="The folder that compare named, such as build/photos.model.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model, such as build/photos.model.")],
     asked: Annotated[
-        list[str], typer.Argument(help="Files or words of the kind that the model learnt from.")
+        list[str], typer.Argument(help="Files or texts of the kind that the model was trained on.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help=f"A line of JSON each: {', '.join(TOLD)}.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help=f"A table {','.join(TOLD)}.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help=f"CSV: {','.join(TOLD)}.")] = False,
 ) -> None:
-    """Ask a saved model about pictures, texts, recordings or rows of a table."""
+    """Predict images, texts, recordings or rows of a table with a saved model."""
     from tlkit import env, saved_model
 
     if odd := [word for word in asked if re.fullmatch("--[a-z-]+", word)]:
@@ -112,7 +112,7 @@ def predict(
     if doubts := saved_model.doubts(kept.about):
         say(f"this model is {doubts}", "warning:", "yellow", errors if as_json or as_csv else console)
     if lost := sum(row[-1] is not None for row in rows):
-        raise UserError(f"{lost} of {len(asked)} not read: see the reasons above.")
+        raise UserError(f"{lost} of {len(asked)} could not be read: see the reasons above.")
 
 
 @cache

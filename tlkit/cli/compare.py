@@ -25,43 +25,38 @@ def _option(kind: type, help: str, **more):
 
 
 TaskName = _option(str | None, "A task by name, such as digits or hymenoptera.")
-Folder = _option(Path | None, "Or a folder of one's own: a sub-folder of pictures a class.")
-Groups = _option(Path | None, "CSV file,group: keep a patient, board or day on one side.")
+Folder = _option(Path | None, "Or a folder of your own, with a sub-folder of images for each class.")
+Groups = _option(Path | None, "CSV file,group: a group (patient, board, day) stays on one side of the split.")
 Source = _option(
     str | None,
-    "A network by name, timm:NAME[,key=value] or torchvision:NAME[,key=value]; default the one that suits "
-    "the task, for photographs efficientnet_lite0.",
+    "A pretrained network by name, timm:NAME[,key=value] or torchvision:NAME[,key=value]; default: the one "
+    "that the task suggests, for photographs efficientnet_lite0.",
 )
-Weights = _option(Path | None, "A .safetensors or .pt file for a timm or torchvision name.")
+Weights = _option(Path | None, "A .safetensors or .pt file of weights for a timm or torchvision name.")
 Plans = _option(
     str | None,
-    "scratch, frozen, last-K, full, lp-ft, block:NAME, each with @decay=0.5 if wanted; and what the task has "
-    f"without a network, such as pixels. By default that and {PLANS}.",
+    "scratch, frozen, last-K, full, lp-ft, block:NAME, each with @decay=0.5 if wanted; and the task's "
+    f"baseline without a network, such as pixels. Default: that baseline and {PLANS}.",
 )
-Labels = _option(str, "Label budgets, labels a class.")
-Seeds = _option(str, "Repeats, 5 or more for a verdict; or which seeds: 10-19, or 0,3,5.")
-Jobs = _option(int | None, "Processes, one thread each; default 1, of a cluster all it has.", min=1)
-Backend = _option(str, "loky: processes of this machine; ray or dask (the extra 'cluster'): also of others.")
+Labels = _option(str, "Numbers of labels per class.")
+Seeds = _option(str, "How many seeds, or which: 10-19, or 0,3,5. A verdict needs 5 or more.")
+Jobs = _option(int | None, "Parallel processes, one thread each; default 1, on a cluster all it has.", min=1)
+Backend = _option(str, "loky: processes of this machine; ray or dask (extra 'cluster'): other machines, too.")
 Cluster = _option(
     str | None,
-    "HOST:PORT of a cluster that runs; default one started here. Its machines need tlkit and the same files: "
-    "a folder of one's own under the same path; named sets and weights each fetches itself.",
+    "HOST:PORT of a running cluster; default: one started here. Its machines need tlkit, and your folder "
+    "under the same path; each downloads named data sets and weights itself.",
 )
-Out = _option(
-    Path | None, "Records, a JSON object a line; default build/TASK.jsonl, or the folder in TLKIT_RESULTS."
-)
-ReportPath = _option(Path | None, "Report; default beside the records, as .html.")
-Steps = _option(int | None, "Training steps of every descent; default from the recipe.")
+Out = _option(Path | None, "Records (JSON lines); default build/TASK.jsonl, or in the folder TLKIT_RESULTS.")
+ReportPath = _option(Path | None, "File of the report; default: beside the records, as .html.")
+Steps = _option(int | None, "Steps of gradient descent in every training; default from the recipe.")
 Rates = _option(str | None, "Three learning rates, such as 1e-4,3e-4,1e-3; below 5 labels the middle one.")
 Augment = _option(
     str | None,
-    f"Learn from views of each item: photo (crops, mirrored), shift (turned, moved); {VIEWS}, or as photo:8.",
+    f"Augmentation: photo (crops, mirror images) or shift (rotations, shifts); {VIEWS} views, or photo:8.",
 )
-Precision = _option(
-    str,
-    "float32, or bfloat16 for mixed precision in descents: quicker on a GPU (TLKIT_DEVICE=cuda).",
-)
-MetricName = _option(str | None, "What verdicts are about: accuracy, balanced; default the task's first.")
+Precision = _option(str, "float32, or bfloat16: mixed precision, faster on a GPU (TLKIT_DEVICE=cuda).")
+MetricName = _option(str | None, "Metric of the verdicts: accuracy or balanced; default: the task's first.")
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
 
 
@@ -86,7 +81,7 @@ def compare(
     metric: MetricName = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Compare transferring with not transferring: same labels, same seeds, equal tries, one verdict each."""
+    """Compare transfer with training from scratch: same labels, same seeds, equally many settings tried."""
     from tlkit import env, files, study
     from tlkit.records import Store
 
@@ -118,7 +113,7 @@ def _asked(task: str | None, folder: Path | None, groups: Path | None, opened: b
 
     if (task is None) == (folder is None):
         raise UserError(
-            "name one thing to learn: --task NAME (see --help) or --folder PATH with a sub-folder a class."
+            "give either --task NAME (see --help) or --folder PATH with a sub-folder for each class."
         )
     if folder is None:
         return task
@@ -156,7 +151,7 @@ def _suggested(task: str) -> str:
 
     if found := tasks.load(task).card.get("backbone"):
         return found
-    raise UserError(f"task {task!r} suggests no network: name one with --backbone, such as timm:resnet18.")
+    raise UserError(f"task {task!r} suggests no network: choose one with --backbone, such as timm:resnet18.")
 
 
 def _augmented(grid: "Grid", text: str | None) -> "Grid":

@@ -26,8 +26,8 @@ TITLE = "Did transfer pay?"  # of every report of a comparison
 def before(grid: "Grid", store: "Store", report: Path) -> None:
     """The classes, the files set aside, and what this grid will not be able to say.
 
-    Raises UserError, before anything runs, where the model beside the records is of another folder, or a file
-    is in the report's place that is none.
+    Raises UserError, before anything runs, if the model there is of another folder, or another file is in the
+    report's place.
     """
     from tlkit import saved_model
     from tlkit.compare import BASELINES, skewed
@@ -37,11 +37,11 @@ def before(grid: "Grid", store: "Store", report: Path) -> None:
     folder, task = files.beside(store.path, ".model"), grid.parts[0]
     there = saved_model.there(folder).get("where")
     if there and there != task.card.get("where"):
-        raise UserError(f"{folder} is the model of another folder called as this one: name another --out.")
+        raise UserError(f"{folder} is the model of another data folder of this name: choose another --out.")
     if report.is_file() and TITLE not in report.read_text("utf-8", "replace"):
-        raise UserError(f"{report} is no report of a comparison, and would be lost: name another --report.")
+        raise UserError(f"{report} is not a report of a comparison, so it is kept: choose another --report.")
     if task.objective.by_class:
-        say(f"to learn from: {facts.counts(task.targets, task.classes)}")
+        say(f"training set: {facts.counts(task.targets, task.classes)}")
     for line in facts.noted(task).values():
         say(line)
     for line in facts.aside(task):
@@ -52,10 +52,10 @@ def before(grid: "Grid", store: "Store", report: Path) -> None:
     if not plans & set(BASELINES) or not plans - set(BASELINES):
         base = " or ".join(filter(None, ("scratch", task.objective.raw_plan)))
         missing = base if plans - set(BASELINES) else "a plan that transfers, such as frozen"
-        _note(f"--plans has nothing to compare: a verdict needs {missing} beside it; means are shown.")
+        _note(f"--plans leaves nothing to compare: add {missing} for a verdict. Only means are shown.")
     elif len(grid.seeds) < FEWEST_SEEDS:
         seeds = "1 seed gives" if len(grid.seeds) == 1 else f"{len(grid.seeds)} seeds give"
-        _note(f"--seeds: {seeds} no verdict, {FEWEST_SEEDS} or more are needed; means are shown.")
+        _note(f"--seeds: {seeds} no verdict; {FEWEST_SEEDS} or more are needed. Only means are shown.")
 
 
 def _note(text: str) -> None:
@@ -95,7 +95,7 @@ def _means(store: "Store", records: "list[Record]") -> None:
     found, items = compare.standings(rows), compare.count_items(store, rows[0])
     most, fewest = max(s.seeds for s in found), min(s.seeds for s in found)
     caption = f"{most} seed{'s' * (most != 1)}" + f"; {items} test items" * bool(items)
-    caption += "; (n): of so many seeds, the others came to nothing" * (fewest < most)
+    caption += "; (n): mean of only n seeds, the other fits failed" * (fewest < most)
     head, *body = compare.means(store, rows)
     for first in range(1, len(head), ACROSS):
         table = _table(f"mean test {scale(rows).axis}", caption)
@@ -116,10 +116,10 @@ def _table(title: str, caption: str, first: str = "plan") -> Table:
 
 
 def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
-    family = f"{len(pairs)} comparisons, corrected together (Holm)" if len(pairs) > 1 else "1 comparison"
+    family = f"verdicts corrected for {len(pairs)} comparisons (Holm)" if len(pairs) > 1 else "1 comparison"
     reach = "and new" if all(p.items for p in pairs) else "on these"
-    caption = f"{family}; intervals for new seeds {reach} test items"
-    table = _table("against not transferring", caption + "; turned, so that + is better" * turned)
+    caption = f"{family}; 95 % intervals for new seeds {reach} test items"
+    table = _table("compared with the baselines", caption + "; lower is better, so + means lower" * turned)
     table.add_column("labels", justify="right")
     for name in ("against", "verdict", "difference", "won"):
         table.add_column(name, no_wrap=True)
@@ -157,7 +157,7 @@ def save_and_report(grid: "Grid", store: "Store", records: "list[Record]", repor
 
         compare_html(store.path, report, task.name, records, known, task)
     if not kept:
-        _note(f"no model is kept: {task.name} does not say how an input is read and an answer told.")
+        _note(f"no model is saved: task {task.name} names no reader for its inputs.")
     if about:
         _tell_saved(grid, folder, told, chosen)
     say(f"report: {report}")
@@ -167,7 +167,7 @@ def _make_room(folder: Path, there: dict, task: "Task", records: "list[Record]")
     """Give the model of other fits on the same data another name: nobody asked for its end."""
     old = there.get("fit")
     if old and old[1] == task.digest and tuple(old) not in {record.fit_key for record in records}:
-        _note(f"the model of another comparison that was there is now {files.renamed(folder)}.")
+        _note(f"the model of an earlier comparison was renamed to {files.renamed(folder)}.")
 
 
 def _tell_saved(grid: "Grid", folder: Path, told: str, chosen: list[str]) -> None:
@@ -179,7 +179,7 @@ def _tell_saved(grid: "Grid", folder: Path, told: str, chosen: list[str]) -> Non
         console.print(f"       {line}.", soft_wrap=True, style=style)
     most = min(np.bincount(task.targets)) if task.objective.by_class else 0
     if most > max(grid.labels):
-        _note(f"there are {most} labels a class to learn from: --labels {most} uses them all.")
+        _note(f"{most} labels per class are available: --labels {most} uses them all.")
     shown = READERS.make(task.reader).shown
     say(f"model:  {folder}   (use it: tlkit predict {quoted(folder)} {shown}...)")
 

@@ -25,11 +25,11 @@ def forecast(grid: "Grid", store: "Store", jobs: int) -> None:
         needed, room = _ahead(light, cells, jobs).bytes, features.room()
         if needed > room:
             say(
-                f"What frozen stages give takes {needed / 1e6:.0f} MB; there is room for {room / 1e6:.0f} MB "
-                "(TLKIT_BUDGET, in GB, says how much): the rest is computed whenever it is wanted."
+                f"Frozen features take {needed / 1e6:.0f} MB; there is room for {room / 1e6:.0f} MB "
+                "(TLKIT_BUDGET, in GB): the rest is computed again whenever it is needed."
             )
     found = sum(1 for _ in grid.cells()) - len(cells)
-    console.print(f"{found} fits are finished already; nothing was written.")
+    console.print(f"{found} fits are already finished; nothing was written.")
 
 
 def _ahead(grid: "Grid", cells: "list[Cell]", jobs: int) -> "Forecast":
@@ -38,7 +38,7 @@ def _ahead(grid: "Grid", cells: "list[Cell]", jobs: int) -> "Forecast":
 
     ahead = forecast(grid, cells, jobs)
     wait = f"{ahead.fits} fit{'s' * (ahead.fits != 1)} to run: {about(around(ahead.seconds, UNSEEN))}"
-    console.print(f"{wait} with --jobs {jobs}, where nothing else is busy.", soft_wrap=True)
+    console.print(f"{wait} with --jobs {jobs}, if the machine is otherwise idle.", soft_wrap=True)
     return ahead
 
 
@@ -54,8 +54,8 @@ def run(grid: "Grid", store: "Store", report: Path, jobs: int | None, *where: st
     if not left:
         return study.run(grid, store)
     held = (
-        f"another process is running fits into {store.path}: wait for it and give this command again (what "
-        "it finished is then found), or name another --out."
+        f"another process is writing fits to {store.path}: wait for it and give this command again, which "
+        "then finds what it finished, or choose another --out."
     )
     with files.locked(store.path, ".run.lock", 0, held):
         grid.check()

@@ -71,7 +71,7 @@ def means(store: Store, records: Iterable[Record]) -> list[list[str]]:
     for s in found:
         told.setdefault(s.plan, {})[s.labels] = f"{s.mean:.3f}" + f" ({s.seeds})" * (s.seeds < most)
     if floor is not None:
-        told[f"(chance: {constant(how)})"] = dict.fromkeys(budgets, f"{floor:.3f}")
+        told[f"(chance level: {constant(how)})"] = dict.fromkeys(budgets, f"{floor:.3f}")
     head = ["plan", *(f"{n} label{'s' * (n != 1)}" for n in budgets)]
     return [head, *([plan, *(by.get(n, "") for n in budgets)] for plan, by in told.items())]
 
@@ -111,7 +111,7 @@ def conclude(store: Store, records: Iterable[Record], pairs: Sequence[Pair]) -> 
     words, floor = {(p.plan, p.labels, p.against): p.verdict for p in pairs}, chance(store, rows)
     told = [_sentence(how, found, words, against.get(n)) for n, found in ordered.items()]
     if floor is not None and all(how.sign * (found[0].mean - floor) < 0 for found in ordered.values()):
-        told.append(f"No plan reaches what always giving {constant(how)} gets: {how.said(floor)}.")
+        told.append(f"No plan reaches the chance level, always giving {constant(how)}: {how.said(floor)}.")
     return told
 
 
@@ -126,7 +126,7 @@ def _sentence(
 ) -> str:
     best, labels = found[0], found[0].labels
     end = "highest" if how.sign > 0 else "lowest"
-    lead = f"With {how.counted(labels)} {best.plan} has the {end} mean, {how.said(best.mean)}"
+    lead = f"With {how.counted(labels)}, {best.plan} has the {end} mean, {how.said(best.mean)}"
     plans = [s for s in found if s.plan not in BASELINES]
     if not plans or len(found) == 1:
         return f"{lead}; there is nothing to compare it with."
@@ -140,19 +140,19 @@ def _sentence(
     if not verdicts:
         return f"{lead}."
     if best is not top:
-        lead += f": no plan that transfers reaches it. The best of them, {top.plan} ({top.mean:.3f}),"
+        lead += f": no plan that transfers reaches it; the best of them, {top.plan} ({top.mean:.3f}),"
         return f"{lead} {_said(how, verdicts)}."
     return f"{lead}: it {_said(how, verdicts)}."
 
 
 def _said(how: Scale, verdicts: dict[str, Verdict]) -> str:
-    """Such as "is better than scratch and pixels; cannot be told from full, the next plan (0.898)"."""
+    """Such as "is better than scratch and pixels; is not shown to differ from full, the next plan"."""
     delta = next(iter(verdicts.values())).delta
     phrases = {
         "better": "is better than {}",
         "equal": f"is equal within {f'{delta:g} {how.unit}'.strip()} to {{}}",
         "worse": "is worse than {}",
-        "cannot tell": "cannot be told from {}",
+        "cannot tell": "is not shown to differ from {}",
     }
     parts = []
     for word, phrase in phrases.items():

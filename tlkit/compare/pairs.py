@@ -38,7 +38,7 @@ def compare(
 
     delta: the difference that does not matter; by default what the records say of their metric. Where both
     sides kept their predictions, the interval covers new test items as well as new seeds. Where lower is
-    better the sign is turned, so that `better` means better. but: in what the two differ on purpose
+    better the sign is reversed, so that `better` means better. but: in what the two differ on purpose
     ("recipe": the baseline may train longer). Raises UserError for sides measured on different data, by
     different recipes, or with no seed in common.
     """
@@ -53,16 +53,14 @@ def compare(
 def _arrays(a: Sample, b: Sample, but: Sequence[str]) -> list[np.ndarray]:
     seeds = sorted(a.seeds & b.seeds)
     if not seeds:
-        raise UserError("two sides of a comparison have no seed in common: nothing to pair.")
+        raise UserError("two sides of a comparison share no seed: run both with the same seeds.")
     refuse_unlike(a, b, but=but)
     both = [one.values(seeds) for one in (a, b)]
     return both + ([one.by_item(seeds) for one in (a, b)] if a.has_items and b.has_items else [])
 
 
 def pairs(
-    store: Store,
-    records: Iterable[Record] | None = None,
-    baselines: Sequence[str] = BASELINES,
+    store: Store, records: Iterable[Record] | None = None, baselines: Sequence[str] = BASELINES
 ) -> list[Pair]:
     """Every plan at every budget against each baseline, by budget and plan; a diverged fit is left out.
 

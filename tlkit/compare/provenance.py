@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from tlkit import env
 from tlkit.records import Record, Store
 
-UNKNOWN = "unknown: not kept when they were computed"
+UNKNOWN = "by versions and on a machine that were not recorded"
 
 
 def origins(store: Store, records: Iterable[Record]) -> list[tuple[dict | None, int]]:
@@ -43,7 +43,7 @@ def outdated(found: Iterable[tuple[dict | None, int]]) -> str | None:
         return None
     named = ", ".join(f"{name} {v} (here {here.get(name, 'absent')})" for name, v in differ.items())
     were = "was" if fits == 1 else "were"
-    return f"{_fits(fits)} {were} made with {named}: made again here, numbers may differ."
+    return f"{_fits(fits)} {were} made with {named}: run again here, numbers may differ."
 
 
 def _fits(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Which test items are answered wrong: recall by class, confusions, and the worst items."""
+"""Which test items are misclassified: recall by class, confusions, and the worst items."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,12 +18,12 @@ def skewed(task: Task) -> str | None:
         counts = np.bincount(task.targets)
         if counts.max() > SKEWED * counts.min():
             most, share = task.classes[counts.argmax()], counts.max() / counts.sum()
-            always = f"classes are unbalanced: always answering {most} gets {share:.3f}"
-            return f"{always}; --metric balanced judges every class alike."
+            always = f"the classes are unbalanced: always predicting {most} gets {share:.3f}"
+            return f"{always}; --metric balanced weights every class equally."
 
 
 def recalls(store: Store, records: Iterable[Record], task: Task) -> list[list[str]]:
-    """Rows of text, plans across: the share of each class that is answered right, its mean, and accuracy.
+    """Rows of text, plans across: the recall of each class, their mean, and accuracy.
 
     records: of the task, one metric and backbone; what finished at the largest budget counts, over all seeds.
     No row for a task that knows no balanced accuracy.
@@ -43,17 +43,19 @@ def recalls(store: Store, records: Iterable[Record], task: Task) -> list[list[st
 
 
 def mistakes(store: Store, rows: Sequence[Record], task: Task) -> tuple[list[list[str]], list[tuple]]:
-    """Of fits of one plan: rows of text, what each class was taken for; and the items most of them get wrong.
+    """Of fits of one plan: rows of text, what each class was predicted as; and the items wrong most often.
 
     Of an item its number, its class, the usual wrong answer, and how many fits are wrong.
     """
     (answers, targets), name = _answers(store, rows), task.classes
     of = {k: Counter(answers[:, targets == k].ravel().tolist()).most_common() for k in np.unique(targets)}
-    given = ([name[k], ", ".join(f"{name[a]} {n}" for a, n in counted)] for k, counted in of.items())
+    given = ([name[k], ", ".join(f"{name[a]} ({n})" for a, n in counted)] for k, counted in of.items())
     wrong = answers != targets
     items = [i for i in np.argsort(-wrong.sum(0), kind="stable")[:WORST].tolist() if wrong[:, i].any()]
     usual = {i: name[np.bincount(answers[wrong[:, i], i]).argmax()] for i in items}
-    return [["class", "answers"], *given], [(i, name[targets[i]], usual[i], wrong[:, i].sum()) for i in items]
+    return [["class", "predicted as"], *given], [
+        (i, name[targets[i]], usual[i], wrong[:, i].sum()) for i in items
+    ]
 
 
 def _answers(store: Store, rows: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:

@@ -32,11 +32,11 @@ class Sample:
         return scale(self.rows.values())
 
     def values(self, seeds: Sequence[int]) -> np.ndarray:
-        """The metric, seed by seed; the sign is turned where lower is better."""
+        """The metric, seed by seed; the sign is reversed where lower is better."""
         return float(self.scale.sign) * np.array([self.rows[seed].value for seed in seeds])
 
     def by_item(self, seeds: Sequence[int]) -> np.ndarray:
-        """(seeds, items): a number an item whose mean is the metric; the sign turned as in `values`."""
+        """(seeds, items): a number an item whose mean is the metric; the sign as in `values`."""
         found = [self._by_item(self.rows[seed]) for seed in seeds]
         return self.scale.sign * np.array(found, dtype=float)
 

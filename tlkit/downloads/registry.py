@@ -110,8 +110,8 @@ def examine(
 ) -> tuple[list[Row], list[tuple[Row, str]]]:
     """The files that are not there, and those with other content, with their sha256.
 
-    What they hold is noted in the folder, where it can be written, and not hashed again while their size and
-    time of change stay, unless `anew`.
+    What they hold is noted in the folder, where it can be written, and hashed again when size or time
+    changed, or `anew`.
     """
     # a set may be read where its note was written by another machine: size and time alone
     hashes = files.Hashes(place / NOTE, lambda status: files.stamp(status)[:2])

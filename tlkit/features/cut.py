@@ -28,7 +28,7 @@ class Cut:
 
     @classmethod
     def of(cls, backbone: Backbone, plan: Plan) -> "Cut":
-        """In front of the first stage that moves."""
+        """In front of the first stage that is trained."""
         return cls(backbone, plan.cut(backbone.stages))
 
     @classmethod

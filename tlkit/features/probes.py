@@ -11,7 +11,7 @@ from tlkit.errors import UserError
 
 @dataclass(frozen=True)
 class Probe:
-    """A solved linear head: outputs = features @ weight.T + bias."""
+    """A linear head fitted by a solver: outputs = features @ weight.T + bias."""
 
     weight: np.ndarray
     bias: np.ndarray
@@ -46,9 +46,9 @@ def probe(
     Features are centred and divided by one common scale (their root mean square), so `strength`
     (scikit-learn's C, the inverse of the L2 penalty) means the same for every backbone. "logistic":
     multinomial, `outputs` classes, a class without an example gets the lowest score; "ridge": squared error.
-    Solved in float64. keep: solve on all, then again on so many features, those that move the outputs most by
-    weight and spread (as Head2Toe selects; Evci et al. 2022); the others weigh nothing. Raises UserError when
-    a logistic probe sees fewer than two classes.
+    Solved in float64. keep: solve on all, then again on so many features, those that change the outputs most
+    by weight and spread (as Head2Toe selects; Evci et al. 2022); the others weigh nothing. Raises UserError
+    when a logistic probe sees fewer than two classes.
     """
     features = np.asarray(features, dtype=np.float64)
     if keep is not None and keep < features.shape[1]:

@@ -26,7 +26,7 @@ __all__ = ["Diverged", "Fit", "descend", "fit"]
 
 @dataclass
 class Fit:
-    """A finished fit: the whole recomposed model, what moved, and what it cost.
+    """A finished fit: the whole recomposed model, what changed, and what it cost.
 
     setting: what was chosen; tried: the score of every setting on the selection split (NaN: it diverged),
     empty where the setting came from the recipe. train, select: the first metric on the labelled and the
@@ -55,12 +55,12 @@ def fit(
     recipe: Recipe | None = None,
     test: bool = True,
 ) -> Fit:
-    """One fit of `plan` at `labels` a class: choose on the selection split, fit on all, read the test once.
+    """One fit of `plan` at `labels` a class: validate, fit on all labels, test once.
 
     task, backbone, plan: these or their names, such as "digits", "letters", "last-1". recipe: by default the
-    committed one for a network of this kind. Below 5 labels the setting is `recipe.fixed`. `test=False`
-    leaves the seal shut. The network runs on `backbone.device`, and comes back from it. Raises UserError for
-    too few items or an unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor moved.
+    committed one for a network of this kind. Below 5 labels the setting is `recipe.fixed`. `test=False` skips
+    the test set. The network runs on `backbone.device`, and comes back. Raises UserError for too few items or
+    an unfit plan, Diverged when every setting diverges, NotFrozen if a frozen tensor changed.
     """
     began, tally = time.perf_counter(), dict(features.CACHE_STATS)
     task, backbone = tasks.load(task), backbones.load(backbone)

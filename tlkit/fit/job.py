@@ -77,7 +77,7 @@ class Job:
         return chain, self._predictor(chain), losses
 
     def _start(self) -> Chain:
-        """The chain a training starts from; under a probe one copy will do, since nothing else moves."""
+        """The chain a training starts from; under a probe one copy will do, since nothing else is trained."""
         on = self._chain if self.plan.head_only else None
         self._chain = features.with_head(self.backbone, self.task, self.plan.weights, self.seed, on=on)
         return plans.prepare(self._chain, self.plan)
@@ -144,7 +144,7 @@ class Job:
 
     @cached_property
     def _views(self) -> list[Items]:
-        """What is learnt from: the items, or their views where the recipe augments."""
+        """What is trained on: the items, or their views where the recipe augments."""
         numbers = range(1, self.recipe.views + 1) if self.recipe.augment else [0]
         return [augmented(self.task.train, self.recipe.augment, number) for number in numbers]
 
@@ -170,7 +170,7 @@ class Job:
     def detail(
         self, model: Chain | None, setting: str, tries: int, audit: plans.Audit | None
     ) -> dict[str, Any]:
-        """What must repeat: the setting, the counts, the size of what moved and its FLOPs.
+        """What must repeat: the setting, the counts, the size of what was trained and its FLOPs.
 
         steps is the recipe's; epochs are those of the final gradient descent, 0 where a solver did it all.
         flops_prefix: the frozen stages once for every labelled item; flops_suffix: every pass of every try.

@@ -108,11 +108,10 @@ def descend(
 ) -> list[float]:
     """Train `chain` in place by one one-cycle descent of Adam (Smith 2018); returns the loss of every step.
 
-    inputs: activations at `plan.cut`; only the suffix behind the cut is run.
-    Frozen tensors are in no optimiser group and their stages stay in eval mode; batch-norm averages that
-    moved are taken afresh at the end. collate: a list of (input, target) to a batch. device: where the chain
-    goes meanwhile. Raises Diverged when the loss is no longer finite, NotFrozen when the optimiser holds a
-    frozen tensor.
+    inputs: activations at `plan.cut`; only the suffix behind the cut is run. Frozen tensors are in no
+    optimiser group and their stages stay in eval mode; batch-norm statistics are re-estimated at the end.
+    collate: a list of (input, target) to a batch. device: where the chain goes meanwhile. Raises Diverged
+    when the loss is no longer finite, NotFrozen when the optimiser holds a frozen tensor.
     """
     env.seed_everything(seed)
     plans.freeze(chain, plan)
@@ -144,9 +143,7 @@ def _penalised(chain: Chain, plan: Plan, loss: Callable) -> Callable:
 def _refuse_single(chain: Chain, plan: Plan, size: int) -> None:
     modules = (m for part in plans.learners(chain, plan) for m in part.modules())
     if size == 1 and any(isinstance(m, _BatchNorm) for m in modules):
-        raise UserError(
-            f"plan {plan} has batch norm to train, which one item cannot teach: give more --labels."
-        )
+        raise UserError(f"plan {plan} trains batch norm, which needs more than one item: give more --labels.")
 
 
 def _groups(chain: Chain, plan: Plan, rate: float, decay: float) -> tuple[list, list[float], list[float]]:
@@ -177,13 +174,12 @@ def _learner(
 
 @torch.no_grad()
 def recalibrate_batchnorm(chain: Chain, plan: Plan, inputs: Batches, size: int, seed: int) -> None:
-    """Take the running averages of the batch norms that moved afresh from the items learnt on.
+    """Re-estimate the statistics of the trained batch norms from the training items.
 
-    Running averages trail the weights by some ten steps. After a short descent from random weights they are
-    those of another network, and eval mode answers by chance; every plan whose stages move gets the same
+    Running averages trail the weights by some ten steps. After a short training from random weights they
+    belong to another network, and eval mode is at chance level; every plan that trains stages gets the same
     remedy (precise batch norm; Wu & Johnson 2021, arXiv:2105.07576, section 3). Frozen stages keep theirs.
-    inputs: activations at the plan's cut; size: items in a batch, as in training. The chain is in eval mode
-    afterwards.
+    inputs: activations at the plan's cut; size: items in a batch, as in training. Ends in eval mode.
     """
     norms = [norm for part in plans.learners(chain, plan) for norm in batch_norms(part)]
     chain.eval()

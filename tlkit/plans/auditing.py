@@ -1,4 +1,4 @@
-"""What moved, tensor by tensor: the proof that frozen means frozen."""
+"""What changed, tensor by tensor: the proof that frozen means frozen."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from tlkit.plans.plan import Plan
 
 
 class NotFrozen(AssertionError):
-    """A frozen tensor moved: a bug in the training loop, never bad input."""
+    """A frozen tensor changed: a bug in the training loop, never bad input."""
 
 
 def refuse_frozen(model: Chain, plan: Plan, optimised: Iterable[nn.Parameter]) -> None:
-    """Raise NotFrozen if an optimiser holds a parameter that the plan freezes: its decay would move it."""
+    """Raise NotFrozen if an optimiser holds a parameter that the plan freezes: its decay would change it."""
     held, free = {id(p) for p in optimised}, movable(model, plan)
     guilty = [n for n, p in model.named_parameters() if n not in free and id(p) in held]
     if guilty:
@@ -32,7 +32,7 @@ def state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 @dataclass(frozen=True)
 class Audit:
-    """What moved, tensor by tensor: `moved[name]` is the largest absolute change; `guilty` moved unasked."""
+    """What changed, tensor by tensor: `moved[name]` is the largest change; `guilty` should be frozen."""
 
     moved: dict[str, float]
     still: tuple[str, ...]
@@ -46,8 +46,8 @@ class Audit:
     def __str__(self) -> str:
         if self.ok:
             moved, still = len(self.moved), len(self.still)
-            return f"{self.plan}: {moved} tensors moved, {still} stood still, none that should not."
-        return f"{self.plan}: {len(self.guilty)} tensors moved that are frozen: {', '.join(self.guilty[:6])}"
+            return f"{self.plan}: {moved} tensors changed, {still} stayed frozen; no frozen tensor changed."
+        return f"{self.plan}: {len(self.guilty)} frozen tensors changed: {', '.join(self.guilty[:6])}"
 
 
 def audit(
@@ -59,8 +59,8 @@ def audit(
 ) -> Audit:
     """Compare a chain with an earlier `state` of it, weights and buffers alike, bit by bit.
 
-    free: what may move, by default what is `movable`. Raises NotFrozen (unless `strict` is false) if another
-    tensor moved, UserError if `before` is no state of this model.
+    free: what may change, by default what is `movable`. Raises NotFrozen (unless `strict` is false) if
+    another tensor changed, UserError if `before` is no state of this model.
     """
     after = state(model)
     if before.keys() != after.keys():

@@ -1,4 +1,4 @@
-"""Which tensors of a chain may move under a plan, and how the others are held still."""
+"""Which tensors of a chain a plan trains, and how the others are kept frozen."""
 
 from typing import Any
 
@@ -26,10 +26,10 @@ def prepare(model: Chain, plan: Plan) -> Chain:
 
 
 def movable(model: Chain, plan: Plan) -> set[str]:
-    """The names of all tensors, weights and buffers, that may move.
+    """The names of all tensors, weights and buffers, that may change.
 
-    Raises UserError where a plan finds none, and where a stage that moves shares a tensor with one that does
-    not: moving the one would move the other.
+    Raises UserError where a plan finds none, and where a trained stage shares a tensor with a frozen one:
+    training the one would change the other.
     """
     _refuse_shared(model, plan)
     inside = {id(t) for m in learners(model, plan) for t in (*m.parameters(), *m.buffers())}
@@ -38,7 +38,7 @@ def movable(model: Chain, plan: Plan) -> set[str]:
     if plan.row.movable:
         free |= plan.row.movable(model, plan)
     if plan.parts_of_stages and all(name.startswith("head.") for name in free):
-        raise UserError(f"plan {plan}: this backbone has no {plan.where} to move; choose another plan.")
+        raise UserError(f"plan {plan}: this backbone has no {plan.where} to train; choose another plan.")
     return free
 
 
@@ -52,19 +52,21 @@ def _refuse_shared(model: Chain, plan: Plan) -> None:
     for names in owners.values():
         if moving & {*names} and {*names} - moving:
             raise UserError(
-                f"plan {plan}: {' and '.join(names)} share a tensor, and not all of them move: choose a plan "
-                "that moves all of them or none."
+                f"plan {plan}: {' and '.join(names)} share a tensor, and the plan trains only some: choose "
+                "one that trains all of them or none."
             )
 
 
 def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
-    """Raise UserError where a plan cannot be run: no such stage, or no solver for what is to be solved."""
+    """Raise UserError where a plan cannot be run: no such stage, or no solver for its probe."""
     if plan.raw and objective.raw_plan != str(plan):
         instead = f"take {objective.raw_plan} instead" if objective.raw_plan else "leave it out"
         raise UserError(f"plan {plan} has no baseline for a {objective.name} task: {instead}.")
     if plan.selects:
         if objective.solver is None:
-            raise UserError(f"plan {plan} has no probe to solve for a {objective.name} task: leave it out.")
+            raise UserError(
+                f"plan {plan} needs a linear probe, and a {objective.name} task has none: leave it out."
+            )
         if not backbone.reads_all:
             why = f"plan {plan} chooses among the features of all stages"
             name, file, _ = backbone.name.partition("~")
@@ -76,7 +78,7 @@ def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
 
 
 def freeze(model: Chain, plan: Plan) -> Chain:
-    """Let only what the plan moves, and the head, require gradients; returns the same `model`."""
+    """Let only what the plan trains, and the head, require gradients; returns the same `model`."""
     free = movable(model, plan)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in free)
@@ -84,10 +86,9 @@ def freeze(model: Chain, plan: Plan) -> Chain:
 
 
 def set_modes(model: Chain, plan: Plan) -> None:
-    """Train mode for what moves, eval mode for what is frozen: batch-norm statistics and dropout stand still.
+    """Train mode for what is trained, eval mode for what is frozen: no dropout, fixed batch-norm statistics.
 
-    `requires_grad_(False)` alone does not do this: a frozen batch-norm in train mode still moves its running
-    mean.
+    `requires_grad_(False)` alone does not: frozen batch norm in train mode still updates its running mean.
     """
     model.eval()
     for module in learners(model, plan):

@@ -1,4 +1,4 @@
-"""The vocabulary of plans: where a network may move, from which start, on which schedule, in one string."""
+"""The vocabulary of plans: which part of a network is trained, from which start, on which schedule."""
 
 import re
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ class Plan:
     where: "nothing", "head", "all", "last-K" (the head and the last K stages), "block:NAME" (the head and one
     stage), "norm" (the head and every norm layer), "bias" (the head and every bias), or a registered row's.
     start: "none", "random", "pretrained", "selected" (a probe on the features it needs most) or "probe" (a
-    solved probe as the head, then everything moves). schedule: "at once", or "gradual" (the head first, then
-    one more stage at a time). decay: each stage's rate over that of the stage behind it, the head's rate
+    fitted probe as the head, then everything is trained). schedule: "at once", or "gradual" (the head first,
+    then one more stage at a time). decay: each stage's rate over that of the stage behind it, the head's rate
     being the largest (discriminative rates; Howard & Ruder 2018). Raises UserError for a combination that has
     no name, and for a decay outside (0, 1] or where nothing but a head learns.
     """
@@ -32,7 +32,7 @@ class Plan:
         if not 0 < self.decay <= 1:
             raise UserError(f"decay={self.decay}: give a number above 0 and at most 1, as in full@decay=0.5.")
         if self.decay != 1 and (self.raw or self.head_only):
-            raise UserError(f"plan {self}: there is one rate at most, none to decay; leave @decay out.")
+            raise UserError(f"plan {self} has no learning rates to decay: leave @decay out.")
 
     @classmethod
     def parse(cls, text: str) -> "Plan":
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def from_probe(self) -> bool:
-        """Whether the head starts as a probe that was solved."""
+        """Whether the head starts as a fitted linear probe."""
         return self.start == "probe"
 
     @property
@@ -83,11 +83,11 @@ class Plan:
 
     @property
     def parts_of_stages(self) -> bool:
-        """Whether of a stage that moves only some tensors do, which its name alone does not tell."""
+        """Whether only some tensors of a trained stage are trained, which its name does not tell."""
         return bool(self.row.movable or self.row.learners or self.row.prepare)
 
     def tuned(self, stages: list[str]) -> list[str]:
-        """The stages of a chain in which something may move, in order. UserError if one is not there."""
+        """The stages of a chain in which something is trained, in order. UserError if one is missing."""
         return self.row.stages(self.where, stages)
 
     def cut(self, stages: list[str]) -> int:
@@ -110,5 +110,5 @@ FROZEN = Plan("head")  # what a probe is, wherever one is needed
 def _decay(modifier: str, text: str) -> float:
     match = re.fullmatch(r"decay=([0-9]*\.?[0-9]+)", modifier)
     if not match:
-        raise UserError(f"plan {text!r}: a modifier reads '@decay=0.5', with a number above 0 and at most 1.")
+        raise UserError(f"plan {text!r}: write '@decay=0.5', with a number above 0 and at most 1.")
     return float(match[1])

@@ -1,4 +1,4 @@
-"""The table of plans: one row a name, with what it moves, where it begins, and three hooks for the rest."""
+"""The table of plans: one row a name, with what it trains, where it begins, and three hooks for the rest."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)  # the first: batch 
 
 
 def no_stage(name: str, stages: list[str]) -> list[str]:
-    """Nothing of the network moves but its head."""
+    """Nothing of the network is trained but its head."""
     return []
 
 
@@ -29,7 +29,7 @@ def last_stages(name: str, stages: list[str]) -> list[str]:
     if count > len(stages):
         have = f"{len(stages)} stages ({', '.join(stages)})"
         raise UserError(
-            f"plan {name} asks for more stages than there are: this backbone has {have}; ask for fewer."
+            f"plan {name} names more stages than there are: this backbone has {have}; name fewer."
         )
     return list(stages[-count:])
 
@@ -47,12 +47,11 @@ class Row:
     """What a plan's name stands for.
 
     pattern: of the name, where it takes an argument, as in `last-[1-9][0-9]*`. where, start, schedule: the
-    plan in words (`Plan`); where is the name itself for a pattern. stages(name, stages): those in which
-    something may move. Three hooks for what else a method does, each given the chain and the plan: prepare:
-    changes the chain before training, such as inserting adapters. penalty: called when training begins, gives
-    a function whose value is added to every loss. movable: the names of the tensors beside the head's that
-    may move, where these are not all of the stages'. learners: the modules in train mode, where these are not
-    the whole stages.
+    plan in words (`Plan`); where is the name itself for a pattern. stages(name, stages): those that may be
+    trained. Three hooks for the rest, each given the chain and the plan: prepare: changes the chain before
+    training, such as inserting adapters. penalty: called when training begins, gives a function whose value
+    is added to every loss. movable: the names of the tensors besides the head's that are trained, where these
+    are not all of the stages'. learners: the modules in train mode, where these are not the whole stages.
     """
 
     where: str
@@ -98,10 +97,10 @@ TABLE: dict[str, Row] = {
 def register(name: str, row: Row) -> None:
     """Add a plan. Raises UserError for a name that is taken, or a row that another name has already."""
     if name in TABLE:
-        raise UserError(f"plan {name!r} is there already: choose another name.")
+        raise UserError(f"plan {name!r} exists already: choose another name.")
     if not row.pattern and any(_place(row) == _place(other) for other in TABLE.values()):
         raise UserError(
-            f"plan {name!r}: another plan moves {row.where} from {row.start}; give its own `where`."
+            f"plan {name!r}: another plan trains {row.where} from {row.start}; give its own `where`."
         )
     TABLE[name] = row
 

@@ -21,7 +21,7 @@ def accuracy_by_labels(
     pairs: those of `compare.pairs`; with them a mark says from where on no plan is better than scratch
     (`stops_paying`), and what the best is instead. Raises UserError where a plan has no records.
     """
-    records, ax = list(records), canvas(ax, 7.0, 4.0)
+    records, ax = list(records), canvas(ax, 5.2, 4.3)
     curves = {plan: by_labels(records, plan) for plan in plans}
     how = scale(r for r in records if r.plan in plans)
     budgets, banded = sorted({n for curve in curves.values() for n in curve}), False
@@ -40,7 +40,7 @@ def accuracy_by_labels(
     handles = ax.get_legend_handles_labels()[0]
     if banded:
         handles.append(Patch(color=GREY, alpha=0.25, linewidth=0, label="95 % interval\nover seeds"))
-    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), handles=handles)
+    legend(ax, below=True, handles=handles)
     return ax
 
 
@@ -65,10 +65,11 @@ def _verdicts(pairs: Iterable[Any], plans: Sequence[str], against: str) -> dict[
 
 def _mark(ax: Axes, stop: int, instead: str) -> None:
     ax.axvline(stop, color=GREY, linestyle=(0, (1, 2)), linewidth=1.5, zorder=1)
-    place = {"xycoords": ax.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
-    offset = {"xytext": (-4, 0), "textcoords": "offset points"}
+    side = -1 if stop**2 > np.prod(ax.get_xlim()) else 1  # the wider side of the line, on a log axis
+    place = {"xycoords": ax.get_xaxis_transform(), "ha": "right" if side < 0 else "left", "va": "bottom"}
     text = f"from here on no plan\nis better than scratch\n({instead})"
-    ax.annotate(text, (stop, 0.03), **place, **offset, fontsize=8.5, color=INK)
+    offset = {"xytext": (5 * side, 0), "textcoords": "offset points"}
+    ax.annotate(text, (stop, 0.03), **place, **offset, fontsize=9, color=INK)
 
 
 def _instead(found: dict[tuple[str, int], Verdict], stop: int, how: Scale) -> str:
@@ -86,7 +87,7 @@ def gain_by_labels(pairs: Sequence[Any], plans: Sequence[str], how: Scale, ax: A
 
     pairs: those of `compare.pairs`; how: the scale of their metric.
     """
-    ax, found = canvas(ax, 6.4, 3.8), _verdicts(pairs, plans, "scratch")
+    ax, found = canvas(ax, 5.2, 3.8), _verdicts(pairs, plans, "scratch")
     budgets = sorted({n for _, n in found})
     shown = list(dict.fromkeys(plan for plan, _ in found))
     for k, plan in enumerate(shown):
@@ -104,8 +105,7 @@ def gain_by_labels(pairs: Sequence[Any], plans: Sequence[str], how: Scale, ax: A
     ax.axhline(0, color=INK, linewidth=1)
     budgets_axis(ax, budgets, how.by_class)
     ax.set_ylabel(how.gain("scratch"))
-    ax.set_title("filled: better; open: not shown to be better", loc="left", fontsize=9)
-    legend(ax)
+    legend(ax, title="filled: better than scratch\nopen: not shown to be better", title_fontsize=9)
     return ax
 
 
@@ -116,12 +116,14 @@ def accuracy_against_cost(records: Iterable[Record], ax: Axes | None = None) -> 
     axis. Raises UserError where nothing was counted.
     """
     records = [r for r in records if r.split == "test" and r.status == "ok"]
-    ax, how = canvas(ax, 7.0, 3.8), scale(records)
+    if lost := [r.plan for r in records if r.operations is None]:
+        raise UserError(f"a record of plan {lost[0]!r} counts no operations: run it again.")
+    ax, how = canvas(ax, 5.2, 4.2), scale(records)
     for plan in dict.fromkeys(r.plan for r in records):
         curve = by_labels(records, plan)
         mean = [float(np.mean(list(seeds.values()))) for seeds in curve.values()]
         mine = [r for r in records if r.plan == plan]
-        cost = [np.mean([_operations(r) for r in mine if r.labels == n]) for n in curve]
+        cost = [np.mean([r.operations for r in mine if r.labels == n]) for n in curve]
         style = look(plan)
         if all(cost):
             ax.plot(cost, mean, **style, linewidth=1, markersize=8)
@@ -131,15 +133,8 @@ def accuracy_against_cost(records: Iterable[Record], ax: Axes | None = None) -> 
         ax.plot(np.zeros(len(mean)), mean, **style, transform=edge, clip_on=False)
     ax.set_xscale("log")
     ax.minorticks_off()
-    ax.set(xlabel="floating-point operations of a fit, all tries", ylabel=f"test {how.axis}")
-    budgets = sorted({r.labels for r in records})
-    text = ", ".join(map(str, budgets)) + (" labels" if budgets != [1] else " label")
-    ax.set_title(text + " per class" * how.by_class, loc="left")
-    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.set(xlabel="floating-point operations of one fit, all tries", ylabel=f"test {how.axis}")
+    budgets = ", ".join(str(n) for n in sorted({r.labels for r in records}))
+    ax.set_title(how.counted(budgets) + ", fewest at the left" * ("," in budgets), loc="left")
+    legend(ax, below=True)
     return ax
-
-
-def _operations(row: Record) -> int:
-    if not {"flops_prefix", "flops_suffix"} <= row.detail.keys():
-        raise UserError(f"a record of plan {row.plan!r} counts no operations: run it again.")
-    return row.detail["flops_prefix"] + row.detail["flops_suffix"]

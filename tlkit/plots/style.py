@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.transforms import offset_copy
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -55,6 +56,12 @@ def budgets_axis(ax: Axes, labels: list[int], by_class: bool = True) -> None:
     ax.set_xlabel("labels" + " per class" * by_class)
 
 
-def legend(ax: Axes, **options: Any) -> None:
-    """A legend whose handles are long enough to show the line style, on paper that dims what lies below."""
+def legend(ax: Axes, below: bool = False, **options: Any) -> None:
+    """A legend whose handles are long enough to show the line style, on white that dims what lies behind it.
+
+    below: under the axis, in three columns, where it takes no width from the plot.
+    """
+    if below:
+        under = offset_copy(ax.transAxes, ax.figure, y=-38, units="points")  # clear of ticks and label
+        options |= {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": under, "ncols": 3}
     ax.legend(facecolor="white", edgecolor="none", framealpha=0.85, handlelength=3, **options)

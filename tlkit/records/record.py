@@ -84,6 +84,12 @@ class Record:
         return (*self.fit_key, self.split, self.metric)
 
     @property
+    def operations(self) -> int | None:
+        """Floating-point operations of the fit, all tries; None where they were not counted."""
+        counts = [self.detail.get(name) for name in ("flops_prefix", "flops_suffix")]
+        return None if None in counts else sum(counts)
+
+    @property
     def ends_fit(self) -> bool:
         """Whether its fit need not run again: a test row, or one that says why there is none."""
         return self.split == "test" or self.status != "ok"

@@ -17,8 +17,8 @@ BALANCED = "balanced accuracy"  # the mean of the recalls of all classes
 class Scale:
     """Of a metric: `sign` is 1 where higher is better and -1 where lower is; delta and chance in its unit.
 
-    chance: what one constant answer gets on the test split; None where it was not told. by_class: whether
-    labels are counted per class.
+    chance: what one constant answer gets on the test split; None if unknown. by_class: labels are counted per
+    class.
     """
 
     metric: str
@@ -39,7 +39,7 @@ class Scale:
         return self.named + " (lower is better)" * (self.sign < 0)
 
     def gain(self, against: str) -> str:
-        """The difference as an axis shows it, with its sign turned where lower is better."""
+        """The difference as an axis shows it; where lower is better, baseline minus plan."""
         return f"gain in {self.named} over {against}" + " (up is better)" * (self.sign < 0)
 
     def within(self, ends: Any) -> np.ndarray:
@@ -47,8 +47,8 @@ class Scale:
         return np.clip(ends, 0, 1) if self.metric in (PLAIN, BALANCED) else np.asarray(ends)
 
     def counted(self, labels: int | str) -> str:
-        """So many labels in words, such as "5 labels a class"."""
-        return f"{labels} label{'s' * (labels != 1)}{' a class' * self.by_class}"
+        """So many labels in words, such as "5 labels per class"."""
+        return f"{labels} label{'s' * (str(labels) != '1')}{' per class' * self.by_class}"
 
     def said(self, value: float) -> str:
         """A number with its unit."""
@@ -66,7 +66,9 @@ def scale(rows: Iterable[Record]) -> Scale:
         raise UserError(f"the scale of a record is damaged ({error!r}): delete that line.") from error
     if len(found) != 1:
         names = " and ".join(sorted(one.metric for one in found)) or "none"
-        raise UserError(f"records on one scale are needed, not of {names}: keep one metric and test split.")
+        raise UserError(
+            f"records of one metric are needed, these are of {names}: keep one metric and test set."
+        )
     return found.pop()
 
 

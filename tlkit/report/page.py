@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -18,16 +19,8 @@ from tlkit import compare, downloads, env, stats
 from tlkit.files import write_whole
 from tlkit.records import Scale
 
-READING = (
-    "Each verdict compares a plan with not transferring (scratch: the same network from a random start; "
-    "pixels, or what else is learnt from raw inputs: no network at all) on the same labels and seeds, and "
-    "says better or worse only when the 95 % interval of the difference excludes zero and still does after "
-    "correction for the number of comparisons. "
-    "Equal means that the whole interval lies within the difference that does not matter; cannot tell means "
-    "that more seeds, or more test items, are needed."
-)
 MARKS = {"better": "▲", "worse": "▼", "equal": "=", "holds": "✓", "does not hold": "✗"}
-MOODS = {"better": "better", "worse": "worse", "holds": "holds", "does not hold": "fails"}
+MARKS |= {"confirmed": "✓", "refuted": "✗"}
 
 
 @dataclass(frozen=True)
@@ -46,24 +39,25 @@ class Group:
     title: str
     figures: Sequence[Figure] = ()
     pairs: Sequence[compare.Pair] = ()
-    caption: str = ""
     scale: Scale | None = None
-    text: str = ""
+    summary: Sequence[str] = ()  # sentences, five at most
     means: Sequence[Sequence[str]] = ()  # a table of text, its first row the head
     recalls: Sequence[Sequence[str]] = ()
-    missed: Sequence = ()  # fits of which plan; their confusions; what they get wrong: name, class, ..., JPEG
+    missed: Sequence = ()  # fits of which plan; confusions; misclassified items; count of fits
+    text: str = ""
 
 
-def figure(ax: Axes, caption: str, alt: str) -> Figure:
-    """What was drawn on `ax`, as a Figure; the drawing is closed."""
+def figure(ax: Axes, title: str, caption: str, alt: str) -> Figure:
+    """What was drawn on `ax`, under a title that says its message, as a Figure; the drawing is closed."""
+    ax.set_title(textwrap.fill(title, 52), loc="left")
     buffer = io.BytesIO()
-    ax.figure.savefig(buffer, format="png", metadata={"Software": None})
+    ax.figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None})
     plt.close(ax.figure)
-    return Figure(base64.b64encode(buffer.getvalue()).decode(), alt, caption)
+    return Figure(base64.b64encode(buffer.getvalue()).decode(), f"{title}. {alt}", caption)
 
 
 def thumbnail(raw: Any) -> str:
-    """A picture within 96 x 96 pixels, as JPEG in base64; "" for what is none."""
+    """An image within 96 x 96 pixels, as JPEG in base64; "" for any other input."""
     buffer = io.BytesIO()
     if isinstance(raw, Image.Image):
         ImageOps.contain(raw.convert("RGB"), (96, 96)).save(buffer, "JPEG")
@@ -71,13 +65,11 @@ def thumbnail(raw: Any) -> str:
 
 
 def machine() -> dict[str, str]:
-    """Versions, device and threads, as facts."""
+    """Versions, device and threads of the process that writes the report, as a fact."""
     versions = ", ".join(f"{name} {version}" for name, version in env.versions().items())
-    return {
-        "versions": versions,
-        "device": str(env.device()),
-        "threads a process": str(env.process.threads()),
-    }
+    threads = env.process.threads()
+    on = f"on {env.device()}, {threads} thread{'s' * (threads != 1)} per process"
+    return {"this report was written with": f"{versions}; {on}"}
 
 
 def licence(name: str) -> str:
@@ -87,9 +79,10 @@ def licence(name: str) -> str:
         info = downloads.describe(plain)
         return f"{info.title}; licence {info.licence}; {info.source}"
     if not path.is_file():
-        return "not one of ours: its publisher states the licence of the weights"
+        return "not from this project: its publisher states the licence of the weights"
     card = json.loads(path.read_text("utf-8"))
-    return f"made here in {card['seconds']:.0f} s, {card['flops']:.1e} operations; licence {card['licence']}"
+    cost = f"{card['seconds']:.0f} s on one thread and {card['flops']:.1e} operations"
+    return f"pretrained once for this project, not in this run ({cost}); licence {card['licence']}"
 
 
 def write(out: str | Path, **content: Any) -> Path:
@@ -98,15 +91,10 @@ def write(out: str | Path, **content: Any) -> Path:
     template = settings.from_string(
         resources.files("tlkit").joinpath("templates/report.html").read_text("utf-8")
     )
-    defaults = {"ledger": (), "reading": READING, "mark": mark, "mood": mood, "signed": stats.signed}
+    defaults = {"summary": (), "claims": (), "plans": (), "mark": mark, "signed": stats.signed}
     return write_whole(Path(out), template.render(**defaults | content))
 
 
 def mark(word: str) -> str:
     """A sign for a verdict, which reads without colour."""
-    return MARKS.get(word, "◐" if word.startswith("holds ") else "?")
-
-
-def mood(word: str) -> str:
-    """The class of style of a verdict."""
-    return MOODS.get(word, "")
+    return MARKS.get(word, "◐" if word.startswith(tuple(MARKS)) else "?")

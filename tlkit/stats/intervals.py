@@ -3,8 +3,7 @@
 Two methods. `student` is the paired t interval (Student 1908, Biometrika 6:1-25). `guarded`, the default,
 takes the same interval and moves each end out to Hall's (1992, J. Roy. Statist. Soc. B 54:221-228)
 skewness-corrected end where that lies further out. It is never shorter than Student's, and keeps its level on
-skewed differences where Student's does not. Where the guarantee ends, the `reported` rows of the self-test
-say.
+skewed differences where Student's does not. The `reported` rows of the self-test show where this ends.
 """
 
 from collections.abc import Sequence
@@ -41,8 +40,7 @@ def interval(diffs: ArrayLike, items: ArrayLike | None = None, method: str = "gu
 
     diffs: (n_seeds,) differences of any metric. The interval then speaks of new seeds on *this* test set.
     items: (n_seeds, n_items) differences per test item, correct_a - correct_b in [-1, 1], all seeds on the
-    same items. The interval then covers new seeds *and* new items (two-way crossed random effects, see
-    `crossed_error`).
+    same items. The interval then covers new seeds *and* new items (see `crossed_error`).
 
     No spread is not no doubt. When all differences are equal and no items are given, the measure is too
     coarse to say how far the mean may be off: the interval is mean +- (1 + |mean|), wider than any accuracy
@@ -90,9 +88,8 @@ def crossed_error(items: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """As `seed_error`, for items (..., n_seeds, n_items): both are random draws, each item met by every seed.
 
     Two-way crossed random effects: Var(mean) = (MS_seed + MS_item - MS_rest) / (n m) (Searle, Casella &
-    McCulloch 1992, Variance Components, ch. 4; Brennan 2001, Generalizability Theory, ch. 6), never taken
-    below MS_rest / (n m), with Satterthwaite's (1946, Biometrics Bull. 2:110-114) degrees of freedom, never
-    below n - 1.
+    McCulloch 1992, Variance Components, ch. 4; Brennan 2001, Generalizability Theory, ch. 6), at least
+    MS_rest / (n m), with Satterthwaite's (1946, Biometrics Bull. 2:110-114) df, n - 1 or more.
     """
     n, m = items.shape[-2:]
     seeds, columns, mean = items.mean(axis=-1), items.mean(axis=-2), items.mean(axis=(-2, -1))

@@ -14,9 +14,8 @@ from .intervals import FEWEST_SEEDS, LEVEL, as_finite, interval
 class Verdict:
     """What n paired seeds say about a - b.
 
-    `mean`, `low`, `high`: the difference and its 95 % interval; `p`: two-sided, Holm-adjusted when the
-    verdict comes from `verdicts`; `wins`, `losses`: seeds in which a is above, below b; `delta`: what counts
-    as equal.
+    `mean`, `low`, `high`: the difference and its 95 % interval; `p`: two-sided, Holm-adjusted by `verdicts`;
+    `wins`, `losses`: seeds in which a is above, below b; `delta`: what counts as equal.
     """
 
     word: str

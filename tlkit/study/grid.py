@@ -75,8 +75,8 @@ class Grid:
     def packed(self, cells: list[Cell]) -> list[Cell]:
         """The cells for other processes, which make task and backbone again by their names.
 
-        Raises UserError for an object whose name is not registered, or stands for something else, and for a
-        registered factory that cannot be sent.
+        Raises UserError for an object that is not registered under its name, and for a factory that cannot be
+        sent.
         """
         import cloudpickle
 

@@ -42,8 +42,7 @@ def run(
     jobs: processes, one torch thread each; 1 if not given. progress(done, total) is called after every fit.
     backend: "loky" for processes of this machine; "ray" or "dask", which also reach other machines: with
     `cluster` the one that runs at this address (`jobs` is then the most fits at once, by default as many as
-    it has processors), else one started here for the run. With Dask a script of one's own needs the usual
-    `if __name__ == "__main__":`.
+    it has processors), else one started here. With Dask a script needs the usual `__main__` guard.
 
     A fit that diverges is recorded as such and the others go on; so is one, as failed, whose workers were
     killed time and again. Raises UserError for what cannot run at all, where no cluster answers, and when
@@ -91,7 +90,7 @@ def _keep(store: Store, grid: Grid, key: FitKey, finished: Finished | None) -> l
 def _killed(grid: Grid, key: FitKey) -> Finished:
     why = (
         f"the process of {key.plan}, {key.labels} labels, seed {key.seed}, was killed {RETRIES + 1} times, "
-        "often for want of memory: to have it tried again, delete its line among the records."
+        "often because memory ran out: to try again, delete its line in the records."
     )
     row = without_value(grid.parts[0].objective.metric, "failed", why)
     return Finished(key, [row], failure=f"failed: {why}", origin=env.origin())
@@ -106,7 +105,7 @@ def _refuse_other(key: FitKey, finished: Finished) -> None:
         raise UserError(f"the {other} changed while it ran: run it again.")
     if other:
         raise UserError(
-            f"the {other} on machine {finished.machine} differ from those here: give it the same."
+            f"the {other} on machine {finished.machine} differ from those here: copy the same files there."
         )
 
 
@@ -118,9 +117,8 @@ def measure(
     key: what the number is of; numbers to be compared share task, data, backbone and recipe. run(): what
     `Task.evaluate` gave, whose predictions and scores are kept beside the record, and its `detail` in it; or
     a number, where there are no test items. A number that is not finite, and a fit inside that diverged, are
-    recorded as such and not run again. What else `run` raises goes on, and nothing is written. Raises
-    UserError, before anything runs, for a key of other types, and where `run` measured something else than
-    `metric`.
+    recorded as such and not run again. What else `run` raises is raised, and nothing is written. Raises
+    UserError, before anything runs, for a key of other types, and if `run` did not measure `metric`.
     """
     from tlkit.fit import Diverged
 

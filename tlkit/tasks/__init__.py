@@ -37,7 +37,7 @@ SELECT_FROM = 5  # labels a class from which a fifth of the budget is the select
 
 @dataclass(frozen=True)
 class LabelledSubset:
-    """One seed's labelled items: `fit` to learn from, `select` to choose a setting by (empty below 5)."""
+    """One seed's labelled items: `fit` for training, `select` for validation (empty below 5)."""
 
     fit: np.ndarray
     select: np.ndarray
@@ -52,8 +52,7 @@ class Evaluation:
     """What one reading of the test split gave: every metric, and what was kept and the target of every item.
 
     predicted: a prediction an item, or what `Objective.keep` made of it. scores: a number an item whose mean
-    is the first metric, where there is one. scale: what the first metric says of itself, for the records.
-    detail: what else must repeat.
+    is the first metric, where there is one. scale: what records say of it. detail: what else must repeat.
     """
 
     metrics: dict[str, float]
@@ -66,7 +65,7 @@ class Evaluation:
 
 @dataclass
 class Task:
-    """A named task. The test targets are sealed: only `evaluate` reads them, and every read is in `reads`.
+    """A named task. The test targets are hidden: only `evaluate` reads them, and every read is in `reads`.
 
     Targets are arrays, a row an item, or lists of what differs in shape. `classes` are the names of the class
     numbers, empty for other tasks. `set_aside`: the files that were left out, and why. `reader`: how a saved
@@ -126,7 +125,7 @@ class Task:
             if digest in seen:
                 raise UserError(
                     f"task {self.name!r}: {name} (test) is the same item as {seen[digest]} (train): "
-                    "a test on what was learnt proves nothing; remove one of them."
+                    "a test on training items proves nothing; remove one."
                 )
         shared = set(self.train.groups) & set(self.test.groups)
         if shared:
@@ -139,7 +138,7 @@ class Task:
     def __repr__(self) -> str:
         """One line: what is predicted, from how many items, asked on how many."""
         kinds = f" of {len(self.classes)} classes" if self.classes else ""
-        sides = f"{len(self.train)} to learn from, {len(self.test)} to test"
+        sides = f"{len(self.train)} for training, {len(self.test)} for testing"
         return f"Task({self.name!r}: {self.objective.name}{kinds}, {sides})"
 
     @property
@@ -147,7 +146,7 @@ class Task:
         """The training targets. Raises UserError in a label-free task."""
         if self.sealed:
             raise UserError(
-                f"task {self.name!r} has no labels to give: its targets are sealed; adapt without them."
+                f"task {self.name!r} has no training labels: its targets are hidden; adapt without them."
             )
         return self.__train
 
@@ -158,11 +157,10 @@ class Task:
         return digest_of(*parts, *map(str, (*self.train.times, *self.test.times)))[:12]
 
     def evaluate(self, predict: Callable[[Items], Any], who: str) -> Evaluation:
-        """Open the seal once: `predict` gets the test items (no targets) and returns a prediction for each.
+        """One test: `predict` gets the test items without their targets and returns a prediction for each.
 
         It may return an iterator of outputs instead, batch by batch in the order of the items: what is kept
-        of each is decided here, where the targets are. Raises UserError when predictions are missing; notes
-        `who` in `reads`.
+        of each is decided here. Raises UserError for missing predictions; notes `who` in `reads`.
         """
         predicted = predict(self.test)
         if isinstance(predicted, Iterator):
@@ -180,7 +178,7 @@ class Task:
         return Evaluation(metrics, predicted, _whole(self.__test), scores, scale)
 
     def judged(self, metric: str) -> "Task":
-        """This task by the first of its metrics that is called so, or begins so; seal and `reads` are one."""
+        """This task with verdicts about the first metric of that name (or beginning); `reads` is shared."""
         own = self.objective.metrics
         name = metric if metric in own else next((name for name in own if name.startswith(metric)), None)
         if name is None:
@@ -201,9 +199,7 @@ class Task:
         """
         labels, seed = whole(labels, "--labels"), whole(seed, "seed")
         if labels < 1:
-            raise UserError(
-                f"--labels {labels}: learning needs at least 1 labelled item a class; give 1 or more."
-            )
+            raise UserError(f"--labels {labels}: training needs at least 1 label per class; give 1 or more.")
         if seed < 0:
             raise UserError(f"seed {seed}: give a whole number from 0 up.")
         held = labels // 5 if labels >= SELECT_FROM else 0

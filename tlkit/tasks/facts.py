@@ -14,11 +14,11 @@ def of(task: Task, store: Any) -> dict[str, str]:
     """What only the task knows: items a class on either side, files set aside."""
     facts = {}
     if task.objective.by_class:
-        facts["training items a class"] = counts(task.targets, task.classes)
-        facts["test items a class"] = counts(store.targets(task.name, task.digest), task.classes)
-    facts["test split"] = f"{len(task.test)} items, {len(task.train)} to learn from"
+        facts["training items per class"] = counts(task.targets, task.classes)
+        facts["test items per class"] = counts(store.targets(task.name, task.digest), task.classes)
+    facts["test split"] = f"{len(task.test)} items; {len(task.train)} in the training set"
     if "split" in task.card:
-        facts["test split"] += f"; {task.card['split']}"
+        facts["test split"] += f"; split: {task.card['split']}"
     facts |= noted(task)
     if left := aside(task):
         facts["set aside"] = "; ".join(left)

@@ -23,7 +23,7 @@ def class_files(root: Path) -> list[tuple[Path, str]]:
     found = {folder: list(_below(folder)) for folder in _folders(root)}
     for folder, files in found.items():
         if not files:
-            raise UserError(f"class folder {folder} is empty: put its pictures into it, or remove it.")
+            raise UserError(f"class folder {folder} is empty: put its images into it, or remove it.")
     return [(file, composed(folder.name)) for folder, files in found.items() for file in files]
 
 
@@ -62,7 +62,7 @@ def sides(root: Path) -> tuple[Path, ...]:
     labelled = [test for test in tests if _folders(test)]
     if not labelled:
         raise UserError(
-            f"{tests[0]} has no class folders, so that nothing can be asked of it: sort its pictures into "
+            f"{tests[0]} has no class folders, so it cannot be a test set: sort its images into "
             f"{tests[0].name}/CLASS/, or move it out of {root}."
         )
     return train, labelled[0]
@@ -80,12 +80,10 @@ def counted(root: Path, listed: list[Path], used: "list[Found]", unread: dict[st
 
 
 def _rule(path: Path) -> str:
-    """Why a file below a folder of classes is no picture of a class."""
+    """Why a file below a folder of classes is no image of a class."""
     if any(map(_hidden, path.parts)):
         return "hidden"
-    return (
-        f"in {path.parts[0]}, neither learnt from nor tested on" if path.parts[1:] else "in no class folder"
-    )
+    return f"in {path.parts[0]}, neither training nor test" if path.parts[1:] else "in no class folder"
 
 
 def refuse_misnamed(root: Path, sources: Sequence[Path], listed: list[list[tuple[Path, str]]]) -> None:
@@ -94,7 +92,7 @@ def refuse_misnamed(root: Path, sources: Sequence[Path], listed: list[list[tuple
     for label in sorted(set().union(*found)):
         if (first := spelt.setdefault("".join(label.casefold().split()), label)) != label:
             raise UserError(
-                f"{root} has classes {first!r} and {label!r}, alike but for case or blanks: make them one."
+                f"{root} has classes {first!r} and {label!r}, equal but for case or blanks: merge them."
             )
     if len(spelt) == 1 and any(_folders(folder) for folder in _folders(root)):
         raise UserError(
@@ -103,5 +101,5 @@ def refuse_misnamed(root: Path, sources: Sequence[Path], listed: list[list[tuple
         )
     if odd := sorted(found[-1] - found[0]):
         raise UserError(
-            f"{sources[1]} has class {odd[0]!r}, which {sources[0]} has not: call its folder alike in both."
+            f"{sources[1]} has class {odd[0]!r}, which {sources[0]} lacks: use the same names in both."
         )

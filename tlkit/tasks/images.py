@@ -1,4 +1,4 @@
-"""Pictures on disk as a task: a folder per class; told apart by content, and read when asked for."""
+"""Images on disk as a task: a folder per class; told apart by content, and read when asked for."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ _SCAN = 3  # raise it when a digest comes to mean something else
 
 @dataclass(frozen=True)
 class Found:
-    """A picture that opens: where, of which class, a hash of its decoded content, and a small copy."""
+    """An image that opens: where, of which class, a hash of its decoded content, and a small copy."""
 
     path: Path
     label: str
@@ -48,7 +48,7 @@ def scan(files: Sequence[tuple[Path, str]], opened: bool = True) -> tuple[list[F
     """
     places = sorted({os.path.abspath(path.parent) for path, _ in files})
     key = hashlib.sha256(os.fsencode("\n".join([str(_SCAN), *places]))).hexdigest()[:16]
-    hashes = Hashes(downloads.computed() / "pictures" / f"{key}.json")
+    hashes = Hashes(downloads.computed() / "images" / f"{key}.json")
     likely = [file for file in files if file[0].suffix.lower() in Image.registered_extensions()]
     if not opened and not all(hashes.knows(path, os.path.abspath(path)) for path, _ in likely):
         left = map(str, {path for path, _ in files} - {path for path, _ in likely})
@@ -81,22 +81,22 @@ def _digest(path: Path) -> str:
 def from_folder(
     folder: Path | str, groups: Path | str | None = None, name: str | None = None, opened: bool = True
 ) -> Task:
-    """A task from the pictures below `folder/CLASS/`, or of `folder/train/CLASS/` and `folder/test/CLASS/`.
+    """A task from the images below `folder/CLASS/`, or of `folder/train/CLASS/` and `folder/test/CLASS/`.
 
     The two sides may be called training, and testing, valid, validation or val, in any case. groups: a CSV of
-    `file,group` (default `folder/groups.csv` if there): pictures of one group (a patient, a board, a day)
-    stay on one side of the split, and so do copies of a picture; without groups also those that look alike
+    `file,group` (default `folder/groups.csv` if there): images of one group (a patient, a board, a day)
+    stay on one side of the split, and so do copies of an image; without groups also those that look alike
     (`task.card["near"]`), but for a set with a name of its own, whose split is known. `read_picture` says how
     a file is read; those that do not open are not used, and `task.set_aside` says which and why;
     `task.card["files"]` counts what was seen. opened: as in `scan`, for a forecast. Raises UserError for an
-    empty folder, a class of which no file opens, a single class, one picture under two classes, two classes
-    that differ in case or blanks alone, too few pictures to split, a test without classes or with one that is
-    not learnt, or a leak in a given split.
+    empty folder, a class of which no file opens, a single class, one image under two classes, two classes
+    that differ in case or blanks alone, too few images to split, a test without classes or with one that is
+    not in training, or a leak in a given split.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise UserError(
-            f"there is no folder {root}: give one that holds a sub-folder of pictures for each class."
+            f"there is no folder {root}: give one that holds a sub-folder of images for each class."
         )
     sources = folders.sides(root)
     listed = [folders.class_files(source) for source in sources]
@@ -108,8 +108,8 @@ def from_folder(
     csv_path = Path(groups).expanduser() if groups else root / "groups.csv"
     named, card = read_groups(csv_path, everything, root) if groups or csv_path.exists() else ({}, {})
     given = len(sources) > 1
-    card |= {"sides": f"learnt from {sources[0].name}, tested on {sources[1].name}"} if given else {}
-    card["split"] = "given" if given else "by group" if named else "by picture"
+    card |= {"sides": f"trained on {sources[0].name}, tested on {sources[1].name}"} if given else {}
+    card["split"] = "given" if given else "by group" if named else "by image"
     card["where"] = digest_of(str(place(root)))
     card["files"] = folders.counted(root, [file for part in listed for file, _ in part], everything, unread)
     seen = all(f.glance for f in everything)
@@ -129,13 +129,13 @@ def _refuse_unusable(
             file, reason = next(iter(unread.items()))
             many = f"; {len(unread)} files there do not open, the first is {file} ({reason})"
         raise UserError(
-            f"{root} holds no pictures in class folders: put them into {root.name}/CLASS/ first{many}."
+            f"{root} holds no images in class folders: put them into {root.name}/CLASS/ first{many}."
         )
     known = {f.label for f in found}
     for file, label in (one for part in listed for one in part):
         if label not in known:
             raise UserError(
-                f"no file in class folder {label!r} of {root} opens as a picture (of the first: "
+                f"no file in class folder {label!r} of {root} opens as an image (the first: "
                 f"{unread[str(file)]}): mend the files or remove it."
             )
     seen: dict[str, Found] = {}
@@ -143,7 +143,7 @@ def _refuse_unusable(
         first = seen.setdefault(item.digest, item)
         if first.label != item.label:
             raise UserError(
-                f"{first.path} and {item.path} are one picture under two classes: keep the one that is right."
+                f"{first.path} and {item.path} are the same image in two classes: keep the right one."
             )
 
 
@@ -153,14 +153,14 @@ def split(found: list[Found], named: dict[Path, str], root: Path, pairs: Pairs =
     try:
         return held_out([f.label for f in found], owners([f.digest for f in found], groups, pairs), root)
     except UserError as error:
-        hint = f" {len(pairs)} pairs look alike and count as one: groups.csv may say what belongs together."
+        hint = f" {len(pairs)} pairs look alike and count as one group: a groups.csv can name the groups."
         raise UserError(f"{error}{hint * (len(pairs) > 0)}") from error
 
 
 def picture_task(
     name: str, found: list[Found], sides: Split, named: dict[Path, str], aside: dict[str, str], card: dict
 ) -> Task:
-    """A task of the pictures found; named: what each is of, by its place, or nothing."""
+    """A task of the images found; named: what each is of, by its place, or nothing."""
     classes, numbers = np.unique([f.label for f in found], return_inverse=True)
     groups = tuple(named[f.place] for f in found) if named else ()
     pictures = Made(read_picture, [f.path for f in found])

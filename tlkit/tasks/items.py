@@ -31,7 +31,7 @@ class Made(Sequence):
 
 @dataclass(frozen=True)
 class Items:
-    """Raw inputs with what identifies them. `inputs[i]` is a tensor or a picture; `names[i]` says which.
+    """Raw inputs with what identifies them. `inputs[i]` is a tensor or an image; `names[i]` says which.
 
     digests: a content hash an item, by which leaks across a split are found. groups: who or what each item is
     of (a writer, a board), or nothing. times: when each was, in any kind that can be compared, or nothing; a
@@ -97,7 +97,7 @@ def augmented(items: Items, augmentation: str, number: int) -> Items:
     """The same items as they look in view `number` (1, 2, ...); 0 is the items as they are.
 
     "photo": a crop of 35 to 100 % of the area (Szegedy et al. 2015, arXiv:1409.4842) and a mirror image in
-    every second one, for pictures. "shift": turned by up to 10 degrees, moved by up to a tenth, up to a tenth
+    every second one, for images. "shift": turned by up to 10 degrees, moved by up to a tenth, up to a tenth
     larger or smaller, for small tensors. What is drawn depends on the item's content and the number alone, so
     a view is the same in every run and in every process.
     """

@@ -1,5 +1,5 @@
-"""What a task asks of a network: its head, its loss, its metrics, how outputs become predictions; and what
-is learnt without one: the baseline that every plan must beat."""
+"""What a task asks of a network: its head, loss, metrics, and how outputs become predictions; and the
+baseline without a network that every plan must beat."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -73,10 +73,9 @@ class Objective:
     too large to keep (a score for each of 50,000 words). collate: a list of (input, target) to a batch;
     needed where targets differ in shape. metrics: name -> `Metric`. solver: how `frozen` finds its head
     ("logistic", "ridge"), or None to descend. by_class: whether a label budget is counted per class.
-    baseline: what is learnt from raw inputs, without a network. source_head: whether plans from pretrained
+    baseline: what is fitted to raw inputs, without a network. source_head: whether plans from pretrained
     weights start from the head that came with them instead. decoder: how a saved model tells its answers, by
-    name (`readers.DECODERS`). Raises UserError without a metric, or for one that does not say which way is
-    better.
+    name (`readers.DECODERS`). Raises UserError without a metric, or for one without direction.
     """
 
     name: str
@@ -120,8 +119,7 @@ class Objective:
     def collect(self, outputs: Iterable[Any], targets: Any, count: int) -> Any:
         """What is kept of `count` items, from outputs that come batch by batch in the order of the targets.
 
-        One array for all, so that small parts which stay never lie between large ones which go; a list where
-        predictions differ in shape.
+        One array for all, so that memory is not fragmented; a list where predictions differ in shape.
         """
         found, done = None, 0
         for output in outputs:

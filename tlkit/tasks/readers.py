@@ -60,7 +60,7 @@ def _row(columns: str) -> Reader:
             return torch.tensor([float(value) for value in values]).reshape(len(names))
         except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
             raise UserError(
-                f"{text} is no row of numbers ({error}): give {columns} with commas between them, or "
+                f"{text} is not a row of numbers ({error}): give {columns} with commas between them, or "
                 "FILE.csv:3 for the third row of a table with these columns."
             ) from error
 
@@ -73,7 +73,7 @@ def _read_text(text: str) -> str:
     try:
         return Path(text).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{text} is no text in UTF-8 ({error}): save it again as one.") from error
+        raise UserError(f"{text} is not a text in UTF-8 ({error}): save it in UTF-8.") from error
 
 
 def _class(output: torch.Tensor, classes: Sequence[str], unit: str) -> Told:

@@ -1,4 +1,4 @@
-"""Any picture file as upright 8-bit RGB: depth, colour model, transparency and size settled in one place."""
+"""Any image file as upright 8-bit RGB: depth, colour model, transparency and size settled in one place."""
 
 import warnings
 from contextlib import nullcontext
@@ -11,9 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tlkit.errors import UserError
 
 LARGEST = 89_000_000  # pixels: just below where Pillow suspects a decompression bomb
-PLENTY = 2**22  # pixels: more than any network here looks at; of larger pictures a smaller copy is kept
-_BAND = 2**20  # pixels that are brought to RGB at once while a large picture is shrunk
-_WHOLE = Lock()  # large pictures are decoded one at a time, however many threads read
+PLENTY = 2**22  # pixels: more than any network here looks at; of larger images a smaller copy is kept
+_BAND = 2**20  # pixels that are brought to RGB at once while a large image is shrunk
+_WHOLE = Lock()  # large images are decoded one at a time, however many threads read
 
 # rasters only: Pillow hands PostScript to an interpreter, whatever the file is called
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "TGA", "AVIF")
@@ -23,22 +23,22 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # remarks on cut EXIF blocks
 
 
 class Unreadable(UserError):
-    """A file that is not read as a picture; `reason` says why in a few words."""
+    """A file that is not read as an image; `reason` says why in a few words."""
 
     def __init__(self, path: Path, reason: str):
-        super().__init__(f"{path} does not open as a picture ({reason}): remove it or save it again.")
+        super().__init__(f"{path} does not open as an image ({reason}): remove it or save it again.")
         self.reason = reason
 
 
 def read_picture(path: Path) -> Image.Image:
-    """One picture in 8-bit RGB, upright by its EXIF tag.
+    """One image in 8-bit RGB, upright by its EXIF tag.
 
     16-bit greys keep their range (65535 is white). What is transparent is white. Of an animation the first
-    frame is read. CMYK becomes RGB by the plain formula; colour profiles are not applied. A picture of more
+    frame is read. CMYK becomes RGB by the plain formula; colour profiles are not applied. An image of more
     than `PLENTY` pixels comes at a half, a quarter, ... of its sides, each pixel the mean of those it stands
     for. While it is read, memory is bounded by `LARGEST`: 4 bytes a pixel, in WebP and JPEG 2000 up to 20,
     in most JPEGs next to nothing. Raises Unreadable for a file that is damaged, cut off, no raster
-    picture, larger than `LARGEST` pixels, or whose grey scale is unknown (32-bit numbers, fractions).
+    image, larger than `LARGEST` pixels, or whose grey scale is unknown (32-bit numbers, fractions).
     """
     if not path.is_file() and not path.is_symlink():
         folder = f"{path} is a folder: name the files in it, such as {path}/*.jpg."
@@ -67,7 +67,7 @@ def _settled(picture: Image.Image) -> Image.Image:
         raise ValueError("its grey scale is not known: neither 8 nor 16 bits")
     tags = getattr(picture, "tag_v2", {})
     if _DNG in tags or (tags.get(_SMALLER) == 1 and (_INSIDE in tags or picture.is_animated)):
-        raise ValueError("a camera's raw file, of which only a thumbnail would be read: convert it to JPEG")
+        raise ValueError("a camera's raw file, of which only the thumbnail can be read: convert it to JPEG")
     negative = picture.mode.startswith("I") and tags.get(_PHOTOMETRIC) == 0
     factor = 1
     while width * height > PLENTY * factor**2:

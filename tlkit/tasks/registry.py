@@ -26,9 +26,8 @@ def register(name: str, factory: "Callable[..., Task]", listed: Iterable[str] = 
     """Have `load(name)` give what the factory returns, also in the processes and on the clusters of a study.
 
     name: such as `reviews`, whose factory takes nothing, or a prefix such as `reviews:`, whose factory takes
-    what follows it. listed: names to offer where an unknown one is asked for. A package registers its own in
-    a function that it names as an entry point of the group `tlkit.tasks`. Raises UserError for a name that an
-    installed package has.
+    what follows it. listed: names to offer for an unknown one. A package registers its own in a function that
+    it names as an entry point of the group `tlkit.tasks`. Raises UserError for the name of an installed one.
     """
     TASKS.register(name, factory, listed)
     _named.cache_clear()
@@ -42,8 +41,7 @@ def names() -> list[str]:
 def load(name: "str | Task") -> "Task":
     """The task of that name, of `folder:PATH[|GROUPS.csv]` or of `csv:PATH[|TEXT|LABEL]`, which name columns.
 
-    Kept until its files change. A task itself is given back. Raises UserError, for an unknown name with the
-    nearest match.
+    Kept until its files change. A task itself is given back. Raises UserError.
     """
     if not isinstance(name, str):
         return name

@@ -1,6 +1,6 @@
-"""Which items are to learn from and which are the test: by time, by group, or as published.
+"""Which items are for training and which for testing: by time, by group, or as published.
 
-A random split of what belongs together flatters: it asks about a patient or a week that was learnt. Each is
+A random split of what belongs together flatters: it tests on a patient or week seen in training. Each is
 (train, test), two arrays of positions; `parted` makes the sides of a task of them.
 """
 
@@ -40,7 +40,7 @@ def by_time(times: Sequence[Any], test: Any = 0.2, gap: Any = None) -> Split:
         ) from error
     if not all(sides):
         raise UserError(
-            f"a test from {border} on has {len(sides[1])} items and leaves {len(sides[0])} to learn from: "
+            f"a test from {border} on has {len(sides[1])} items and leaves {len(sides[0])} for training: "
             "move its beginning, or narrow the gap."
         )
     return np.array(sides[0]), np.array(sides[1])
@@ -70,7 +70,7 @@ def refuse_later(task: str, train: Any, test: Any) -> None:
     last, first = train.times[in_order(train.times)[-1]], test.times[in_order(test.times)[0]]
     if not last < first:
         raise UserError(
-            f"task {task!r} learns of items up to {last}, its test begins at {first}: a test comes later."
+            f"task {task!r} trains on items up to {last}, its test begins at {first}: test on later ones."
         )
 
 
@@ -120,7 +120,7 @@ def published(column: Sequence[Any], test: Collection[Any] = ("test",)) -> Split
     column = list(column)
     said = ", ".join(sorted(map(str, set(column)))[:5])
     if missing := [word for word in (*test, "train") if word not in column]:
-        raise UserError(f"the published split names {missing[0]!r}, and no item does; they say {said}, ...")
+        raise UserError(f"no item belongs to the published split {missing[0]!r}; the items name {said}, ...")
     return np.flatnonzero(np.isin(column, ["train"])), np.flatnonzero(np.isin(column, list(test)))
 
 

@@ -21,11 +21,7 @@ TEST = ("test", "valid", "val", "dev")  # how a published test split is called; 
 
 
 def from_csv(
-    path: Path | str,
-    text: str = "text",
-    label: str = "label",
-    groups: str = "",
-    split: str = "",
+    path: Path | str, text: str = "text", label: str = "label", groups: str = "", split: str = ""
 ) -> Task:
     """A task of classes from a table with a header (`table_rows`): a text and its class a row.
 
@@ -71,14 +67,14 @@ def table_rows(path: Path, columns: list[str], west: bool = False) -> "tuple[pd.
             table = pd.read_csv(StringIO(text), sep=between, **how)
     except (OSError, ValueError, pd.errors.ParserWarning) as error:  # of the second kind are pandas' own
         raise UserError(
-            f"{path} is not read as a table ({error}): give a CSV in UTF-8, with a header."
+            f"{path} cannot be read as a table ({error}): give a CSV file in UTF-8 with a header."
         ) from error
     spelt = {column.casefold(): column for column in columns if column not in table}
     table.columns = [spelt.pop(name.strip().casefold(), name) for name in table.columns]
     absent = [column for column in columns if column not in table]
     if absent:
         raise UserError(
-            f"{path} has no column {absent[0]!r}: it has {', '.join(table.columns)}; rename one, or name it."
+            f"{path} has no column {absent[0]!r}: it has {', '.join(table.columns)}; name one of these."
         )
     table = table[columns].apply(lambda column: column.str.strip())
     empty = {f"row {i + 1}": f"no {column}" for column in columns for i in table.index[table[column] == ""]}

@@ -1,4 +1,4 @@
-"""Which pictures belong together, so that no split may part them: by a table, or by their looks."""
+"""Which images belong together, so that no split may part them: by a table, or by their looks."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -14,7 +14,7 @@ from tlkit.tasks.text import table_rows
 if TYPE_CHECKING:
     from tlkit.tasks.images import Found
 
-# Two pictures may differ by so many of 64 bits of a difference hash, and by so much of the spread of their
+# Two images may differ by so many of 64 bits of a difference hash, and by so much of the spread of their
 # colours, of which there must be some: chosen on photographs, fish on video, steel and X-rays, where saved
 # again at a quarter of the sides, or cut by 2 %, nearly all are found, and few others.
 BITS, APART, FLAT = 10, 0.2, 8
@@ -24,9 +24,9 @@ Pairs = list[tuple[int, int]]
 
 
 def read_groups(path: Path, found: "list[Found]", root: Path) -> tuple[dict[Path, str], dict[str, str]]:
-    """Picture -> group, and what to say of the table. A suffix may be missing; Windows writes backslashes.
+    """Image -> group, and what to say of the table. A suffix may be missing; Windows writes backslashes.
 
-    Raises UserError for a picture without a group, or with two.
+    Raises UserError for an image without a group, or with two.
     """
     table, _ = table_rows(path, ["file", "group"], west=True)
     known = {f.place.with_suffix(""): f.place for f in found} | {f.place: f.place for f in found}
@@ -41,7 +41,7 @@ def read_groups(path: Path, found: "list[Found]", root: Path) -> tuple[dict[Path
         if before != group:
             twice = f"row {first} ({before}) and row {row} ({group})"
             raise UserError(f"{path} has {file} in two groups, {twice}: keep one of them.")
-    odd = f"; {len(lost)} row{'s' * (len(lost) != 1)} of no picture, first {lost[0]}" if lost else ""
+    odd = f"; {len(lost)} row{'s' * (len(lost) != 1)} of no image, first {lost[0]}" if lost else ""
     missing = [f.path for f in found if f.place not in rows]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -58,7 +58,7 @@ def glance(picture: Image.Image) -> bytes:
 
 
 def alike(found: "list[Found]") -> Pairs:
-    """Those of one class that are no copies and look like one picture saved again."""
+    """Those of one class that are no copies and look like one image saved again."""
     pairs, labels = [], np.array([f.label for f in found])
     for label in dict.fromkeys(labels):
         rows = np.flatnonzero(labels == label)
@@ -79,8 +79,8 @@ def told(found: "list[Found]", pairs: Pairs, test: Collection[int], root: Path) 
     asked = set(test)
     across = [pair for pair in pairs if len(asked.intersection(pair)) == 1]
     names = [" and ".join(str(found[i].path.relative_to(root)) for i in pair) for pair in across or pairs]
-    how = "on both sides of the split, which flatters if they are one" if across else "kept on one side"
+    how = "on both sides of the split, which flatters the score" if across else "kept on one side"
     more = f"; and {len(names) - NAMED} more" * (len(names) > NAMED)
-    two = "1 pair of pictures looks" if len(names) == 1 else f"{len(names)} pairs of pictures look"
+    two = "1 pair of images looks" if len(names) == 1 else f"{len(names)} pairs of images look"
     said = f"{two} alike, {how}: {'; '.join(names[:NAMED])}{more}"
     return {"near": said} if pairs else {}

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tlkit_lessons import ledger
 from tlkit_lessons.notebooks.runner import RunResult
+
+if TYPE_CHECKING:
+    from tlkit_lessons import ledger
 
 FINDING = "{{gain 16_digits frozen scratch 1}}"
 NEXT = (
@@ -13,8 +16,12 @@ NEXT = (
 )
 
 
-def ending(results: Sequence[RunResult], report: str | Path, where: ledger.Shelf | None = None) -> list[str]:
+def ending(
+    results: Sequence[RunResult], report: str | Path, where: "ledger.Shelf | None" = None
+) -> list[str]:
     """What ran and how long, the main finding, the counts of verdicts, the report, and what to do next."""
+    from tlkit_lessons import ledger  # numpy and torch, which a list of notebooks does without
+
     failed = [result.number for result in results if not result.ok]
     ran = f"{len(results)} notebook{'s' * (len(results) != 1)} in {_time(sum(r.seconds for r in results))}"
     outcome = f"; {', '.join(failed)} failed" if failed else ", without an error"

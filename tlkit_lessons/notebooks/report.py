@@ -1,10 +1,14 @@
-"""The report of a run of notebooks: the claims, the headline of each notebook, times and failures."""
+"""The report of a run of notebooks: the headlines of each, the sayings they test, times and failures."""
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlkit import compare
+from tlkit import compare, downloads, env
+from tlkit.records import Record
 from tlkit.report.page import Figure, Group, licence, machine, write
 from tlkit_lessons import ledger
 from tlkit_lessons.notebooks import RunResult, listing
@@ -13,38 +17,108 @@ FIGURES = 2  # of each notebook: those of cells tagged `headline`, else the last
 
 
 def workbook_html(run_results: Iterable[RunResult], out: str | Path) -> Path:
-    """Write the report of a run of notebooks: claims, results, times, failures. Returns `out`.
+    """Write the report of a run of notebooks: figures, claims, times, failures. Returns `out`.
 
-    Raises UserError where `out` cannot be written; it is then left as it was.
+    Only what these notebooks show is reported. Raises UserError where `out` cannot be written; it is then
+    left as it was.
     """
     results = list(run_results)
+    copies = {r: listing.read(r.path) if r.path.exists() else {"cells": []} for r in results}
+    shown = _sayings({r.number for r in results})
+    records = _records(shown)
+    fits = [r for store in map(records.store, records.names) if store for r in store.read() if r.ends_fit]
     facts = {
-        f"{r.number} {_title(r)}": f"{'ran' if r.ok else 'FAILED'} in {r.seconds:.0f} s" for r in results
+        f"{r.number} {_title(r)}": f"{'ran' if r.ok else 'FAILED'} in {_time(r.seconds)}" for r in results
     }
-    facts["in all"] = f"{len(results)} notebooks, {sum(r.seconds for r in results):.0f} s"
-    used = dict.fromkeys(name for claim in ledger.criteria() for name in claim.backbone if "," not in name)
-    facts |= {f"backbone {name}": licence(name) for name in used} | machine()
-    found = ledger.on_shelf()
-    facts["where the records come from"] = compare.whence(found)
+    facts["in all"] = _counted(len(results), "notebook") + f", {_time(sum(r.seconds for r in results))}"
+    names, ours = _networks(copies.values()), _committed()
+    facts |= {f"network {name}": licence(name) for name in names} | machine()
+    found = ledger.on_shelf(records)
+    facts |= {"records behind the claims": compare.whence(found)} if found else {}
     facts |= {"note": note} if (note := compare.outdated(found)) else {}
     return write(
         out,
-        title="The transfer learning workbook",
-        ledger=ledger.table(),
-        groups=[_notebook(r) for r in results],
+        title="Transfer Learning Workbook: report of this run",
+        summary=_summary(results, shown, fits, [name for name in names if name in ours]),
+        groups=[_notebook(r, copy) for r, copy in copies.items()],
+        claims=shown,
         failures=[f"{r.number}: {r.error}" for r in results if not r.ok],
         facts=facts,
     )
+
+
+def _summary(
+    results: Sequence[RunResult], shown: Sequence[ledger.Saying], fits: Sequence[Record], names: Sequence[str]
+) -> list[str]:
+    """At most four sentences: what ran, what the sayings come to, and what was not computed in this run."""
+    ran, seconds = sum(r.ok for r in results), sum(r.seconds for r in results)
+    found = [f"{ran} of {_counted(len(results), 'notebook')} ran to the end; this took {_time(seconds)}."]
+    if shown:
+        count = Counter(saying.word for saying in shown if saying.word)
+        outcomes = ", ".join(f"{count[word]} {word}" for word in ledger.OUTCOMES if count[word])
+        test = "They test" if len(results) > 1 else "It tests"
+        earlier = _time(sum(r.measured.get("seconds", 0) for r in fits))
+        found += [
+            f"{test} {_counted(len(shown), 'common saying')} about transfer learning: {outcomes}.",
+            f"These verdicts come from the committed records of {len(fits):,} fits ({earlier} of computing "
+            "before this run); none of these fits was run again.",
+        ]
+    if names:
+        cost = _time(sum(ledger.card(name)["seconds"] for name in names))
+        were = "network was" if len(names) == 1 else "networks were"
+        found.append(f"{len(names)} {were} pretrained before this run, too ({cost} on one thread).")
+    return found
+
+
+def _sayings(numbers: set[str]) -> list[ledger.Saying]:
+    """The tested sayings of these notebooks, each with the evidence that they show."""
+    found = []
+    for saying in ledger.sayings():
+        rows = tuple(row for row in saying.evidence if numbers & set(row.claim.where))
+        if rows and saying.word:
+            found.append(replace(saying, evidence=rows))
+    return found
+
+
+def _records(shown: Iterable[ledger.Saying]) -> ledger.Shelf:
+    """The files of records behind these sayings."""
+    claims = [row.claim for saying in shown for row in saying.evidence]
+    names = {name for claim in claims for name in (claim.records, claim.against_records) if name}
+    return ledger.Shelf(ledger.shelf().folder, tuple(sorted(names)))
+
+
+def _networks(copies: Iterable[dict[str, Any]]) -> list[str]:
+    """The committed and the registered networks that the code of these notebooks names."""
+    known = _committed() | {info.name for info in downloads.listing()}
+    cells = (cell for copy in copies for cell in copy["cells"] if cell["cell_type"] == "code")
+    quoted = {name for cell in cells for name in re.findall(r"[\"']([\w.-]+)[\"']", "".join(cell["source"]))}
+    return sorted(known & quoted)
+
+
+def _committed() -> set[str]:
+    return {path.stem for path in (env.data_dir() / "backbones").glob("*.json")}
+
+
+def _time(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def _title(result: RunResult) -> str:
     return result.name.partition("_")[2].replace("_", " ")
 
 
-def _notebook(result: RunResult) -> Group:
-    figures = _drawn(listing.read(result.path), result) if result.path.exists() else []
+def _notebook(result: RunResult, copy: dict[str, Any]) -> Group:
     outcome = "Every cell ran" if result.ok else "It did not run to the end"
-    return Group(f"{result.number} · {_title(result)}", figures, text=f"{outcome}; {result.seconds:.0f} s.")
+    prose = ("".join(cell["source"]) for cell in copy["cells"] if cell["cell_type"] == "markdown")
+    heads = re.findall(r"^# (?:\d+ · )?(.+)$", "\n".join(prose), re.MULTILINE)
+    title = f"{result.number} · {heads[0] if heads else _title(result)}"
+    return Group(title, _drawn(copy, result), text=f"{outcome}, in {_time(result.seconds)}.")
 
 
 def _drawn(notebook: dict[str, Any], result: RunResult) -> list[Figure]:
@@ -61,7 +135,7 @@ def _drawn(notebook: dict[str, Any], result: RunResult) -> list[Figure]:
 
 
 def _figures(cell: dict[str, Any], heading: str, number: str) -> list[Figure]:
-    """The PNG outputs of a cell, with what it says of them in text."""
+    """The PNG outputs of a cell, with their alt text, or what the cell says of them."""
     found = []
     for output in cell.get("outputs", ()):
         data = output.get("data", {})
@@ -69,5 +143,6 @@ def _figures(cell: dict[str, Any], heading: str, number: str) -> list[Figure]:
             said = "".join(data.get("text/plain", ""))
             alt = f"Figure of notebook {number}, under the heading {heading}"
             alt += f": {said}" if said and not said.startswith("<") else ""
-            found.append(Figure("".join("".join(data["image/png"]).split()), alt, heading))
+            alt = output.get("metadata", {}).get("image/png", {}).get("alt") or alt
+            found.append(Figure("".join("".join(data["image/png"]).split()), alt, f"From “{heading}”"))
     return found
