@@ -214,6 +214,9 @@ FIGURES = {
     ),
     "price_by_depth": lambda s: nb14_depth.price_by_depth(prices("frozen", "last-1", "full")),
     "accuracy_by_depth": lambda s: nb14_depth.accuracy_by_depth(s.read(), DEPTHS, (1, 5, 20), {1: 0, 20: 2}),
+    "gain_by_seed": lambda s: nb14_depth.gain_by_seed(
+        {n: seeds(s, "full", n) - seeds(s, "frozen", n) for n in (1, 20)}, "full", "frozen"
+    ),
     "bars_by_stage": lambda s: figures.bars_by_stage(RATES),
     "train_and_test": lambda s: nb15_full.train_and_test(trained(s), "full"),
     "filters": lambda s: nb13_stages.filters(np.random.default_rng(0).normal(size=(24, 3, 3, 3))),
@@ -551,19 +554,32 @@ def test_prices_are_shares_of_the_last():
     ax = nb14_depth.price_by_depth(prices("last-1", "full"))
     assert [list(line.get_ydata()) for line in ax.lines] == [[50, 100]] * 3
     assert "% of full" in text_of(ax) and len({line.get_marker() for line in ax.lines}) == 3
+    assert "last-1: 50 % of the parameters, 50 % of the operations" in text_of(ax)
     with pytest.raises(UserError, match="1 prices make no curve"):
         nb14_depth.price_by_depth(prices("full"))
 
 
-def test_depth_is_shown_as_gain_on_the_first_plan_draw_by_draw(store):
+def test_depth_is_shown_as_gain_on_the_first_plan_seed_by_seed(store):
     few, many = nb14_depth.accuracy_by_depth(store.read(), DEPTHS, (1, 20), {20: 1}).axes
     lines = [line.get_ydata() for line in many.lines]
-    gain = [seeds(store, plan, 20) - seeds(store, "frozen", 20) for plan in DEPTHS]
+    gain = 100 * np.array([seeds(store, plan, 20) - seeds(store, "frozen", 20) for plan in DEPTHS])
     np.testing.assert_allclose(lines[1:11], np.transpose(gain))
     np.testing.assert_allclose(lines[11], np.mean(gain, axis=1))
     assert lines[12] == lines[11].max() and list(many.lines[13].get_xdata()) == [1, 1]
     assert "your guess" in text_of(many) and "your guess" not in text_of(few)
-    assert "1 label a class" in text_of(few) and few.get_ylim() == many.get_ylim()
+    assert "1 label per class" in text_of(few) and few.get_ylim() == many.get_ylim()
+    best = DEPTHS[int(np.mean(gain, axis=1).argmax())]
+    assert f"best is {best}" in text_of(many) and "best mean" in text_of(many)
+
+
+def test_gains_follow_each_seed_and_the_title_counts_those_that_rise():
+    ax = nb14_depth.gain_by_seed({1: [0.0, 0.1, 0.2], 20: [0.1, 0.2, 0.1]}, "full", "last-1")
+    lines = [list(line.get_ydata()) for line in ax.lines]
+    assert lines[1:4] == [[0, 10], [10, 20], [20, 10]] and lines[-1] == pytest.approx([10, 40 / 3])
+    assert "over last-1: higher with\n20 labels in 2 of 3 seeds" in text_of(ax)
+    assert {line.get_color() for line in ax.lines[4:7]} == {plots.look("full")["color"]}
+    with pytest.raises(UserError, match="the same seeds"):
+        nb14_depth.gain_by_seed({1: [0.1], 20: [0.1, 0.2]}, "full", "last-1")
 
 
 def test_depths_with_no_seed_in_common_are_refused(store):
