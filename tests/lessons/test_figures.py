@@ -5,11 +5,14 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import made_up_records as made
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import tiny
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -37,7 +40,7 @@ from tlkit_lessons import (
     plan_strip,
     savings,
 )
-from tlkit_lessons.look import TRAINED_TILE, WINE, WRONG
+from tlkit_lessons.look import INDIGO, TRAINED_TILE, WINE, WRONG
 from tlkit_lessons.nb14_depth import Price
 from tlkit_lessons.nb21_kinds import PLACES, Kind, Strip
 
@@ -58,6 +61,12 @@ KNOWN = np.array([[0.6, 0.8, 0.9, 0.85], [0.62, 0.78, 0.94, 0.83]])  # two netwo
 def strip(count: int, same: Sequence[bool] = (True, False, True)) -> tuple:
     images = np.random.default_rng(0).random((count + 1, 1, 8, 8))
     return images[0], images[1:], same
+
+
+def block(same: Sequence[bool] = (True, False, True), count: int = 3) -> nb13_stages.Block:
+    image, found, _ = strip(count)
+    each = {"stem": nb13_stages.Strip(found, same, "80%"), "block1": nb13_stages.Strip(found, [True] * count)}
+    return image, each
 
 
 @pytest.fixture(scope="module")
@@ -198,12 +207,13 @@ FIGURES = {
     ),
     "price_by_depth": lambda s: nb14_depth.price_by_depth(prices("frozen", "last-1", "full")),
     "accuracy_by_depth": lambda s: nb14_depth.accuracy_by_depth(s.read(), DEPTHS, (1, 5, 20), {1: 0, 20: 2}),
+    "gain_by_seed": lambda s: nb14_depth.gain_by_seed(
+        {n: seeds(s, "full", n) - seeds(s, "frozen", n) for n in (1, 20)}, "full", "frozen"
+    ),
     "bars_by_stage": lambda s: figures.bars_by_stage(RATES),
     "train_and_test": lambda s: nb15_full.train_and_test(trained(s), "full"),
     "filters": lambda s: nb13_stages.filters(np.random.default_rng(0).normal(size=(24, 3, 3, 3))),
-    "neighbours": lambda s: nb13_stages.neighbours(
-        {name: [strip(3), strip(3)] for name in ("stem", "block1")}
-    ),
+    "neighbours": lambda s: nb13_stages.neighbours({"digits": block(), "textures": block()}),
     "scores_with_shuffled_labels": lambda s: nb23_scores.scores_with_shuffled_labels(
         {n: SCORES[n] for n in ("kNN", "TransRate")}, dict.fromkeys(("kNN", "TransRate"), SCORES["H-score"])
     ),
@@ -213,7 +223,10 @@ FIGURES = {
     "gains_and_shortlist": lambda s: nb23_scores.gains_and_shortlist(
         {"a": told(0.1), "b": told(-0.3)}, {"a": 0.4, "b": 0.0}, "frozen", ["b"], told(-0.15)
     ),
-    "accuracy_by_stage": lambda s: nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN}, 0.5, 2),
+    "accuracy_by_stage": lambda s: nb13_stages.accuracy_by_stage(STAGES, {"a": KNOWN}, {"chance": 0.5}, 2),
+    "side_by_side": lambda s: nb13_stages.side_by_side(
+        STAGES, {"a is best": ({"a": KNOWN}, {}, 2), "so it is here": ({"a": KNOWN}, {}, None)}, 0.4, True
+    ),
     "answers": lambda s: figures.answers(strip(3)[1], "abc", {"before": "aab", "after": "abc"}),
     "clouds": lambda s: nb25_adapting.clouds(*np.random.default_rng(0).normal(size=(3, 30, 5))),
     "sure_and_right": lambda s: nb25_adapting.sure_and_right([0.5, 0.7, 0.9], [0.4, 0.3, 0.2], 0.1),
@@ -564,19 +577,32 @@ def test_prices_are_shares_of_the_last():
     ax = nb14_depth.price_by_depth(prices("last-1", "full"))
     assert [list(line.get_ydata()) for line in ax.lines] == [[50, 100]] * 3
     assert "% of full" in text_of(ax) and len({line.get_marker() for line in ax.lines}) == 3
+    assert "last-1: 50 % of the parameters, 50 % of the operations" in text_of(ax)
     with pytest.raises(UserError, match="1 prices make no curve"):
         nb14_depth.price_by_depth(prices("full"))
 
 
-def test_depth_is_shown_as_gain_on_the_first_plan_draw_by_draw(store):
+def test_depth_is_shown_as_gain_on_the_first_plan_seed_by_seed(store):
     few, many = nb14_depth.accuracy_by_depth(store.read(), DEPTHS, (1, 20), {20: 1}).axes
     lines = [line.get_ydata() for line in many.lines]
-    gain = [seeds(store, plan, 20) - seeds(store, "frozen", 20) for plan in DEPTHS]
+    gain = 100 * np.array([seeds(store, plan, 20) - seeds(store, "frozen", 20) for plan in DEPTHS])
     np.testing.assert_allclose(lines[1:11], np.transpose(gain))
     np.testing.assert_allclose(lines[11], np.mean(gain, axis=1))
     assert lines[12] == lines[11].max() and list(many.lines[13].get_xdata()) == [1, 1]
     assert "your guess" in text_of(many) and "your guess" not in text_of(few)
-    assert "1 label a class" in text_of(few) and few.get_ylim() == many.get_ylim()
+    assert "1 label per class" in text_of(few) and few.get_ylim() == many.get_ylim()
+    best = DEPTHS[int(np.mean(gain, axis=1).argmax())]
+    assert f"best is {best}" in text_of(many) and "best mean" in text_of(many)
+
+
+def test_gains_follow_each_seed_and_the_title_counts_those_that_rise():
+    ax = nb14_depth.gain_by_seed({1: [0.0, 0.1, 0.2], 20: [0.1, 0.2, 0.1]}, "full", "last-1")
+    lines = [list(line.get_ydata()) for line in ax.lines]
+    assert lines[1:4] == [[0, 10], [10, 20], [20, 10]] and lines[-1] == pytest.approx([10, 40 / 3])
+    assert "over last-1: higher with\n20 labels in 2 of 3 seeds" in text_of(ax)
+    assert {line.get_color() for line in ax.lines[4:7]} == {plots.look("full")["color"]}
+    with pytest.raises(UserError, match="the same seeds"):
+        nb14_depth.gain_by_seed({1: [0.1], 20: [0.1, 0.2]}, "full", "last-1")
 
 
 def test_depths_with_no_seed_in_common_are_refused(store):
@@ -663,50 +689,73 @@ def test_zero_is_mid_grey_in_filters():
 # --- stages
 
 
-def test_neighbours_of_another_kind_are_crossed_and_framed_otherwise():
-    ax = nb13_stages.neighbours({"stem": [strip(3)], "block1": [strip(3, [True] * 3)]}).axes[0]
-    assert len(ax.images) == 2 * 4 and [line.get_marker() for line in ax.lines] == ["X"]
+def test_neighbours_of_another_class_are_crossed_and_framed_otherwise():
+    ax = nb13_stages.neighbours({"digits": block()}).axes[0]
+    assert len(ax.images) == 1 + 2 * 3 and [line.get_marker() for line in ax.lines] == ["X"]
     frames = [to_rgb(box.get_edgecolor()) for box in ax.patches]
-    assert frames.count(to_rgb("#D55E00")) == 1 and frames.count(to_rgb("#0072B2")) == 5
+    assert frames.count(to_rgb(WRONG)) == 1 and frames.count(to_rgb(INDIGO)) == 5
     assert ax.lines[0].get_xdata()[0] == ax.images[2].get_extent()[1], "the second neighbour has the cross"
-    assert [t.get_text() for t in ax.texts if t.get_text()] == ["stem", "block1"]
+    assert [t.get_text() for t in ax.texts if t.get_text()] == ["digits", "stem", "80%", "block1"]
     wide, high = ax.figure.get_size_inches()
     units = [end - start for start, end in (ax.get_xlim(), ax.get_ylim())]
-    assert wide / units[0] == pytest.approx(high / units[1]), "pictures are square"
+    assert wide / units[0] == pytest.approx(high / units[1]), "tiles are square"
 
 
 @pytest.mark.parametrize(
-    "rows",
-    [
-        {},
-        {"a": [strip(3)], "b": [strip(3), strip(3)]},
-        {"a": [strip(3, [True])]},
-        {"a": [strip(2, [True] * 3)]},
-    ],
+    "blocks",
+    [{}, {"a": block([True])}, {"a": block(), "b": block((True, False), 2)}],
+    ids=["none", "answers", "lengths"],
 )
-def test_neighbours_that_do_not_fit_are_refused(rows):
-    with pytest.raises(UserError, match="same lengths"):
-        nb13_stages.neighbours(rows)
+def test_neighbours_that_do_not_fit_are_refused(blocks):
+    with pytest.raises(UserError, match="the same number of neighbours"):
+        nb13_stages.neighbours(blocks)
 
 
 def test_a_thin_line_for_each_network_and_a_thick_one_for_their_mean():
-    ax = nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN, "averages": KNOWN[0]}, pixels=0.7, guess=2)
+    curves, levels = {"by place": KNOWN, "averages": KNOWN[0]}, {"raw pixels": 0.7}
+    ax = nb13_stages.accuracy_by_stage(STAGES, curves, levels, guess=2)
     lines = [list(line.get_ydata()) for line in ax.lines]
     assert lines[:2] == KNOWN.tolist() and lines[2] == pytest.approx(KNOWN.mean(0))
     assert lines[3] == lines[4] == KNOWN[0].tolist()
-    assert set(lines[5]) == {0.7} and set(ax.lines[6].get_xdata()) == {1}, "behind the second stage"
+    assert set(lines[5]) == {0.7} and set(ax.lines[6].get_xdata()) == {1}, "after the second stage"
     assert len({ax.lines[i].get_linestyle() for i in (2, 4, 5)}) == 3
-    for word in (*STAGES, "by place", "averages", "pixels", "your guess", "test accuracy"):
+    for word in (*STAGES, "by place", "averages", "raw pixels", "your guess", "test accuracy"):
         assert word in text_of(ax)
+
+
+def test_names_at_the_ends_of_lines_do_not_touch():
+    ax = nb13_stages.accuracy_by_stage(STAGES, {"a": KNOWN, "b\nc": KNOWN}, {"chance": KNOWN[0, -1]})
+    ax.figure.canvas.draw()
+    boxes = sorted((t.get_window_extent() for t in ax.texts), key=lambda box: box.y0)
+    assert len(boxes) == 3
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+
+
+def test_the_best_stage_of_each_panel_has_the_ring():
+    curves = {"low": KNOWN - 0.1, "high": KNOWN}
+    assert nb13_stages.best(curves, STAGES) == ("high", "block2")
+    figure = nb13_stages.side_by_side(STAGES, {"all is well": (curves, {}, None)}, 0.4, ring=True)
+    x, y = figure.axes[0].lines[-1].get_xydata()[0]
+    assert (x, y) == (2, pytest.approx(0.92)) and "best" in text_of(figure.axes[0])
+    assert "starts at 0.4" in figure.axes[0].get_ylabel()
 
 
 def test_accuracies_that_do_not_fit_the_chain_are_refused():
     with pytest.raises(UserError, match="by place: 3 accuracies for the 4 stages"):
         nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN[:, 1:]})
-    with pytest.raises(UserError, match="6 curves"):
-        nb13_stages.accuracy_by_stage(STAGES, dict.fromkeys("abcdef", KNOWN))
-    with pytest.raises(UserError, match="behind 5 stages"):
+    with pytest.raises(UserError, match="5 curves"):
+        nb13_stages.accuracy_by_stage(STAGES, dict.fromkeys("abcde", KNOWN))
+    with pytest.raises(UserError, match="after 5 stages"):
         nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN}, guess=5)
+
+
+def test_statistics_are_re_estimated_and_weights_are_not():
+    task, backbone = tiny.classifier()
+    chain = backbone.fresh()
+    before = {name: tensor.clone() for name, tensor in chain.state_dict().items()}
+    after = nb13_stages.reestimated(chain, backbone.transform(task.train.inputs)).state_dict()
+    changed = {name.rpartition(".")[2] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"} and not chain.training
 
 
 def test_what_the_records_say_stage_by_stage():
