@@ -10,20 +10,18 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.transforms import offset_copy
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, PALE, INK = "#767676", "#E8E8E8", "#222222"
 
 _PLANS = {
-    "pixels": (BLACK, "s", ":"),
-    "scratch": (VERMILION, "X", (0, (5, 2))),
-    "frozen": (BLUE, "o", "-"),
-    "last-1": (SKY, "^", "-."),
-    "full": (GREEN, "D", "-"),
-    "lp-ft": (PURPLE, "P", (0, (3, 1, 1, 1, 1, 1))),
+    "pixels": ("#000000", "s", ":"),
+    "scratch": ("#D55E00", "X", (0, (5, 2))),
+    "frozen": ("#0072B2", "o", "-"),
+    "last-1": ("#56B4E9", "^", "-."),
+    "full": ("#009E73", "D", "-"),
+    "lp-ft": ("#CC79A7", "P", (0, (3, 1, 1, 1, 1, 1))),
 }
-_KINDS = {"last": (SKY, "v", (0, (1, 1))), "block": (ORANGE, "h", "-.")}
-_OTHER = (ORANGE, "*", "--")
+_KINDS = {"last": ("#56B4E9", "v", (0, (1, 1))), "block": ("#E69F00", "h", "-.")}
+_OTHER = ("#E69F00", "*", "--")
 TEXT = MappingProxyType({"font.size": 10, "axes.titlesize": 11, "axes.labelsize": 10, "legend.fontsize": 9})
 
 

@@ -26,7 +26,7 @@ def dial(
     """Drag from near to far: ten images at that similarity, and the gains of every plan so far.
 
     images: similarity -> images, one a class; gains: plan -> a verdict for each similarity, in the order
-    of `images`; answers: similarity -> what is wanted of each picture, written above it; accuracies: plan
+    of `images`; answers: similarity -> what is wanted of each image, written above it; accuracies: plan
     -> mean accuracy at each similarity, drawn beside the gains, chance being one class of so many images.
     Each frame is headed by its verdicts. Raises UserError for fewer than two similarities or where a verdict
     is missing.
