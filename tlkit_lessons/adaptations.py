@@ -1,4 +1,4 @@
-"""Methods on shifts, seed by seed, as records: the plan of a record is the method, its task the shift."""
+"""Methods of adapting on each shift and seed, as records: plan = method, task = shift."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,15 +14,15 @@ from tlkit_lessons import shifts
 from tlkit_lessons.adapt import Adapted, adapt, select
 
 CANDIDATES = ("source only", "coral", "linear ot", "ot", "mmd-tars", "pseudo-labels", "adabn", "tent")
-CHOSEN = "chosen@"  # before the name of a criterion: the candidate it chooses
-ONCE = "adabn@batch=none"  # measured once, on the training inputs; no candidate, since the choices are older
+CHOSEN = "chosen@"  # before the name of a criterion: the method it chooses
+ONCE = "adabn@batch=none"  # statistics of all training inputs; no candidate: the choices are older
 _WORDS = {"none": None}
 
 
 def asked(text: str, shift: str, seed: int, backbone: Backbone) -> Adapted:
     """Run a method as it is written in records: `adabn`, `adabn@batch=8`, `source only@plan=full`.
 
-    The word `none` stands for None: `adabn@batch=none`, no batch at a time but all training inputs, once.
+    The word `none` stands for None: `adabn@batch=none` estimates statistics on all training inputs, once.
 
     Raises UserError as `adapt` does, and for a setting that is not written `name=value`.
     """
@@ -44,10 +44,10 @@ def record_adaptations(
     methods: Iterable[str] = CANDIDATES,
     choose: bool = False,
 ) -> int:
-    """Run what the store lacks of one shift and seed, and write it down; how many records are new.
+    """Run and record what the store lacks of one shift and seed; returns the number of new records.
 
-    choose: also what each criterion chooses among the methods. It needs all of them, so then all are run
-    unless nothing is lacking.
+    choose: also record what each criterion chooses among the methods. It needs all of them, so all are run
+    unless nothing is missing.
     """
     begun, found = len(store.read()), {}
 
@@ -64,8 +64,8 @@ def record_adaptations(
                 run(text)
         names = {id(adapted): text for text, adapted in found.items()}
         for criterion, best in select([found[text] for text in methods]).items():  # the oracle comes last
-            told = replace(best.evaluation, detail=best.detail | {"chosen": names[id(best)]})
-            study.measure(store, _key(CHOSEN + criterion, shift, seed, backbone), lambda told=told: told)
+            kept = replace(best.evaluation, detail=best.detail | {"chosen": names[id(best)]})
+            study.measure(store, _key(CHOSEN + criterion, shift, seed, backbone), lambda kept=kept: kept)
     return len(store.read()) - begun
 
 

@@ -1,4 +1,4 @@
-"""Figures that several pages share: gains by source, bars a stage, answers under pictures, the break-even."""
+"""Figures that several pages share: gains by source, bars by stage, predictions below images, break-even."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from tlkit.stats import Verdict
 from tlkit_lessons import look as looks
 from tlkit_lessons.drawing import picture
 
-ASIDE = 0.012  # similarity: plans stand side by side, so that intervals can be told apart
+ASIDE = 0.012  # similarity: plans side by side, so that intervals do not overlap
 
 
 def gain_along(
@@ -193,13 +193,13 @@ def bars_by_stage(
 
 
 def answers(images: Sequence[Any], truth: Sequence[str], said: Mapping[str, Sequence[str]]) -> Figure:
-    """Pictures under their true names, and a row of answers for each name; a wrong one is struck out.
+    """Images below their true labels, and a row of predictions for each name; a wrong one is struck out.
 
-    Raises UserError where a row has another number of answers than there are pictures.
+    Raises UserError where a row has another number of predictions than there are images.
     """
     for name, row in {"the truth": truth, **said}.items():
         if len(row) != len(images):
-            raise UserError(f"{name}: {len(row)} answers for {len(images)} pictures: give one for each.")
+            raise UserError(f"{name}: {len(row)} answers for {len(images)} images: give one for each.")
     size = (0.62 * len(images) + 1.9, 1.05 + 0.5 * len(said))
     heights = (1.4, *(1 for _ in said))
     figure, axes = plt.subplots(

@@ -44,8 +44,17 @@ def guess_line(ax: Axes, value: float, along: str = "y", text: str = "your guess
         ax.annotate(text, (1, value), (-3, 3), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
                     ha="right", va="bottom", **words)  # fmt: skip
     else:
-        ax.annotate(text, (value, 1), (3, -3), xycoords=ax.get_xaxis_transform(), textcoords="offset points",
-                    ha="left", va="top", **words)  # fmt: skip
+        full = ax.transAxes.inverted().transform(ax.transData.transform((value, 1)))[0] > 0.6
+        side = ("right", -3) if full else ("left", 3)  # where there is room
+        ax.annotate(text, (value, 1), (side[1], -3), xycoords=ax.get_xaxis_transform(),
+                    textcoords="offset points", ha=side[0], va="top", **words)  # fmt: skip
+
+
+def chance_line(ax: Axes, value: float) -> None:
+    """The accuracy of guessing: a dotted line at `value` of the y axis, with its label below."""
+    ax.axhline(value, color=SLATE, linestyle=":", linewidth=1.4, zorder=3)
+    ax.annotate(f"chance: {value:.2f}", (1, value), (-3, -3), xycoords=ax.get_yaxis_transform(),
+                textcoords="offset points", ha="right", va="top", fontsize=9, color=INK)  # fmt: skip
 
 
 def guess_mark(ax: Axes, x: float, y: float, text: str = "your guess") -> None:

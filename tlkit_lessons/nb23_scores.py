@@ -1,7 +1,6 @@
-"""How well a score ranks sources: beside the truth, with doubt, with labels shuffled, and as published."""
+"""What a score says of sources: with its labels shuffled, beside the truth, and as a shortlist."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,203 +8,211 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tlkit.backbones import Backbone
 from tlkit.errors import UserError
-from tlkit.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, TEXT, VERMILION, canvas, legend
-from tlkit.stats import Interval
-from tlkit_lessons.ranking import NO_ORDER, Agreement, Recomputed
+from tlkit.plots.style import GREY, INK, PALE, TEXT, canvas, look
+from tlkit.records import Record, values
+from tlkit.stats import Verdict
+from tlkit.tasks import Task
+from tlkit_lessons import ranking, scores
+from tlkit_lessons.look import SLATE, WRONG, guess_line, series
 
 Columns = Mapping[str, Mapping[str, float]]  # score -> source -> value
-_KINDS = ((BLUE, "o"), (VERMILION, "X"), (PURPLE, "*"), (GREEN, "s"), (ORANGE, "^"))
-_OFF = ((VERMILION, "X"), (ORANGE, "s"), (PURPLE, "^"), (GREEN, "v"))  # sets that do not recompute
-_VERDICTS = {"agrees": (BLUE, "o", BLUE), "disagrees": (VERMILION, "X", VERMILION)}
-_CANNOT_TELL = (GREY, "o", "white")
+CONTROL = "random weights (control)"  # its row
 
 
-def _panels(n: int, ncols: int, size: tuple[float, float], **options: Any) -> tuple[Figure, np.ndarray]:
-    """`n` axes or a few more, of `size` inches each, in rows of at most `ncols`."""
-    ncols = min(n, ncols)
-    nrows = math.ceil(n / ncols)
-    with plt.rc_context(dict(TEXT)):
-        figure, axes = plt.subplots(
-            nrows,
-            ncols,
-            figsize=(size[0] * ncols, size[1] * nrows),
-            layout="constrained",
-            squeeze=False,
-            **options,
-        )
-    for ax in axes.flat:
-        ax.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+def card_line(name: str, card: Mapping[str, Any]) -> str:
+    """A source and how it was pretrained, as a line of text; `card` is its model card."""
+    if not scores.has_classes(card):
+        return f"{name:21}{card['steps']:5} steps, no labels"
+    found, chance = scores.source_accuracy(card), card["source_chance"]
+    classes = f"{len(card['classes'])} classes"
+    return (
+        f"{name:21}{card['steps']:5} steps, {classes:10}  source accuracy {found:.2f} (chance {chance:.2f})"
+    )
+
+
+def score_all(
+    task: Task, nets: Mapping[str, Backbone], names: Sequence[str], seeds: Iterable[int], labels: int = 5
+) -> dict[str, np.ndarray]:
+    """Score -> labelled subset (one a seed) x source; NaN where a source has no classes and it needs them."""
+    rows = [[scores.score_source(task, net, labels, seed, names) for net in nets.values()] for seed in seeds]
+    return {name: np.array([[source[name] for source in row] for row in rows]) for name in names}
+
+
+def accuracies(
+    records: Mapping[str, Sequence[Record]], sources: Iterable[str], plan: str, split: str, labels: int = 5
+) -> dict[str, np.ndarray]:
+    """Target -> labelled subset (by its seed) x source: recorded accuracy on a split ("test", "select")."""
+    sources = list(sources)
+    found = {t: [values(rows, plan=plan, labels=labels, backbone=s, split=split) for s in sources]
+             for t, rows in records.items()}  # fmt: skip
+    return {t: np.array([[one[seed] for one in columns] for seed in sorted(columns[0])])
+            for t, columns in found.items()}  # fmt: skip
+
+
+def rules_table(
+    rules: Mapping[str, Sequence[np.ndarray]],
+    validation: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    ends: Mapping[str, Sequence[float]],
+    keep: int = 3,
+) -> str:
+    """Markdown: for each score the mean test accuracy of its first source, and of the best of `keep` of it.
+
+    rules: score -> for each target its values, labelled subset x source. ends: name -> one number a target.
+    validation, test: target -> labelled subset x source.
+    """
+    heads = "".join(f" {target}: first | best of {keep} |" for target in test)
+    lines = ["| score |" + heads, "|---|" + "--:|" * (2 * len(test))]
+    for name, found in rules.items():
+        both = [(scored, target, k) for scored, target in zip(found, test, strict=True) for k in (1, keep)]
+        means = [ranking.outcome(one, validation[t], test[t], k).mean() for one, t, k in both]
+        lines.append(f"| {name} | " + " | ".join(f"{value:.2f}" for value in means) + " |")
+    lines += [
+        f"| *{name}* | " + " | ".join(f"{value:.2f} |" for value in row) + " |" for name, row in ends.items()
+    ]
+    return "\n".join(lines)
 
 
 def scores_with_shuffled_labels(real: Columns, shuffled: Columns) -> Figure:
     """A panel a score, a row a source: the score as it is (filled), and with its labels shuffled (open).
 
-    The highest is ringed, unless all are the same. Raises UserError where the two hold different sources.
+    The highest is ringed. Raises UserError where the two hold different sources.
     """
     sources = list(next(iter(real.values())))
     if any(list(columns[s]) != sources for columns in (real, shuffled) for s in real):
         raise UserError("give the same sources, in the same order, with and without shuffled labels.")
-    figure, axes = _panels(len(real), 4, (2.3, 0.9 + 0.22 * len(sources)), sharey=True)
-    for ax, (name, column) in zip(axes.flat, real.items(), strict=False):
+    with plt.rc_context(dict(TEXT)):
+        size = (1.6 + 1.75 * len(real), 1.5 + 0.23 * len(sources))
+        figure, axes = plt.subplots(1, len(real), figsize=size, layout="constrained", sharey=True)
+    rows = np.arange(len(sources))
+    for ax, (name, column) in zip(np.atleast_1d(axes), real.items(), strict=True):
         values, rest = np.array(list(column.values())), np.array(list(shuffled[name].values()))
-        rows = np.arange(len(sources))
-        ax.hlines(rows, rest, values, color=GREY, linewidth=1, zorder=1)
-        ax.plot(rest, rows, "o", ms=9, color=INK, mfc="white", label="labels shuffled", zorder=2)
-        ax.plot(values, rows, "D", ms=5, color=BLUE, label="as it is", zorder=3)
-        if np.ptp(values):
-            at = values.argmax()
-            ax.plot(values[at], at, "o", ms=16, color=VERMILION, mfc="none", mew=2, label="highest", zorder=4)
+        canvas(ax).hlines(rows, rest, values, color=GREY, linewidth=1, zorder=1)
+        ax.plot(rest, rows, "o", ms=8, color=INK, mfc="white", label="labels shuffled", zorder=2)
+        ax.plot(values, rows, **series(0) | {"linestyle": "", "label": "true labels"}, ms=6, zorder=3)
+        ring = {"ms": 15, "color": WRONG, "mfc": "none", "mew": 2, "zorder": 4}
+        ax.plot(values.max(), values.argmax(), "o", **ring, label="highest")
         ax.set_title(name, loc="left")
-        ax.set(ylim=(len(sources) - 0.5, -0.5), xlabel="score")
+        ax.set(ylim=(len(sources) - 0.5, -0.5), xlabel="score", yticks=rows, yticklabels=sources)
         ax.margins(x=0.15)
-    axes[0, 0].set_yticks(range(len(sources)), sources)
-    axes[0, 0].set_ylabel("source")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    first = np.atleast_1d(axes)[0]
+    first.set_ylabel("source")
+    figure.suptitle("Shuffle the labels: a good score must fall", fontsize=12, x=0.01, ha="left")
+    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
 def scores_against_truth(
-    scored: Mapping[str, Columns],
-    truth: Mapping[str, Mapping[str, Interval]],
-    kinds: Mapping[str, str],
-    scratch: Mapping[str, float],
-    ylabel: str = "accuracy",
+    scored: Columns,
+    accuracy: Mapping[str, float],
+    harmful: Collection[str],
+    levels: Mapping[str, float],
+    guess: float | None = None,
+    ylabel: str = "test accuracy",
 ) -> Figure:
-    """A row a target, a panel a score: its value for each source, and how good that source came out.
+    """A panel a score, two in a row: its value for each source (x), and that source's accuracy (y).
 
-    truth: for each target and source the mean accuracy with its interval, drawn as a bar. kinds: the kind of
-    each source, at most five different ones, each with a marker of its own. scratch: for each target the
-    accuracy without a source, a dotted line. A source that a score says nothing of has no marker there.
-    Raises UserError for more kinds, a source without one, or targets with different scores.
+    harmful: sources with a marker of their own. levels: name -> accuracy of a control, a labelled line each.
+    guess: the reader's, for the source with the highest value of the first score. A source that a score says
+    nothing of (NaN) has no marker there. Raises UserError for a source without an accuracy.
     """
-    sources = list(dict.fromkeys(s for rows in truth.values() for s in rows))
-    names = list(dict.fromkeys(kinds[s] for s in sources if s in kinds))
-    if len(names) > len(_KINDS) or not set(sources) <= kinds.keys():
-        raise UserError(f"every source needs one of at most {len(_KINDS)} kinds.")
-    judges = _same_scores(scored)
-    figure, axes = _panels(len(scored) * len(judges), len(judges), (2.1, 1.9), sharey="row")
-    for row, (target, columns) in zip(axes, scored.items(), strict=True):
-        for ax, column in zip(row, columns.values(), strict=True):
-            ax.axhline(scratch[target], color=GREY, linestyle=":", linewidth=1.5, label="scratch, no source")
-            for kind, look in zip(names, _KINDS, strict=False):
-                of_kind = [s for s in truth[target] if kinds[s] == kind and s in column]
-                _markers(ax, kind, look, [(column[s], truth[target][s]) for s in of_kind])
-            ax.margins(0.12)
-            ax.locator_params(axis="x", nbins=4)
-        row[0].set_ylabel(f"{target}\n{ylabel}")
-    for judge, top, bottom in zip(judges, axes[0], axes[-1], strict=True):
-        top.set_title(judge, loc="left")
-        bottom.set_xlabel("score")
-    handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3, frameon=False)
-    return figure
-
-
-def _markers(ax: Axes, kind: str, look: tuple[str, str], points: Sequence[tuple[float, Interval]]) -> None:
-    """Scores across, accuracies with their intervals upwards, all of one kind."""
-    colour, marker = look
-    for x, y in points:
-        ax.vlines(x, y.low, y.high, color=colour, linewidth=1, zorder=1)
-    style = {"color": colour, "linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.5}
-    places = [x for x, _ in points], [y.mean for _, y in points]
-    ax.plot(*places, **style, marker=marker, markersize=11 if marker == "*" else 7, label=kind)
-
-
-def _same_scores(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The scores that every target has. Raises UserError where they differ."""
-    judges = list(next(iter(found.values())))
-    if any(list(rows) != judges for rows in found.values()):
-        raise UserError("give the same scores, in the same order, for every target.")
-    return judges
-
-
-def agreements(
-    found: Mapping[str, Mapping[str, Agreement]],
-    lost: Columns | None = None,
-    guess: tuple[str, float] | None = None,
-) -> Figure:
-    """A panel a target, a row a score: weighted tau with its interval; grey and open where it cannot tell.
-
-    lost: for each target the accuracy that each score's pick falls short of the best source, as numbers in a
-    grey column of its panel. guess: a score and somebody's tau for it, a diamond in the first panel. Raises
-    UserError where targets have different scores.
-    """
-    scored = _same_scores(found)
-    figure, axes = _panels(len(found), 4, (3.1, 1.1 + 0.3 * len(scored)), sharey=True)
-    for ax, (target, rows) in zip(axes.flat, found.items(), strict=False):
-        ax.axvline(0, color=GREY, linewidth=1, linestyle=":")
-        for y, one in enumerate(rows.values()):
-            _with_interval(ax, y, one)
-        ax.set_title(target, loc="left")
-        ax.set(xlim=(-1.05, 1.05), ylim=(len(scored) - 0.4, -0.7), xlabel="weighted tau")
-        if lost is not None:
-            _column(ax, [lost[target][name] for name in rows])
-    axes[0, 0].set_yticks(range(len(scored)), scored)
-    axes[0, 0].set_ylabel("score")
-    _key(figure, axes[0, 0], scored, guess)
-    return figure
-
-
-def _column(ax: Axes, lost: Sequence[float]) -> None:
-    """What is lost, on grey paper within the panel, so that it is not read for the next one's."""
-    ax.axvspan(1.1, 1.8, color=PALE, zorder=0, linewidth=0)
-    for y, value in enumerate(lost):
-        ax.text(1.45, y, f"{value:.3f}", ha="center", va="center", fontsize=9)
-    ax.text(1.45, -1, "lost", ha="center", va="center", fontsize=9)
-    ax.set(xlim=(-1.05, 1.8), xticks=(-1, 0, 1))
-    ax.spines["bottom"].set_bounds(-1.05, 1.05)
-    ax.set_xlabel("weighted tau", x=0.37)
-
-
-def _with_interval(ax: Axes, y: int, one: Agreement) -> None:
-    if one.verdict == NO_ORDER:
-        ax.text(0, y, NO_ORDER, ha="center", va="center", fontsize=9, color=GREY, backgroundcolor="white")
-        return
-    colour, marker, face = _VERDICTS.get(one.verdict, _CANNOT_TELL)
-    line = "-" if one.verdict in _VERDICTS else (0, (3, 1.5))
-    ax.plot([one.low, one.high], [y, y], color=colour, linestyle=line, linewidth=2, zorder=2)
-    ax.plot(one.tau, y, marker, color=colour, markerfacecolor=face, markersize=8, zorder=3)
-
-
-def _key(figure: Figure, ax: Axes, scored: list[str], guess: tuple[str, float] | None) -> None:
-    for (colour, marker, face), name in ((_VERDICTS["agrees"], "agrees"), (_CANNOT_TELL, "cannot tell")):
-        line = "-" if name == "agrees" else (0, (3, 1.5))
-        ax.plot([], [], color=colour, marker=marker, markerfacecolor=face, linestyle=line, label=name)
-    colour, marker, _ = _VERDICTS["disagrees"]
-    ax.plot([], [], color=colour, marker=marker, label="disagrees")
+    if missing := {s for column in scored.values() for s in column} - accuracy.keys():
+        raise UserError(f"no accuracy of {', '.join(sorted(missing))}: give one for each source.")
+    nrows = -(-len(scored) // 2)
+    with plt.rc_context(dict(TEXT)):
+        figure, axes = plt.subplots(
+            nrows, 2, figsize=(6.6, 1 + 2.2 * nrows), layout="constrained", sharey=True, squeeze=False
+        )
+    for ax in axes.flat[len(scored) :]:
+        ax.set_axis_off()
+    for ax, (name, column) in zip(axes.flat, scored.items(), strict=False):
+        _points(canvas(ax), column, accuracy, harmful)
+        ax.set_title(name, loc="left")
+        ax.set_xlabel("score")
+        ax.margins(0.12)
+        _levels(ax, levels, ax in axes[:, 1])
+    for ax in axes[:, 0]:
+        ax.set_ylabel(ylabel)
     if guess is not None:
-        name, tau = guess
-        mark = {"color": PURPLE, "markersize": 9, "markeredgecolor": INK, "linestyle": ""}
-        ax.plot(tau, scored.index(name), "d", **mark, label=f"your guess: {tau:+.2f}", zorder=4)
-    figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, handlelength=3
-    )
+        guess_line(axes[0, 0], guess)
+    figure.suptitle("A good score puts the accurate sources on the right", fontsize=12, x=0.01, ha="left")
+    keys = {
+        label: key for ax in axes.flat for key, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(keys.values(), keys.keys(), loc="outside lower center", ncols=2, frameon=False)
+    return figure
 
 
-def printed_and_recomputed(lines: Sequence[Recomputed], ax: Axes | None = None) -> Axes:
-    """Each score on each set: tau as printed (x), and that of the printed scores (y).
+def _points(ax: Axes, column: Mapping[str, float], accuracy: Mapping, harmful: Collection[str]) -> None:
+    told = [s for s, value in column.items() if not np.isnan(value)]
+    bad = {"color": WRONG, "marker": "X", "linestyle": "", "label": "source worse than frozen random weights"}
+    for style, part in (
+        (series(0) | {"linestyle": "", "label": "other source"}, [s for s in told if s not in harmful]),
+        (bad, [s for s in told if s in harmful]),
+    ):
+        if part:
+            ax.plot([column[s] for s in part], [accuracy[s] for s in part], **style, ms=8, mec="white")
 
-    On the dotted line both agree; where they do not, a set has a marker of its own. A ring: the column is
-    that of another score. Raises UserError where more than four sets do not agree.
+
+def _levels(ax: Axes, levels: Mapping[str, float], named: bool) -> None:
+    for name, level in levels.items():
+        ax.axhline(level, color=SLATE, linestyle=":", linewidth=1.3, zorder=0)
+        if named:
+            place = {"xycoords": ax.get_yaxis_transform(), "va": "center"}
+            ax.annotate(name, (1.03, level), **place, fontsize=9, color=INK)
+
+
+def gains_and_shortlist(
+    gains: Mapping[str, Verdict],
+    shortlisted: Mapping[str, float],
+    plan: str,
+    harmful: Collection[str] = (),
+    control: Verdict | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """A row a source, best first: its gain over scratch, and how often it is shortlisted.
+
+    shortlisted: source -> share of the labelled subsets; open where it never is. harmful: sources worse
+    than the control, for the title. control: the gain of the same plan from random weights: a row, and a line
+    through all others. Raises UserError for a source without a share.
     """
-    ax = canvas(ax, 6.6, 4.2)
-    off = list(dict.fromkeys(one.dataset for one in lines if not one.reproduces))
-    if len(off) > len(_OFF):
-        raise UserError(f"{len(off)} sets do not recompute: draw at most {len(_OFF)} such.")
-    ends = [t for one in lines for t in (one.printed_tau, one.found.tau)]
-    ax.plot([min(ends), max(ends)], [min(ends), max(ends)], color=GREY, linewidth=1, linestyle=":")
-    for one in lines:
-        colour, marker = (BLUE, "o") if one.reproduces else _OFF[off.index(one.dataset)]
-        place, size = (one.printed_tau, one.found.tau), 6 if one.reproduces else 9
-        ax.plot(*place, marker, color=colour, markersize=size, markeredgecolor="white", zorder=2)
-        if one.copies:
-            ax.plot(*place, "o", ms=16, color=INK, mfc="none", mew=1.5, zorder=3)
-    ax.plot([], [], "o", color=BLUE, label="recomputes")
-    for name, (colour, marker) in zip(off, _OFF, strict=False):
-        ax.plot([], [], marker, color=colour, markersize=9, label=f"{name}: does not")
-    ax.plot([], [], "o", ms=14, color=INK, mfc="none", mew=1.5, label="same column as another")
-    ax.set(xlabel="weighted tau as printed", ylabel="weighted tau of the printed scores")
-    legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
+    if gains.keys() - shortlisted.keys():
+        raise UserError("give for every source how often it is shortlisted.")
+    rows = dict(gains) | ({CONTROL: control} if control else {})
+    order = sorted(rows, key=lambda source: rows[source].mean)
+    ax, style = canvas(ax, 6.6, 1.4 + 0.28 * len(rows)), look(plan)
+    for y, source in enumerate(order):
+        v, often = rows[source], shortlisted.get(source, 0.0)
+        colour = SLATE if source == CONTROL else style["color"]
+        ax.hlines(y, v.low, v.high, color=colour, linewidth=1.6)
+        mark = {"marker": "|" if source == CONTROL else style["marker"], "markersize": 8}
+        ax.plot(v.mean, y, **mark, color=colour, markerfacecolor=colour if often else "white")
+        _aside(ax, "" if source == CONTROL else f"{often:.0%}" if often else "never", y)
+    _aside(ax, "shortlisted", len(rows) - 0.1)
+    _lines(ax, control)
+    ax.set_yticks(range(len(order)), order)
+    ax.set_ylim(-0.6, len(order) - 0.4)
+    ax.set(ylabel="source", xlabel=f"gain in accuracy over scratch, {plan} (95 % interval)")
+    none = harmful and not any(shortlisted[source] for source in harmful)
+    said = "No harmful source is shortlisted" if none else "Shortlisted sources stand near the top"
+    ax.set_title(said, loc="left", fontsize=12, pad=20)
     return ax
+
+
+def _aside(ax: Axes, text: str, y: float) -> None:
+    ax.annotate(text, (1.03, y), xycoords=ax.get_yaxis_transform(), va="center", fontsize=9, color=INK)
+
+
+def _lines(ax: Axes, control: Verdict | None) -> None:
+    """Zero, which is scratch, and the control from random weights, both named on top."""
+    ax.axvline(0, color=INK, linewidth=1)
+    names = {"scratch": 0.0}
+    if control is not None:
+        ax.axvspan(control.low, control.high, color=PALE, zorder=0, linewidth=0)
+        ax.axvline(control.mean, color=SLATE, linestyle="--", linewidth=1.3, zorder=0)
+        names["frozen random weights"] = control.mean
+    for name, x in names.items():
+        ax.annotate(name, (x, 1), (0, 4), xycoords=ax.get_xaxis_transform(), ha="center",
+                    textcoords="offset points", fontsize=9, color=INK)  # fmt: skip

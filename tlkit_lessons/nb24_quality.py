@@ -1,62 +1,68 @@
-"""How good a source, how much data: gains over a count, and what a source's own accuracy foretells."""
+"""How good a source, how much data: gains over a count, of pretraining steps or of labels."""
 
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
 from tlkit.errors import UserError
-from tlkit.plots.style import GREY, INK, ORANGE, PALE, PURPLE, SKY, canvas, legend, look
+from tlkit.plots.style import INK, PALE, canvas, look
 from tlkit.stats import Verdict
+from tlkit_lessons.look import SLATE, guess_line, series
 
-_SERIES = ((INK, "p", "-"), (ORANGE, "<", (0, (5, 2))), (SKY, "v", "-."))  # for what is no plan
 _PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
-_WORDS = "grey: too small to matter\nfilled: better or worse; open: equal; open, dotted: cannot tell"
-_APART = 0.05  # series stand side by side, so that intervals can be told apart: as a share of the count
-Points = Mapping[str, tuple[float, float]]  # name -> (its own accuracy, accuracy on the target)
+_APART = 0.05  # series stand side by side, so that intervals do not overlap: as a share of the count
+_BETWEEN = 0.085  # of the height: the least distance of two names beside the axes
+MOST = 4  # series that are no plan
 
 
 def gain_by_count(
     gains: Mapping[str, Mapping[int, Verdict]],
+    title: str,
     xlabel: str = "labels per class",
     ylabel: str = "gain in accuracy over scratch",
     guess: float | None = None,
+    control: Verdict | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Named gains with their 95 % intervals over labels, steps, or another count; log axis.
 
-    gains: name -> count -> verdict; at most three names that are no plans. The band holds what counts as
-    equal. A marker is filled for better or worse, open for equal, and open on a dotted interval for cannot
-    tell. guess: where the reader expects the gain to be gone. Raises UserError for no gains, or more names.
+    gains: name -> count -> verdict; at most four names that are no plans. The band holds what is too small to
+    matter; a marker is filled for better or worse. guess: where the reader expects the gain to be gone.
+    control: the gain of frozen random weights, a dashed line. Raises UserError for no gains, or more names.
     """
     others = [name for name in gains if name not in _PLANS]
-    if not gains or not all(gains.values()) or len(others) > len(_SERIES):
-        raise UserError(f"give the gains of one to {len(_SERIES)} series, a verdict at one count at least.")
-    ax = canvas(ax, 5.6, 3.6)
-    deltas = {v.delta for found in gains.values() for v in found.values()}
-    ax.axhspan(-min(deltas), min(deltas), color=PALE, zorder=0, linewidth=0)
-    for k, (name, found) in enumerate(gains.items()):
-        style = look(name) if name in _PLANS else _style(others.index(name), name)
-        x = [count * (1 + _APART * (k - (len(gains) - 1) / 2)) for count in found]
-        ax.plot(x, [v.mean for v in found.values()], **style | {"marker": "", "label": None}, linewidth=1.3)
-        for at, v in zip(x, found.values(), strict=True):
-            face = style["color"] if v.word in ("better", "worse") else "white"
-            line = ":" if v.word == "cannot tell" else "-"
-            ax.vlines(at, v.low, v.high, color=style["color"], linewidth=1.6, linestyles=line)
-            ax.plot(at, v.mean, **style | {"markerfacecolor": face, "label": None}, markersize=7)
-        ax.plot([], [], **style)
+    if not gains or not all(gains.values()) or len(others) > MOST:
+        raise UserError(f"give the gains of one to {MOST} series, a verdict at one count at least.")
+    ax = canvas(ax, 6.6, 3.8)
+    delta = min(v.delta for found in gains.values() for v in found.values())
+    ax.axhspan(-delta, delta, color=PALE, zorder=0, linewidth=0)
     ax.axhline(0, color=INK, linewidth=1)
+    for k, (name, found) in enumerate(gains.items()):
+        style = look(name) if name in _PLANS else series(others.index(name))
+        _series(ax, style, found, 1 + _APART * (k - (len(gains) - 1) / 2))
     if guess is not None:
-        ax.axvline(guess, color=PURPLE, linestyle="--", linewidth=1.5, label=f"your guess: {guess:g}")
+        guess_line(ax, guess, "x", f"your guess: {guess:g}")
+    if control is not None:
+        ax.axhline(control.mean, color=SLATE, linestyle="--", linewidth=1.3, zorder=0)
     _counts(ax, sorted({count for found in gains.values() for count in found}))
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_title(_WORDS, loc="left", fontsize=9)
-    legend(ax)
+    key = "95 % intervals; filled: better or worse; grey: too small to matter"
+    ax.set(xlabel=f"{xlabel}\n({key})", ylabel=ylabel)
+    ax.set_title(title, loc="left", fontsize=12)
+    ends = {name: found[max(found)].mean for name, found in gains.items()}
+    colours = {name: series(k)["color"] for k, name in enumerate(others)}
+    _names(ax, ends | ({"frozen random weights": control.mean} if control else {}), colours)
     return ax
 
 
-def _style(k: int, name: str) -> dict:
-    colour, marker, line = _SERIES[k]
-    return {"color": colour, "marker": marker, "linestyle": line, "label": name}
+def _series(ax: Axes, style: Mapping, found: Mapping[int, Verdict], aside: float) -> None:
+    line = {"color": style["color"], "linestyle": style["linestyle"], "linewidth": 1.3}
+    x = [count * aside for count in found]
+    ax.plot(x, [v.mean for v in found.values()], **line)
+    for at, v in zip(x, found.values(), strict=True):
+        ax.vlines(at, v.low, v.high, color=style["color"], linewidth=1.6)
+        face = style["color"] if v.word in ("better", "worse") else "white"
+        mark = {"color": style["color"], "marker": style["marker"], "markerfacecolor": face}
+        ax.plot(at, v.mean, **mark, linestyle="", markersize=7)
 
 
 def _counts(ax: Axes, counts: Sequence[int]) -> None:
@@ -65,49 +71,11 @@ def _counts(ax: Axes, counts: Sequence[int]) -> None:
     ax.minorticks_off()
 
 
-def target_by_source_accuracy(
-    ladder: Points,
-    others: Points,
-    plan: str,
-    scratch: float | None = None,
-    named: Sequence[str] = (),
-    ax: Axes | None = None,
-) -> Axes:
-    """One source at several moments, joined and named, among others: its own accuracy, and the target's.
-
-    scratch: the accuracy without a source, a line; named: those of the others whose name is written below
-    them; the rest have theirs on the right. Raises UserError for a ladder of fewer than two, or a name that
-    is not among the others.
-    """
-    if len(ladder) < 2 or not set(named) <= others.keys():
-        raise UserError("draw a ladder of at least two sources, and name only sources that are drawn.")
-    ax, style = canvas(ax, 4.6, 3.6), look(plan)
-    if scratch is not None:
-        ax.axhline(scratch, **{k: look("scratch")[k] for k in ("color", "linestyle")}, label="scratch")
-    apart = {"color": GREY, "markerfacecolor": "white", "label": "other schools"}
-    ax.plot(*zip(*others.values(), strict=True), "o", **apart)
-    ax.plot(*zip(*ladder.values(), strict=True), **style | {"label": "letters, by steps"}, zorder=3)
-    beside = {"textcoords": "offset points", "fontsize": 8.5}
-    *earlier, last = ladder
-    for k, name in enumerate(earlier):  # by turns above and below, as neighbours may be close
-        place = {"xytext": (2, -13), "ha": "left"} if k % 2 else {"xytext": (-2, 6), "ha": "right"}
-        ax.annotate(name, ladder[name], **place, color=style["color"], **beside)
-    ax.annotate(last, ladder[last], (2, 6), color=style["color"], **beside)
-    for name in named:
-        ax.annotate(name, others[name], (0, -12), ha="center", color=GREY, **beside)
-    ax.margins(0.12)
-    _names_on_the_right(ax, {name: others[name] for name in others if name not in named})
-    ax.set(xlabel="accuracy at its own school", ylabel=f"accuracy on the target, {plan}")
-    legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2)
-    return ax
-
-
-def _names_on_the_right(ax: Axes, points: Points) -> None:
-    """Names in a column beside the axes, the highest first, each joined to its point by a thin line."""
+def _names(ax: Axes, ends: Mapping[str, float], colours: Mapping[str, str]) -> None:
+    """The name of each line beside its end, the highest first, with room between two."""
     low, high = ax.get_ylim()
-    at = 1.0
-    for name, (x, y) in sorted(points.items(), key=lambda one: -one[1][1]):
-        at = min(at - 0.075, (y - low) / (high - low) + 0.04)
-        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
-        ax.annotate(name, (x, y), (1.03, at), textcoords="axes fraction", va="center", color=GREY,
-                    fontsize=8.5, arrowprops=line)  # fmt: skip
+    at = 2.0
+    for name, y in sorted(ends.items(), key=lambda end: -end[1]):
+        at = min(at - _BETWEEN, (y - low) / (high - low))
+        style = {"va": "center", "fontsize": 9.5, "color": colours.get(name, INK)}
+        ax.annotate(name, (1.02, at), xycoords="axes fraction", **style)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from tlkit.errors import UserError
 from tlkit.plots.style import GREY, INK, canvas, legend, look
 from tlkit.stats import Interval
-from tlkit_lessons.look import guess_line, series
+from tlkit_lessons.look import chance_line, guess_line, series
 
 _HATCHES = ("..", "//", "")
 
@@ -24,8 +24,8 @@ def paired_dots(
 ) -> Axes:
     """Two columns of dots, (n_seeds,) each, a line for every seed; the title counts those where a is higher.
 
-    plans: whose look the columns take, where their names are no plans. A line that does not rise is dotted;
-    below the columns it says so, and at the axis where it does not begin at 0.
+    plans: whose look the columns take, where their names are no plans; "frozen@x" is hollow. A line that does
+    not rise is dotted; below the columns it says so, and at the axis where it does not begin at 0.
     Raises UserError where the two have different lengths.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
@@ -37,9 +37,10 @@ def paired_dots(
         style = {"color": INK if up else GREY, "linestyle": "-" if up else ":"}
         ax.plot([0, 1], [left, right], **style, linewidth=1, zorder=1)
     plans = plans or names
-    alike = look(plans[0])["marker"] == look(plans[1])["marker"]  # two names that are no plans
+    shapes = [(look(plan)["marker"], look(plan)["markerfacecolor"]) for plan in plans]
+    alike = shapes[0] == shapes[1]  # two names that are no plans
     for x, (values, plan) in enumerate(((b, plans[1]), (a, plans[0]))):
-        style = {key: look(plan)[key] for key in ("color", "marker")}
+        style = {key: look(plan)[key] for key in ("color", "marker", "markerfacecolor")}
         if alike and x == 0:
             style = {"color": GREY, "marker": "p"}
         ax.plot(np.full(values.size, x), values, **style, linestyle="none", markersize=7, zorder=2)
@@ -56,11 +57,12 @@ def bars_with_guess(
     guess: float | None = None,
     names: tuple[str, ...] = ("pixels", "random network", "transferred network"),
     ax: Axes | None = None,
+    chance: float | None = None,
 ) -> Axes:
-    """A bar of accuracy for each name, its number on top; `guess` is a line across them."""
+    """A bar of accuracy for each name, its number on top; `guess` and the `chance` level are lines across."""
     # a mapping as it is, a sequence under the names
     heights = dict(values) if isinstance(values, Mapping) else dict(zip(names, values, strict=True))
-    ax = canvas(ax, 5.2, 3.4)
+    ax = canvas(ax, 5.8, 3.4)
     for i, (name, height) in enumerate(heights.items()):
         hatch = _HATCHES[i % len(_HATCHES)]
         colour = _bar_colour(name, i)
@@ -76,14 +78,17 @@ def bars_with_guess(
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85}
         ax.text(i, height + 0.015, f"{height:.2f}", ha="center", va="bottom", fontsize=11, bbox=box, zorder=4)
     ax.set_xticks(range(len(heights)), list(heights))
-    ax.set(ylim=(0, 1.08), ylabel="test accuracy", xlim=(-0.55, len(heights) - 0.45))
+    room = 0 if guess is None and chance is None else 0.3 * len(heights)  # for the labels of the lines
+    ax.set(ylim=(0, 1.08), ylabel="test accuracy", xlim=(-0.55, len(heights) - 0.45 + room))
     if guess is not None:
         guess_line(ax, guess, text=f"your guess: {guess:.2f}")
+    if chance is not None:
+        chance_line(ax, chance)
     return ax
 
 
 def _bar_colour(name: str, i: int) -> str:
-    words = {"pixels": "pixels", "random": "scratch", "transferred": "frozen"}
+    words = {"pixels": "pixels", "random": "scratch", "transferred": "frozen", "letters network": "frozen"}
     plan = next((plan for word, plan in words.items() if word in name), name)
     return look(plan)["color"] if plan in (*words.values(), "full", "last-1", "lp-ft") else series(i)["color"]
 

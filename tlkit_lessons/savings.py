@@ -16,9 +16,9 @@ LEVEL = 0.95
 class Saving:
     """Label-saving factor and 95 % interval; as text "4.0x [3.1x, 4.9x]", "4.0x [3.1x, > 5x]" or "> 5x".
 
-    `censored`: "" | "right" (scratch never gets there: the factor is the most that could be seen) | "left"
-    (scratch is beyond it with its fewest labels: the least that could be seen). `least` and `most` are these
-    bounds; an end of the interval that lies on one is censored too. One seed gives the ends NaN.
+    `censored`: "" | "right" (scratch never reaches it: the factor is the largest observable) | "left"
+    (scratch exceeds it with its fewest labels: the smallest observable). `least` and `most` are these bounds;
+    an end of the interval that lies on one is censored too. With one seed both ends are NaN.
     """
 
     factor: float
@@ -38,7 +38,7 @@ class Saving:
     def _end(self, x: float) -> str:
         if self.least < x < self.most:
             return _times(x)
-        # Bounds are ratios of label counts: two digits say them, without a false decimal.
+        # Bounds are ratios of label counts: two digits are exact enough.
         return f"{'<' if x <= self.least else '>'} {float(f'{x:.2g}'):g}x"
 
 
@@ -57,10 +57,10 @@ def label_saving(
     """The factor s(n) = N / n, where scratch with N labels reaches what transfer reaches with n.
 
     labels: (k,) rising label counts, n among them; scratch, transfer: (k, n_seeds) accuracies, column i the
-    same seed in both. The mean curve of scratch is made monotone (isotonic regression) and read off linearly
-    over log labels. The interval resamples seeds, whole columns at a time, and takes expanded percentiles
-    (Hesterberg 2015, Am. Stat. 69:371-386, section 4: t for z and n for n - 1), since plain ones are too
-    narrow for few seeds.
+    same seed in both. The mean curve of scratch is made monotone (isotonic regression) and interpolated
+    linearly over log labels. The interval resamples seeds, whole columns at a time, and takes expanded
+    percentiles (Hesterberg 2015, Am. Stat. 69:371-386, section 4: t for z and n for n - 1), since plain ones
+    are too narrow for few seeds.
     Raises UserError for misshapen or NaN input, labels that do not rise, or an n that is not among them.
     """
     x, s, t = _checked(labels, scratch, transfer, n)

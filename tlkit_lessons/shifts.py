@@ -1,4 +1,4 @@
-"""Pairs of domains: ten letters with labels on plain paper, and the same ten elsewhere, without."""
+"""Pairs of domains: ten letters with labels as the source, and the same ten, shifted and without labels."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,15 +12,15 @@ from tlkit_lessons import material
 from tlkit_lessons.adapt.domains import sealed
 from tlkit_lessons.material.glyphs import Glyphs
 
-PER_CLASS = 160  # pictures of a letter, half of them in fonts that are kept for the test
-PAPER, INK = 0.3, 0.4  # where all is faded, in place of 0 and 1: how bright, and how much brighter
-RARE = 8  # where shares differ, the second five letters are so many times as rare as the first
+PER_CLASS = 160  # images of a letter, half of them in fonts that are kept for the test
+DARK, CONTRAST = 0.3, 0.4  # where contrast is faded: brightness of the background, and what strokes add to it
+RARE = 8  # under label shift, the second five letters are so many times as rare as the first
 
 
 class Shift(NamedTuple):
-    """how: in words. kind, similarity: of the dial that draws the target.
+    """how: in words. kind, similarity: of the dial that renders the target.
 
-    fades: whether every picture is then pale on grey. shares: whether half of the classes are rare.
+    fades: whether every image then loses contrast. shares: whether half of the classes are rare.
     """
 
     how: str
@@ -31,25 +31,25 @@ class Shift(NamedTuple):
 
 
 SHIFTS: dict[str, Shift] = {
-    "same": Shift("the same paper"),
-    "noise": Shift("grey noise on every picture", "noise", 2 / 3),
-    "background": Shift("grained paper", "background", 0.4),
-    "faded": Shift("pale ink on grey paper", fades=True),
-    "polarity": Shift("bright and dark change places", "polarity", 0.0),
-    "shares": Shift("the same paper, but half of the letters are rare", shares=True),
+    "same": Shift("unchanged"),
+    "noise": Shift("noise", "noise", 2 / 3),
+    "background": Shift("background", "background", 0.4),
+    "faded": Shift("faded", fades=True),
+    "polarity": Shift("inverted", "polarity", 0.0),
+    "shares": Shift("label shift", shares=True),
 }
 
 
 def shifted(shift: str, seed: int) -> tuple[Task, Task]:
-    """(source, target): ten letters with labels on plain paper; the same ten shifted, and sealed.
+    """(source, target): ten letters on a plain background, with labels; the same ten shifted, labels hidden.
 
-    The seed deals the training pictures to the two: what one domain shows, the other does not, in any form.
-    The target's test items are in fonts that neither shows, and the same for every seed. Raises UserError for
-    an unknown shift.
+    The seed splits the training images between the two: no image is in both, in any form. The target's test
+    items are in fonts that neither trains on, and the same for every seed. Raises UserError for an unknown
+    shift.
     """
     if shift not in SHIFTS:
         raise unknown("shift", shift, SHIFTS)
-    plain, moved, train = _pictures(shift)
+    plain, moved, train = _images(shift)
     chance = np.random.default_rng([seed, 25]).permutation(np.flatnonzero(train))
     ours, theirs = np.sort(chance[: len(chance) // 2]), np.sort(chance[len(chance) // 2 :])
     test = np.flatnonzero(~train)
@@ -60,25 +60,25 @@ def shifted(shift: str, seed: int) -> tuple[Task, Task]:
 
 @lru_cache(maxsize=8)
 def digest(shift: str) -> str:
-    """Content hash of all that `shifted` deals from, whatever the seed."""
-    plain, moved, train = _pictures(shift)
+    """Content hash of all that `shifted` draws from, whatever the seed."""
+    plain, moved, train = _images(shift)
     kept = _rarer(moved.labels, np.flatnonzero(~train)) if SHIFTS[shift].shares else np.flatnonzero(~train)
     everything = _task("", plain, np.flatnonzero(train), np.flatnonzero(~train))
     return f"{everything.digest}-{_task('', moved, np.flatnonzero(train), kept).digest}"
 
 
 @lru_cache(maxsize=8)
-def _pictures(shift: str) -> tuple[Glyphs, Glyphs, np.ndarray]:
+def _images(shift: str) -> tuple[Glyphs, Glyphs, np.ndarray]:
     """Plain, shifted, and which of them are for training: no font is on both sides."""
     _, kind, similarity, fades, _ = SHIFTS[shift]
     plain, moved = (material.dial(kind, at, PER_CLASS, seed=0) for at in (1.0, similarity))
     if fades:
-        moved = moved._replace(images=(PAPER + INK * moved.images).astype(np.float32))
+        moved = moved._replace(images=(DARK + CONTRAST * moved.images).astype(np.float32))
     return plain, moved, np.isin(plain.fonts, np.unique(plain.fonts)[::2])
 
 
 def _rarer(labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """All rows of the first five classes, and one of RARE of the others, by their place."""
+    """All rows of the first five classes, and one in RARE of the others, by position."""
     rare = labels[rows] >= 5
     return np.concatenate([rows[~rare], rows[rare][::RARE]])
 

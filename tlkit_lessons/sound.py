@@ -1,4 +1,4 @@
-"""Recordings: how a saved model reads a WAV file."""
+"""Recordings: how a saved model loads a WAV file."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from tlkit.tasks.readers import READERS, Reader
 
 
 def register() -> None:
-    """Make the reader known as `wav:RATE`; an entry point of this package."""
+    """Register the reader `wav:RATE`; an entry point of this package."""
     READERS.register("wav:", wav, ["wav:RATE"])
 
 
@@ -23,10 +23,10 @@ def wav(rate: str) -> Reader:
 
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", wavfile.WavFileWarning)  # it is cut off
-                warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # notes beside the sound
+                warnings.simplefilter("error", wavfile.WavFileWarning)  # the file is truncated
+                warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)  # metadata
                 found, samples = wavfile.read(path)
-            if not 0.01 <= found / int(rate) <= 100:  # in which no memory would suffice
+            if not 0.01 <= found / int(rate) <= 100:  # resampling would need too much memory
                 raise ValueError(f"{found} samples a second")
             if samples.dtype.kind in "iu":
                 middle = 128 if samples.dtype == np.uint8 else 0

@@ -1,6 +1,7 @@
-"""Choose the settings used below five labels a class, on sibling tasks, never on a task that is reported.
+"""Choose hyperparameters used below five labels per class, on sibling tasks, never on a reported task.
 
-Every try is kept in data/records/siblings*.jsonl; the best setting of each plan goes into data/recipes.json.
+Every fit is recorded in data/records/siblings*.jsonl; the best setting of each plan goes into
+data/recipes.json.
 """
 
 import json
@@ -42,7 +43,7 @@ def grids(kind: str, seeds: tuple[int, ...]) -> Iterator[study.Grid]:
 
 
 def main(kind: str = "glyphs", seeds: int = 3, jobs: int = 1) -> None:
-    """Run every setting of every plan on the sibling tasks, then write the winners."""
+    """Run every setting of every plan on the sibling tasks, then write the best ones."""
     store = Store(
         data_dir() / "records" / ("siblings.jsonl" if kind == "glyphs" else f"siblings_{kind}.jsonl")
     )

@@ -1,8 +1,8 @@
-"""Draw characters into data/glyphs.npz, once, from the fonts that matplotlib 3.11 brings along.
+"""Draw characters into data/glyphs.npz, once, from the fonts that come with matplotlib 3.11.
 
-What the file holds stays as it is: another FreeType draws a point here and there otherwise, and on these very
-points all records were measured. What it lacks of `material.ALPHABETS`, and of the characters asked for, is
-added. `--check` draws everything anew and exits 1 where a point differs.
+Characters in the file stay unchanged: another FreeType draws a few points differently, and all records were
+measured on these points. Characters of `material.ALPHABETS`, and those asked for, are added where missing.
+`--check` draws everything again and exits 1 where a point differs.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def missing(held: Container[str], also: str = "") -> str:
 
 
 def drawn(characters: str) -> Outlines:
-    """Them from every font that has them. Raises UserError where a font is absent, or none has one."""
+    """These from every font that has them. Raises UserError where a font is missing, or none has one."""
     rows = []
     for name in FONTS:
         font = ImageFont.truetype(str(font_file(name)), INK)
@@ -50,16 +50,18 @@ def drawn(characters: str) -> Outlines:
 
 
 def font_file(name: str) -> Path:
-    """The file of a font in the installed matplotlib. Raises UserError if it brings none of that name."""
+    """The file of a font in the installed matplotlib. Raises UserError if it has none of that name."""
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
     if not path.is_file():
-        raise UserError(f"matplotlib {matplotlib.__version__} brings no {path.name}: install 3.11 or newer.")
+        raise UserError(
+            f"matplotlib {matplotlib.__version__} has no font {path.name}: install 3.11 or newer."
+        )
     return path
 
 
 @cache
 def drawn_by(name: str) -> str:
-    """The libraries that draw here, and the font file that they draw from: what decides on every point."""
+    """The versions of the drawing libraries, and the font file: they decide every point."""
     digest = hashlib.sha256(font_file(name).read_bytes()).hexdigest()[:12]
     return f"Pillow {PIL.__version__}, FreeType {features.version('freetype2')}, {name}.ttf {digest}"
 
@@ -72,16 +74,16 @@ def ink(font: ImageFont.FreeTypeFont, name: str, character: str) -> np.ndarray |
     first, box = printed(font, character), printed(font, "\uffff")  # \uffff is never a character
     if first is None or first == box:
         return None
-    picture = printed(font.font_variant(size=INK * 4 * INK // max(first.size)), character)
-    factor = INK / max(picture.size)
-    picture = picture.resize([max(1, round(side * factor)) for side in picture.size], Image.Resampling.BOX)
+    image = printed(font.font_variant(size=INK * 4 * INK // max(first.size)), character)
+    factor = INK / max(image.size)
+    image = image.resize([max(1, round(side * factor)) for side in image.size], Image.Resampling.BOX)
     canvas = Image.new("L", (FIELD, FIELD))
-    canvas.paste(picture, [(FIELD - side) // 2 for side in picture.size])
+    canvas.paste(image, [(FIELD - side) // 2 for side in image.size])
     return np.asarray(canvas) > 127
 
 
 def printed(font: ImageFont.FreeTypeFont, character: str) -> Image.Image | None:
-    """The character bright on dark, cropped to its ink; None where nothing is drawn."""
+    """The character bright on dark, cropped to its strokes; None where nothing is drawn."""
     left, top, right, bottom = font.getbbox(character)
     canvas = Image.new("L", (right - left, bottom - top))
     ImageDraw.Draw(canvas).text((-left, -top), character, fill=255, font=font)
@@ -90,9 +92,9 @@ def printed(font: ImageFont.FreeTypeFont, character: str) -> Image.Image | None:
 
 
 def extreme(mask: np.ndarray) -> np.ndarray:
-    """The ink point (y, x) furthest in each direction, uint8 DIRECTIONS x 2.
+    """The stroke point (y, x) furthest in each direction, uint8 DIRECTIONS x 2.
 
-    Kept with the ink: which of two points equally far is taken hangs on how a processor rounds.
+    Stored with the mask: which of two equally distant points is chosen depends on a processor's rounding.
     """
     points = np.argwhere(mask)
     angles = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
@@ -101,7 +103,7 @@ def extreme(mask: np.ndarray) -> np.ndarray:
 
 
 def differing(kept: Outlines) -> list[str]:
-    """Font and character of all that comes out otherwise here than it is kept."""
+    """Font and character of every mask that is drawn differently here from the stored one."""
     fresh = drawn("".join(dict.fromkeys(kept.character)))
     then, now = (
         {(font, c): mask.tobytes() for font, c, mask, *_ in zip(*o, strict=True)} for o in (kept, fresh)
@@ -110,7 +112,7 @@ def differing(kept: Outlines) -> list[str]:
 
 
 def add(path: Path, characters: str) -> None:
-    """Draw characters that the file does not hold into it; the others stay."""
+    """Draw characters that are missing in the file; the others stay unchanged."""
     fresh = drawn(characters)
     if path.exists():
         fresh = Outlines(*map(np.concatenate, zip(outlines(path), fresh, strict=True)))
@@ -119,7 +121,7 @@ def add(path: Path, characters: str) -> None:
 
 def main(
     characters: Annotated[str, typer.Argument(help="Draw these too.")] = "",
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; draw anew and compare.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; draw again and compare.")] = False,
 ) -> None:
     """Add to data/glyphs.npz what it lacks, or check it."""
     path = data_dir() / "glyphs.npz"
@@ -135,16 +137,16 @@ def _add(path: Path, characters: str) -> bool:
     new = missing(outlines(path).character if path.exists() else (), characters)
     if new:
         add(path, new)
-    print(f"{len(new)} drawn: {new}" if new else f"nothing to draw: {path.name} holds them all")
+    print(f"{len(new)} drawn: {new}" if new else f"nothing to draw: {path.name} has them all")
     return False
 
 
 def _check(path: Path) -> bool:
     kept = outlines(path)
     other = differing(kept)
-    print(f"{len(other)} of {len(kept.font)} outlines come out otherwise here", *other, sep="\n")
+    print(f"{len(other)} of {len(kept.font)} outlines are drawn differently here", *other, sep="\n")
     if changed := sorted(set(map(drawn_by, FONTS)) - set(kept.drawn_by)):
-        print("by other libraries or fonts than drew them:", *changed, sep="\n")
+        print("libraries or fonts differ from those that drew them:", *changed, sep="\n")
     return bool(other)
 
 

@@ -1,4 +1,4 @@
-"""Run the full grids whose records the notebooks read; what is finished is never run again."""
+"""Run the full grids whose records the notebooks use; finished fits are never run again."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,25 +17,25 @@ from tlkit_lessons import adaptations, ledger, nb21_kinds, shifts
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
-STEPS = (4, 10, 20, 40, 80, 160)  # even: 50 items make two batches, so that whole epochs give exactly these
+STEPS = (4, 10, 20, 40, 80, 160)  # even: 50 items make two batches, so whole epochs give exactly these
 
 
 SOURCES = ("letters", "letters-s1", "letters-s2")
 STAGES = ("stem", "block1", "block2", "block3")
 DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gradual", "norm", "bias")
-FRESH = tuple(range(10, 20))  # draws that nobody had looked at when the criteria were written
-UNSEEN = tuple(range(20, 30))  # of the thirteen sources those before had been looked at
+FRESH = tuple(range(10, 20))  # seeds that nobody had looked at when the criteria were written
+UNSEEN = tuple(range(20, 30))  # for the thirteen sources the seeds above had been looked at
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-PATIENT = 5  # times the recipe, in steps and in passes through the items
+PATIENT = 5  # times the recipe, in steps and in epochs
 LADDER = (*(f"letters-at-{step}" for step in (10, 30, 100, 300, 1000)), "letters")
-ZOO = (
+EVERY_SOURCE = (
     *SOURCES, "letters-nolookalikes", "letters-early", "letters-ssl", "memorised", "greek", "cyrillic",
     "symbols", "textures", "strokes", "fractals",
 )  # fmt: skip
 BATCHES = tuple(f"adabn@batch={size}" for size in (1, 2, 4, 8, 16, 32))
-TUNED = ("source only@plan=full", "mmd", "dann")  # every stage learns: a tenth of a minute each
+TUNED = ("source only@plan=full", "mmd", "dann")  # every stage is trained: six seconds each
 PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
 PHOTO_NETWORK, PHOTO_LABELS = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20)
 TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
@@ -48,7 +48,7 @@ FIRST = {  # from the first network, by the recipe as it stands
 
 
 def grids(name: str) -> list[Grid]:
-    """The grids whose records lie in the file `name`. KeyError for a name that has none."""
+    """The grids whose records are in the file `name`. KeyError for a name that has none."""
     recipe = recipes.default()
     if name in FIRST:
         return [Grid(*FIRST[name], recipe)]
@@ -70,17 +70,17 @@ def _steps(_: str, recipe: Recipe) -> Iterator[Grid]:
 
 
 def _rates(_: str, recipe: Recipe) -> Iterator[Grid]:
-    """One rate each; the head of `frozen` descends at it too, that from which `lp-ft` starts is solved."""
+    """One rate each, also for the head of `frozen`; `lp-ft` starts from a head fitted by the solver."""
     head = tuple((plan, setting) for plan, setting in recipe.fixed if plan == "frozen")
     for rate in RATES:
-        solved = replace(recipe, rates=(rate,), strengths=(0.1,), baselines=("1-nn",), fixed=head)
-        yield Grid("digits", "letters", ("full", "lp-ft"), (5,), FRESH, solved)
-        walked = replace(solved, solve=False, fixed=())
-        yield Grid("digits", "letters", ("frozen", "last-1", "full"), (5,), FRESH, walked)
+        fitted = replace(recipe, rates=(rate,), strengths=(0.1,), baselines=("1-nn",), fixed=head)
+        yield Grid("digits", "letters", ("full", "lp-ft"), (5,), FRESH, fitted)
+        descended = replace(fitted, solve=False, fixed=())
+        yield Grid("digits", "letters", ("frozen", "last-1", "full"), (5,), FRESH, descended)
 
 
 def _dialled(kind: str, recipe: Recipe) -> Iterator[Grid]:
-    """The same plans on a task that moves away from the source."""
+    """The same plans on tasks less and less similar to the source."""
     for similarity in (0, 0.25, 0.5, 0.75, 1):
         plans = ("pixels", "scratch", "frozen", "full")
         yield Grid(f"dial:{kind}:{similarity}", "letters", plans, (5,), FRESH, recipe)
@@ -95,34 +95,34 @@ def _controls(_: str, recipe: Recipe) -> Iterator[Grid]:
 
 
 def _sources(name: str, recipe: Recipe) -> Iterator[Grid]:
-    """One task from every source; what needs no source once."""
+    """One task from every source; plans that need no source are run once."""
     task = TASKS.get(name, name)
     yield Grid(task, "letters", ("pixels", "scratch"), (5,), FRESH, recipe)
-    for source in ZOO:
+    for source in EVERY_SOURCE:
         yield Grid(task, source, ("frozen", "full"), (5,), FRESH, recipe)
 
 
 def _quality(_: str, recipe: Recipe) -> Iterator[Grid]:
-    """Copies of one network from ever later in its schooling."""
+    """Checkpoints of one pretraining run."""
     for source in LADDER:
         yield Grid("digits", source, ("frozen", "full"), (5, 20), FRESH, recipe)
 
 
 def _budgets(name: str, recipe: Recipe) -> Iterator[Grid]:
-    """Every label there is, nearly; for scratch also on a schedule five times as long.
+    """Up to nearly all labels; for scratch also with a schedule five times as long.
 
-    At 100 labels a class two draws have nearly all items in common: fewer of them say as much.
+    At 100 labels per class two labelled subsets share nearly all items, so fewer seeds are enough.
     """
     longer = replace(recipe, steps=PATIENT * recipe.steps, epochs=PATIENT * recipe.epochs)
     plans, used = (("scratch",), longer) if name == "long" else (("scratch", "frozen", "full"), recipe)
     yield Grid("digits", "letters", plans, (5, 20, 50), FRESH, used)
     yield Grid("digits", "letters", plans, (100,), FRESH[:5], used)
     if name == "budgets":
-        yield Grid("digits", "letters", ("scratch",), (10,), FRESH, used)  # where labels saved are read off
+        yield Grid("digits", "letters", ("scratch",), (10,), FRESH, used)  # for the label saving
 
 
 def _unlabelled(_: str, recipe: Recipe) -> Iterator[Grid]:
-    """With names at the source, without, of nothing, and untaught; tuned, the last is scratch."""
+    """Sources with labels, without, of fractals, and untrained; fine-tuned, the last is scratch."""
     for task in ("digits", "textures"):
         yield Grid(task, "letters", ("pixels", "scratch"), (5, 20), UNSEEN, recipe)
         for source in ("letters", "letters-ssl", "fractals"):
@@ -132,7 +132,7 @@ def _unlabelled(_: str, recipe: Recipe) -> Iterator[Grid]:
 
 
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
-    """A probe on the last stage's features, on those of every stage, on all, and on a selection of all."""
+    """A probe on the last stage's features, on those of each stage, on all, and on a selection of all."""
     yield Grid(task, "letters", ("pixels",), (5, 20), SEEDS, recipe)
     for source in SOURCES:
         for spec in (source, *(f"{source},until={stage}" for stage in STAGES)):
@@ -141,7 +141,7 @@ def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
 
 
 def _adapt(store: Store, show: Callable[[int, int], None]) -> None:
-    """Methods of adapting on every shift; AdaBN once, and by batches; networks that learn with the target."""
+    """Methods of adapting on every shift; AdaBN once and by batches; networks trained with the target."""
     backbone = backbones.load("letters")
     jobs = [(shift, seed, adaptations.CANDIDATES, True) for seed in FRESH for shift in shifts.SHIFTS]
     jobs += [(shift, seed, (adaptations.ONCE,), False) for seed in FRESH for shift in shifts.SHIFTS]
@@ -154,8 +154,8 @@ def _adapt(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
-def _heaps(store: Store, show: Callable[[int, int], None]) -> None:
-    """Digits in heaps, on what each network sees; the pixels once."""
+def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
+    """Clusters of digits, in the features of each network; those of the pixels once."""
     nets = [backbones.load(name) for name in ("letters-ssl", *UNTAUGHT)]
     jobs = [(net, nb21_kinds.CLUSTERINGS[: 1 + (net is nets[0])], seed) for net in nets for seed in FRESH]
     for done, (net, plans, seed) in enumerate(jobs, 1):
@@ -169,7 +169,7 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
 }  # fmt: skip
-ALONE = {"21_clusters": _heaps, "25_shifts": _adapt}  # not a grid of plans
+ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
 
 
 def main(

@@ -1,10 +1,10 @@
 """Make our own small backbones: weights and a card each in data/backbones.
 
-    python tools/pretrain.py --all        what is finished is kept, what was interrupted goes on
+    python tools/pretrain.py --all        finished runs are kept, interrupted ones continue
     python tools/pretrain.py letters      one of them
-    python tools/pretrain.py --check      do the weights have the checksums of their cards?
+    python tools/pretrain.py --check      check the weights against the checksums of their cards
 
-One thread, two to five minutes each. Nothing here reads a digit: every image is drawn by the material.
+One thread, two to five minutes each. No digit is used: every image is rendered by `tlkit_lessons.material`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from tlkit_lessons.material.simclr import distorted, likeness
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "backbones"
-HELD_OUT_SEED = 10_000_000  # beyond every seed that a pool is drawn with
+HELD_OUT_SEED = 10_000_000  # larger than the seed of any pool
 PROJECTION = 32  # width of the linear head of a contrastive source
 FONT_LICENCES = "DejaVu: Bitstream Vera; STIX: STIX Font License; Computer Modern: BaKoMa Fonts Licence"
 
@@ -49,23 +49,23 @@ PROJECTION_IS = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights, beside the versions of tlkit and torch."""
+    """Everything that decides the weights, apart from the versions of tlkit and torch."""
 
     alphabet: str | None
     seed: int
     steps: int = 2000
-    stop_after: int | None = None  # leave the one-cycle schedule after so many steps
+    stop_after: int | None = None  # stop the one-cycle schedule after so many steps
     batch: int = 128
     rate: float = 4e-3  # AdamW, top of the one-cycle schedule
     weight_decay: float = 0.02
-    pool_per_class: int = 400  # a fresh pool is drawn each time one has been read through
+    pool_per_class: int = 400  # a new pool is rendered after each pass
     strength: float = 1.0
-    memorise: int = 0  # learn this many fixed images with random labels instead of fresh pools
-    # what came later is None where it is not used, so that the older cards still tell their recipe
+    memorise: int = 0  # memorise this many fixed images with random labels instead of new pools
+    # later settings are None where unused, so that the recipes in older cards are still valid
     family: str | None = None  # instead of an alphabet: a name in FAMILIES
-    contrast: float | None = None  # temperature of a contrastive loss: two views find each other, no label
-    settled: bool | None = None  # at the end take the averages of the batch norms afresh, from one pool
-    stored: str | None = None  # "float16": the weights' numbers are rounded to halves in the file
+    contrast: float | None = None  # temperature of a contrastive loss, without labels
+    settled: bool | None = None  # at the end re-estimate the batch-norm statistics on one pool
+    stored: str | None = None  # "float16": weights are rounded to half precision in the file
 
     @property
     def taken(self) -> int:
@@ -79,7 +79,7 @@ class Recipe:
         return list(ALPHABETS[self.alphabet] if self.alphabet else FAMILIES[self.family][1])
 
     def draw(self, n_per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures and the true class of each."""
+        """Images and the true class of each."""
         if self.alphabet:
             drawn = glyphs(self.alphabet, n_per_class, seed, strength=self.strength)
             return drawn.images, drawn.labels
@@ -101,7 +101,7 @@ RECIPES = {
     "strokes": Recipe(None, family="strokes", **SHORT),
     "fractals": Recipe(None, family="fractals", pool_per_class=160, **SHORT),
     "letters-ssl": Recipe("letters", contrast=0.2, **SHORT),
-    # a ladder up to letters, at 2000; averages trail the weights by ten steps, at step 10 by all of them
+    # checkpoints up to letters, at 2000; running statistics lag the weights by about ten steps
     **{
         f"letters-at-{step}": Recipe("letters", seed=0, stop_after=step, settled=True, stored="float16")
         for step in (10, 30, 100, 300, 1000)
@@ -110,7 +110,7 @@ RECIPES = {
 
 
 class Run:
-    """One pretraining: net, optimiser and schedule, saved whenever a pool has been read through."""
+    """One pretraining run: net, optimiser and schedule, saved after each pool."""
 
     def __init__(self, recipe: Recipe):
         torch.manual_seed(recipe.seed)
@@ -120,7 +120,7 @@ class Run:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, recipe.rate, recipe.steps)
 
     def pool(self, number: int) -> tuple[Tensor, Tensor]:
-        """Pool `number` in an order of its own, so that a resumed run draws what it would have drawn."""
+        """Pool `number` in its own order, so that a resumed run continues identically."""
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, number])
         per_class = recipe.memorise // len(recipe.classes) or recipe.pool_per_class
@@ -132,7 +132,7 @@ class Run:
         return glyph_input(images[order]), torch.from_numpy(labels[order])
 
     def train_on(self, images: Tensor, labels: Tensor) -> float:
-        """One pass over a pool, as far as the recipe goes; the mean loss."""
+        """One pass over a pool, or up to the last step of the recipe; returns the mean loss."""
         start, losses = time.process_time(), []
         for at in range(0, len(labels) - self.recipe.batch + 1, self.recipe.batch):
             if self.step == self.recipe.taken:
@@ -151,10 +151,10 @@ class Run:
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         if not self.recipe.contrast:
             return F.cross_entropy(self.net(images), labels)
-        # seeded by the step, so that a resumed run sees the views it would have seen
+        # seeded by the step, so that a resumed run has the same views
         rng = torch.Generator().manual_seed(1_000_003 * self.recipe.seed + self.step)
-        logits, twin = likeness(self.net, torch.cat([distorted(images, rng), distorted(images, rng)]))
-        return F.cross_entropy(logits / self.recipe.contrast, twin)
+        logits, positive = likeness(self.net, torch.cat([distorted(images, rng), distorted(images, rng)]))
+        return F.cross_entropy(logits / self.recipe.contrast, positive)
 
     def save(self, path: Path, number: int) -> None:
         state = {key: getattr(self, key).state_dict() for key in ("net", "optimiser", "schedule")}
@@ -163,7 +163,7 @@ class Run:
             torch.save(state, part)
 
     def resume(self, path: Path) -> int:
-        """Continue from `path` if it holds this very recipe; the number of the next pool."""
+        """Continue from `path` if it has the same recipe; returns the number of the next pool."""
         state = torch.load(path, weights_only=True) if path.exists() else {}
         if state.get("recipe") != asdict(self.recipe):
             return 0
@@ -181,7 +181,7 @@ def pretrain(name: str) -> None:
     while run.step < recipe.taken:
         loss = run.train_on(*run.pool(number))
         number += 1
-        # the few images of `memorised` make many short passes: save only now and then
+        # the few images of `memorised` make many short passes: save only sometimes
         if not recipe.memorise or number % 100 == 0 or run.step == recipe.taken:
             run.save(partial, number)
             print(
@@ -248,13 +248,13 @@ def make_card(name: str, run: Run, flops: int, weights: Path) -> dict:
 
 
 def stored_as(trained: GlyphNet, loaded: GlyphNet, images: Tensor) -> dict:
-    """What rounding changed: the share of answers (largest outputs) that are those of the trained net."""
+    """What rounding changed: the share of predictions that equal those of the trained net."""
     same = measure(loaded, images, answers(trained.eval(), images))
     return {"stored": "float16, computed with as float32", "same_answers_as_before_rounding": same}
 
 
 def asked_afterwards(net: GlyphNet, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """What a source that read no label can do: find a view's twin among 2N, and letters by a linear probe."""
+    """Accuracy of a source without labels: of finding positives among 2N views, and of a linear probe."""
     from sklearn.linear_model import LogisticRegression
 
     rng = torch.Generator().manual_seed(HELD_OUT_SEED)
@@ -265,7 +265,7 @@ def asked_afterwards(net: GlyphNet, images: Tensor, labels: Tensor) -> dict[str,
             if len(part) == 128
         ]
         rows = torch.cat([net.features(part) for part in images.split(512)])
-    found = torch.cat([cosines.argmax(1) == twin for cosines, twin in hits]).float().mean().item()
+    found = torch.cat([cosines.argmax(1) == positive for cosines, positive in hits]).float().mean().item()
     rows = ((rows - rows.mean(0)) / (rows.std(0) + 1e-6)).numpy()
     half = len(rows) // 2
     probe = LogisticRegression(max_iter=2000, C=0.1).fit(rows[:half], labels[:half])
@@ -278,12 +278,12 @@ def answers(net: GlyphNet, images: Tensor) -> Tensor:
 
 
 def measure(net: GlyphNet, images: Tensor, labels: Tensor) -> float:
-    """Share of the pictures that get these labels."""
+    """Share of the images that are classified with these labels."""
     return round((answers(net, images) == labels).float().mean().item(), 4)
 
 
 def fault(name: str) -> str | None:
-    """What is wrong with the committed weights of `name`, in a few words; None if nothing is."""
+    """What is wrong with the committed weights of `name`, in a few words; None if nothing."""
     weights, card_path = FOLDER / f"{name}.safetensors", FOLDER / f"{name}.json"
     if not weights.exists() or not card_path.exists():
         return "not made yet"
@@ -301,8 +301,8 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", choices=[*RECIPES, []], metavar="NAME", help=", ".join(RECIPES))
     parser.add_argument("--all", action="store_true", help="every recipe")
-    parser.add_argument("--check", action="store_true", help="compare weights with cards, train nothing")
-    parser.add_argument("--again", action="store_true", help="train even what is finished")
+    parser.add_argument("--check", action="store_true", help="compare weights with cards; no training")
+    parser.add_argument("--again", action="store_true", help="repeat finished runs too")
     args = parser.parse_args()
     torch.set_num_threads(1)
     names = list(RECIPES) if args.all or (args.check and not args.names) else args.names
@@ -311,7 +311,7 @@ def main() -> int:
     faults = {name: fault(name) for name in names}
     if args.check:
         for name, text in faults.items():
-            print(f"{name}: {text or 'as its card says'}")
+            print(f"{name}: {text or 'matches its card'}")
         return int(any(faults.values()))
     for name in names:
         if faults[name] or args.again:

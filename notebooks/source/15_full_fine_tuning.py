@@ -7,22 +7,24 @@
 # ---
 
 # %% [markdown]
-# # 15 · Full fine-tuning: everything moves
+# # 15 · Full fine-tuning
 #
-# **Question.** What do you gain by letting the whole network learn, and what do you pay for it?
+# **Question.** What do you gain by training the whole network, and what does it cost?
 #
-# **You will** fine-tune a network by hand, hold four well-known warnings against what happens (it overfits, it forgets, it is
-# touchy, mind its batch norm), and give it a gentler start.
+# <details><summary><b>In one sentence</b> (guess first)</summary>Once there are a few labels, training every stage beats a frozen
+# network; the price is <i>forgetting</i>, and it grows with how far the weights are trained away from the pretrained ones.</details>
 #
-# **Needs** [11](11_first_transfer.ipynb) and [12](12_feature_extraction.ipynb). Every term has a line in the
-# [glossary](00_start_here.ipynb#Glossary).
+# **You will** fine-tune every stage by hand, test three common warnings (it overfits, it forgets, it is sensitive to the learning
+# rate), and start more gently.
 #
-# **Time** {{time}} to run, half an hour to read.
+# **Needs** [11](11_first_transfer.ipynb) and [12](12_feature_extraction.ipynb). Terms are in the [glossary](../book/glossary.md).
+#
+# **Time** {{time}} to run, twenty minutes to read.
 
 # %% tags=["parameters"]
 seed = 0  # decides which digits are labelled
-labels = 20  # labelled digits of each class in sections 1 to 3
-rate = 0.003  # learning rate, how far a step goes: one of 0.0001, 0.0003, 0.001, ... 0.1
+labels = 20  # labelled digits per class in sections 1 and 3
+rate = 0.003  # learning rate: one of 0.0001, 0.0003, 0.001, ... 0.1
 guess = 0.8  # your guess in section 3; the slider starts here
 
 # %%
@@ -33,30 +35,30 @@ import numpy as np
 import torch
 from torch import nn
 
-from tlkit import backbones, env, features, plans, plots, recipe, records, tasks
+from tlkit import backbones, env, features, plans, recipe, records, tasks
 from tlkit.fit import fit
-from tlkit_lessons import drawing, ledger, material, nb15_full, paired, plan_strip, widgets
+from tlkit_lessons import figures, ledger, material, nb15_full, plan_strip, widgets
 
 env.setup(seed)
 
 # %% [markdown]
-# ## 1 · Nothing is held back
+# ## 1 · Train every stage
 #
-# Notebook 12 froze everything but the head. Now the opposite: start from the letters network, put a new head on it, and let
-# **every** stage learn from the labelled digits. The plan is called `full`.
+# Notebook 12 froze everything but the head. Now we do the opposite: we give the letters network a new head with random weights, and
+# train **every** stage on the labelled digits. This plan is called `full`.
 
 
-# %%
+# %% alt="The stages of the network in a row, each with a flame: all of them are trained, and the new head too."
 def started(backbone, seed):
-    """The letters network under a new head for ten digits, drawn by chance."""
+    """The letters network under a new head for ten digits, with random weights."""
     torch.manual_seed(seed)
     network = backbone.fresh()
     network.head = nn.Sequential(backbone.pool, nn.Linear(128, 10))
     return network
 
 
-def ready(task, backbone, chosen):
-    """Some of the training digits as the network takes them, and their answers."""
+def labelled(task, backbone, chosen):
+    """Some training digits as the network takes them, and their labels."""
     return backbone.transform(task.train.inputs[chosen]), torch.as_tensor(task.targets)[chosen]
 
 
@@ -64,268 +66,246 @@ task, backbone = tasks.load("digits"), backbones.load("letters")
 ax = plan_strip.chain(backbone.stages, "full")
 
 # %% [markdown]
-# Training by hand is the plainest loop there is: a few pictures, the error of the answers, one step downhill for all weights at
-# once. It hands us the network after every step, so that we can watch.
+# The training loop is plain: a batch of images, the loss, one gradient step for all weights. It yields the network after every
+# step, so that we can watch.
 
 
 # %%
-def descend(network, pictures, answers, rate, steps=60, train=True, walk=torch.optim.Adam):
-    optimiser = walk(network.parameters(), lr=rate)  # all of them
+def train(network, images, targets, rate, steps=60, train_mode=True, optimiser=torch.optim.Adam):
+    steps_of = optimiser(network.parameters(), lr=rate)  # all of them
     for _ in range(steps):
-        batch = torch.randperm(len(answers))[:32]
-        network.train(train)
-        loss = nn.functional.cross_entropy(network(pictures[batch]), answers[batch])
-        optimiser.zero_grad()
+        batch = torch.randperm(len(targets))[:32]
+        network.train(train_mode)
+        loss = nn.functional.cross_entropy(network(images[batch]), targets[batch])
+        steps_of.zero_grad()
         loss.backward()
-        optimiser.step()
+        steps_of.step()
         yield network.eval()
 
 
 # %% [markdown]
-# On the way we ask it two things: how many *test* digits does it name correctly, and how many **letters**, through its old
-# head? Both marks are put aside until section 3. At the end, the obvious question: does it know the digits that it has learnt?
+# While it trains, we measure its accuracy on *test digits*, and on **letters** through its old head. Both wait until section 3.
+# First an obvious check: does it classify its training digits correctly?
 
 
 # %%
 @torch.no_grad()
-def right(network, pictures, answers):
-    return float((network(pictures).argmax(1) == answers).float().mean())
+def accuracy(network, images, targets):
+    return float((network(images).argmax(1) == targets).float().mean())
 
 
 @torch.no_grad()
 def test(network, task, backbone):
-    """Test accuracy, marked by the task: nobody else knows those answers."""
-    pictures = backbone.transform(task.test.inputs)
-    return task.evaluate(lambda _: network(pictures).argmax(1).numpy(), "by hand").metrics["accuracy"]
+    """Accuracy on the hidden test labels: only `task.evaluate` reads them."""
+    images = backbone.transform(task.test.inputs)
+    return task.evaluate(lambda _: network(images).argmax(1).numpy(), "by hand").metrics["accuracy"]
 
 
-def reader(network, backbone):
-    """The stages of `network` under the head that once named letters."""
+def with_old_head(network, backbone):
+    """The stages of `network` under the head that was pretrained on letters."""
     return nn.Sequential(*network.stages.values(), backbone.source_head())
 
 
 # %%
-known, answers = ready(task, backbone, task.draw(labels, seed).all)
-drawn = material.glyphs("letters", 6, seed=1)  # new ones, not those that it was brought up on
-letters, names = backbone.transform(torch.tensor(drawn.images)), torch.tensor(drawn.labels)
-network, digits, kept = started(backbone, seed), {}, {0: right(backbone.pretrained(), letters, names)}
-for step, now in enumerate(descend(network, known, answers, rate), start=1):
+images, targets = labelled(task, backbone, task.draw(labels, seed).all)
+drawn = material.glyphs("letters", 6, seed=1)  # new ones, not used in pretraining
+letters, letter_targets = backbone.transform(torch.tensor(drawn.images)), torch.tensor(drawn.labels)
+network, digits = started(backbone, seed), {}
+kept = {0: accuracy(backbone.pretrained(), letters, letter_targets)}
+for step, now in enumerate(train(network, images, targets, rate), start=1):
     if step in (2, 5, 10, 25, 60):
         digits[step] = test(now, task, backbone)
-        kept[step] = right(reader(now, backbone), letters, names)
-print(f"labelled digits named correctly: {right(network, known, answers):.0%}")
+        kept[step] = accuracy(with_old_head(now, backbone), letters, letter_targets)
+print(f"training digits classified correctly: {accuracy(network, images, targets):.0%}")
 
 # %% [markdown]
-# Full marks after a few seconds. Done? Notebook 11 warned us of marks for what was learnt from. See how far that goes: take the
-# **same digits and shuffle the answers**. A three is to be a seven now, the next three a zero. There is nothing to
-# understand; a parrot would do. (It takes a few steps more.)
+# All correct after a few seconds. Are we done? Take the **same digits with shuffled labels**: one three is now labelled seven,
+# the next zero. We train again, a few steps longer.
 
 # %%
-nonsense = answers[torch.randperm(len(answers))]
-*_, parrot = descend(started(backbone, seed), known, nonsense, rate, 80)
-print(f"labelled digits named as we said: {right(parrot, known, nonsense):.0%}")
-print(f"test digits named correctly:      {test(parrot, task, backbone):.0%}; before: {digits[60]:.0%}")
+shuffled = targets[torch.randperm(len(targets))]
+*_, memoriser = train(started(backbone, seed), images, shuffled, rate, 80)
+print(f"training digits, random labels: {accuracy(memoriser, images, shuffled):.0%}")
+print(f"test digits: {test(memoriser, task, backbone):.0%}; trained on the true labels: {digits[60]:.0%}")
 
 # %% [markdown]
-# **That was the wrong turn:** to look at the labelled digits and call it success. A network that may move everywhere learns
-# hundreds of answers by heart, right or wrong. Only digits that it has not learnt from tell the two networks apart.
+# **Judging by the training digits was the wrong turn.** A network of this size memorises hundreds of labels, right or wrong. Only
+# held-out digits tell the two networks apart.
 #
-# Now the same in one line. (`fit` lets the rate rise and fall instead of keeping it, and opens the test once. The settings
-# below leave it nothing to choose.) The audit must find that everything has moved.
+# Now the same in one line. `fit` raises and lowers the learning rate, and reads the test labels once. Its audit compares all tensors
+# before and after.
 
 # %%
-single = {"rates": (rate,), "strengths": (0.1,), "baselines": ("1-nn",)}  # one each, for equal tries
-settings = replace(recipe.default(), **single, fixed=(), solve=False)  # no head is solved: all descend
+single = {"rates": (rate,), "strengths": (0.1,), "baselines": ("1-nn",)}  # one setting, nothing to choose
+settings = replace(recipe.default(), **single, fixed=(), solve=False)  # every head is trained by gradients
 full = fit(task, backbone, plans.Plan.parse("full"), labels, seed, settings)
-print(full.audit)
-assert not full.audit.still, "a tensor stood still"
+print(f"{len(full.audit.moved)} tensors changed, {len(full.audit.still)} did not")
+assert not full.audit.still, "a tensor was not trained"
 assert abs(full.test.metrics["accuracy"] - digits[60]) < 0.05, "by hand it learns otherwise"
 
 # %% [markdown]
-# ## 2 · "It overfits"
+# ## 2 · Does it overfit?
 #
-# Learning by heart is called *overfitting* if it does harm. Its usual sign is a **gap** between the marks on what was learnt from
-# and those on the test. Here it is from the records, by the number of labels, beside the gap of the frozen network. Thin lines
-# are draws.
+# *Overfitting* is a gap between training and test score, even where the test score does not fall. Here is that gap from the
+# records, for the frozen and the fully fine-tuned network.
 
-# %%
+# %% alt="Two panels, accuracy against labels per class. In both, training accuracy lies near one and test accuracy rises towards it: the gap closes with more labels."
 compared = ledger.shelf().store("16_digits").read()
-_, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
+_, axes = plt.subplots(1, 2, figsize=(8.5, 3.6), layout="constrained", sharey=True)
 for name, ax in zip(("frozen", "full"), axes, strict=True):
-    nb15_full.train_and_test(compared, name, ax)
+    nb15_full.train_and_test(compared, name, ax).label_outer()
 
 # %% [markdown]
-# The dotted line runs along the top in both. The frozen network, too, knows its digits by heart, and so do bare pixels. Where
-# everybody has full marks, the gap is only what is missing on the test, said in other words. It shows *that* something was
-# memorised, not that it did harm.
+# So both overfit: both classify all their training digits correctly, and the gap is what is missing on the test. It does not say
+# which plan is better. That takes the test scores: `full` beats `frozen` in
+# {{wins 16_digits full frozen 1}} seeds with one label per class, in {{wins 16_digits full frozen 5}} with five, and in
+# {{wins 16_digits full frozen 50}} with fifty.
 #
-# Did it? That is for the test to say, plan against plan. With one label a class `full` was ahead of `frozen` in
-# {{wins 16_digits full frozen 1}} draws, with five in {{wins 16_digits full frozen 5}}, with fifty in
-# {{wins 16_digits full frozen 50}}. So that is when it wins: as soon as there is something to learn from. Full marks
-# deceive *us* more than they hurt the network.
+# The usual remedies are *augmentation*, *regularisation* such as weight decay, and *early stopping*: keep the checkpoint with the
+# best score on a *validation set*, labelled digits set aside from training.
 #
-# ## 3 · "It forgets"
+# ## 3 · Does it forget?
 #
-# The network came to us as a reader of letters. Nobody told it to stop. Its old head is still in the drawer: put it back on
-# the stages, and ask it for letters that it has never seen. There are 52, so blind guessing gets one in 52.
+# We still have the head that was pretrained on letters. Put it back on the fine-tuned stages, and test it on new letters. There are
+# 52 classes, so the chance level is one in 52.
 
 # %% [markdown] tags=["predict"]
-# **Predict.** First it read letters. Then it learnt twenty digits of each kind, in sixty steps, and nothing else happened. Which
-# share of new letters does it name correctly now?
+# **Predict.** The network was fine-tuned on twenty digits per class for sixty steps. What share of new letters does it still
+# classify correctly?
 
 # %%
-slider = widgets.guess(f"Share of letters named correctly; before: {kept[0]:.2f}", guess, step=0.02)
+slider = widgets.guess(f"Accuracy on letters afterwards; before: {kept[0]:.2f}", guess, step=0.02)
 slider
 
-# %%
-alphabet = np.array(backbone.card["classes"])
-old, new = (alphabet[net(letters).argmax(1)] for net in (backbone.pretrained(), reader(network, backbone)))
-shown = np.flatnonzero(old == alphabet[names])[1:49:4]  # some that it knew
-titles = [*old[shown], *np.where(new == old, old, np.char.add("→ ", new))[shown]]
-figure = drawing.gallery(np.concatenate([drawn.images[shown]] * 2), titles, len(shown), ("before", "after"))
+# %% alt="Ten letters with what the network predicts for each before and after it was trained on digits; wrong predictions are struck out."
+true = (alphabet := np.array(backbone.card["classes"]))[letter_targets]
+nets = backbone.pretrained(), with_old_head(network, backbone)
+old, new = (alphabet[net(letters).argmax(1)] for net in nets)
+shown = np.flatnonzero(old == true)[1:41:4]  # ten that it knew
+figure = figures.answers(letters[shown], true[shown], {"before": old[shown], "after": new[shown]})
+lost = np.sum(new[shown] != true[shown])
+title = figure.suptitle(f"After 60 steps on digits, {lost} of these {len(shown)} letters are misclassified")
 
 # %% [markdown]
-# An arrow marks each letter that now goes by another name. How soon did that happen? Here is what we had put aside, and one
-# mark more: the same network at the end, with its batch norm in *train mode*, which scales by the letters at hand.
+# How soon did that happen? Here is what we measured on the way. One point is added: the final network in *train mode*, so that
+# batch norm uses the statistics of these letters.
 
-# %%
-at_hand = {60: right(reader(network.train(), backbone), letters, names)}
-marks = {"digits (test)": digits, "letters": kept, "letters, train mode": at_hand}
-ax = nb15_full.over_steps(marks, "accuracy", slider.value, 1 / 52)
+# %% alt="Accuracy over training steps: on test digits it rises, on letters it falls, most of it in the first ten steps. In train mode the final accuracy on letters is higher."
+in_train_mode = {60: accuracy(with_old_head(network.train(), backbone), letters, letter_targets)}
+scores = {"test digits": digits, "letters": kept, "letters, train mode": in_train_mode}
+ax = nb15_full.over_steps(scores, "accuracy", slider.value, 1 / 52)
+title = ax.set_title(f"Digits up, letters down from {kept[0]:.2f} to {kept[60]:.2f}", loc="left")
 
 # %% [markdown]
-# Most of the loss comes in the first ten steps, while digits are still being learnt. No step was meant to harm the letters;
-# there is simply nothing in the loop that speaks for them. It is called *forgetting*. The lone mark is higher: a part was
-# notebook 12's trap, averages that had become those of digits; the rest is the weights. If you still need the old skill, keep
-# the old weights; exercise 15.1 asks what shorter steps are worth, and exercise 15.3 whether the letters are lost.
+# This is *catastrophic forgetting*, and most of it happens in the first ten steps. Nothing in the loss protects the letters.
+# Train mode recovers a part: that part was only batch-norm statistics, the trap of notebook 12.
 #
-# ## 4 · "It is touchy"
+# What acts against forgetting keeps the weights near the pretrained ones: a lower learning rate, fewer steps, *freezing*, or *L2-SP*,
+# a penalty on the distance to them. *Weight averaging* goes back half of the way after training. *Replay*, or rehearsal, mixes
+# old examples into the batches. Exercise 15.1 compares two of these.
 #
-# We took a learning rate that suits. With five labels a class there is not much to find one with. How much does it matter? In
-# the records four plans ran at each of seven rates, with ten draws each. (Here the head of `frozen` descends like all others. Solved
-# for, as usual, it has no rate at all.) One of those fits is run again here, and must come out as recorded.
+# ## 4 · Is it sensitive to the learning rate?
+#
+# How far the weights go depends on the learning rate. In the records, four plans ran at each of seven rates, with five labels per class
+# and ten seeds. Here even the head of `frozen` is trained by gradient descent. We repeat one of those fits.
 
-# %%
+# %% alt="Four panels, test accuracy over the learning rate. Frozen and last-1 lose accuracy at low rates only, full at both ends, lp-ft at high rates only."
 rates = ledger.shelf().store("15_rates").read()
-_, axes = plt.subplots(1, 4, figsize=(10, 3), layout="constrained", sharey=True)
-for name, ax in zip(("frozen", "last-1", "full", "lp-ft"), axes, strict=True):
+_, axes = plt.subplots(2, 2, figsize=(8, 4.6), layout="constrained", sharex=True, sharey=True)
+for name, ax in zip(("frozen", "last-1", "full", "lp-ft"), axes.flat, strict=True):
     nb15_full.accuracy_by_rate(rates, name, ax=ax).label_outer()
 filed = records.values([r for r in rates if r.recipe == settings.version], plan="full", labels=5)
 live = fit(task, backbone, plans.Plan.parse("full"), 5, 10, settings).test.metrics["accuracy"]
 assert abs(live - filed[10]) < 0.03, "full does not come out as recorded"
 
 # %% [markdown]
-# *Spread* is how far the accuracies of a draw lie from their mean over the rates, and it says the opposite of the warning: over
-# this grid the frozen network varies *more*. See where. On the left, in sixty short steps, nobody gets far who starts from a random
-# head, and least of all a head that has to do everything alone. On the right only those fall of which everything moves: steps
-# that a head shrugs off pull a network apart. So `frozen` can be left unfinished, `full` can be spoilt. (And a head that is solved
-# for can be neither.)
+# Over these rates the frozen network varies *more*, contrary to the warning. But look where. At low rates, sixty steps are too few for
+# a random head. At high rates, only the plans that train every stage lose accuracy. `frozen` can be left unfinished; `full`
+# can be spoilt. `lp-ft` loses little at low rates, because its head is fitted first.
 #
-# `lp-ft`, on the far right, begins with a solved head, where the others would like to arrive. Short steps cost it little; long
-# ones spoil it as they spoil `full`.
+# ## 5 · A gentler start: fit the head first
 #
-# ## 5 · "Mind the batch norm"
-#
-# In *train mode* batch norm centres and scales by the batch at hand, in *eval mode* by the averages that it brought along from
-# the letters (notebook 12). "With few pictures learn in eval mode, ten digits make poor averages" is common advice. So: ten
-# digits, one a class, either mode, at a tenth of our rate and at our rate. The dashed line is the frozen network.
+# The random head is wrong about nearly every digit, and all stages are trained to suit it. *LP-FT*, linear probing then fine-tuning,
+# first fits the head on frozen features (Kumar et al. 2022). How far do the weights get in five steps?
 
-# %%
-frozen = records.values(compared, plan="frozen", labels=1)
-_, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharey=True)
-for ax, size in zip(axes, (rate / 10, rate), strict=True):
-    scores = {"train mode": [], "eval mode": []}
-    for mode, marks in scores.items():
-        for draw in range(5):
-            ten = ready(task, backbone, task.draw(1, draw).all)
-            *_, last = descend(started(backbone, draw), *ten, size, 20, train=mode == "train mode")
-            marks.append(test(last, task, backbone))
-        print(f"rate {size:g}, {mode}: mean feature {last.run(ten[0]).mean():.2f}")
-    paired.paired_dots(*scores.values(), tuple(scores), ax)
-    ax.axhline(np.mean([frozen[draw] for draw in range(5)]), color=plots.style.BLUE, linestyle="--")
-    ax.set_xlabel(f"learning rate {size:g}, one line per draw")
-print(f"before the first step: mean feature {backbone.pretrained().run(ten[0]).mean():.2f}")
-
-# %% [markdown]
-# The advice holds for a few short steps, and turns into its opposite for long ones. The mean feature, as printed, says why. Train
-# mode centres and scales every pattern anew in each step, so that features stay about as large as they were, however long the
-# step. In eval mode nothing calls them back: they grow. A little of that is a fast way to learn; a lot of it, and the network is
-# gone. Had we tried one rate only, we would have found a law, one or the other.
-#
-# `fit` keeps in train mode whatever moves, and at the end takes the averages afresh from the labelled digits, because running
-# averages trail behind the weights.
-#
-# ## 6 · The gentle start
-#
-# What makes the first steps so rough? The new head is drawn by chance. It is wrong about nearly every digit, and all stages are
-# pulled about to please it. `lp-ft` (Kumar et al. 2022) solves the head first, on frozen features, and then lets go. By
-# hand: both heads, five steps each, with plain gradient steps (SGD) and with Adam. How far do the stages get?
-
-# %%
-five, vector = ready(task, backbone, task.draw(5, seed).all), nn.utils.parameters_to_vector
+# %% alt="Relative change of the stages over five steps. With SGD the random head changes them much more than the fitted head; with Adam both begin equally."
+five, vector = labelled(task, backbone, task.draw(5, seed).all), nn.utils.parameters_to_vector
 seen = backbone.pool(backbone.pretrained().run(five[0])).detach().numpy()
-solved = features.probe(seen, five[1].numpy(), strength=0.1, outputs=10)
-_, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
-for ax, walk, size in zip(axes, (torch.optim.SGD, torch.optim.Adam), (0.1, rate), strict=True):
-    pulled = {"random head": {0: 0.0}, "solved head": {0: 0.0}}
-    for head, path in pulled.items():
-        network = started(backbone, seed)
-        if head == "solved head":
-            solved.into(network.head)
-        start = vector(network.stages.parameters()).detach()
-        for step, now in enumerate(descend(network, *five, size, 5, walk=walk), start=1):
+fitted = features.probe(seen, five[1].numpy(), strength=0.1, outputs=10)
+optimisers = {torch.optim.SGD: 0.1, torch.optim.Adam: rate}
+found = {one.__name__: {"random head": {0: 0.0}, "fitted head": {0: 0.0}} for one in optimisers}
+for optimiser, size in optimisers.items():
+    for head, path in found[optimiser.__name__].items():
+        net = started(backbone, seed)
+        if head == "fitted head":
+            fitted.into(net.head)
+        start = vector(net.stages.parameters()).detach()
+        for step, now in enumerate(train(net, *five, size, 5, optimiser=optimiser), start=1):
             path[step] = float((vector(now.stages.parameters()).detach() - start).norm() / start.norm())
-    nb15_full.over_steps(pulled, "change of the stages, relative", ax=ax).set_title(walk.__name__)
+figure = nb15_full.paths(found)
 
 # %% [markdown]
-# With plain steps the story is true: a random head pulls the stages much further. (Mind the axes: Adam goes further than
-# either.) With Adam, which nearly everybody uses, the first step is *exactly as long* for both: Adam divides every gradient by its own size, and so cannot know
-# how wrong the head was. What remains of the gentleness comes later, when there is less left to correct. Is it still worth
-# it? At the rate and the labels of section 1:
+# With SGD the random head changes the stages much more. With Adam the first step is equally long for both, because Adam divides every
+# gradient by its own size. Its gain from the fitted head comes later.
+#
+# Why does that matter for *other* inputs? The gradient of a layer lies in the directions that its training inputs span:
+
+# %%
+inputs, layer = torch.randn(5, 20), nn.Linear(20, 3, bias=False)
+layer(inputs).square().sum().backward()  # any loss would do
+outside = torch.linalg.svd(inputs).Vh[5:]  # the 15 directions in which no training input has a part
+along, across = ((layer.weight.grad @ rows.T).abs().max() for rows in (inputs, outside))
+print(f"largest gradient along the training inputs {along:.0f}, along all other directions {across:.5f}")
+
+# %% [markdown]
+# So while the random head is still wrong, features change in these directions and in no others. New inputs have a part in
+# both, and their features come out distorted. With a fitted head there is less to change. Does it keep more of the letters?
 
 # %%
 gentle = fit(task, backbone, plans.Plan.parse("lp-ft"), labels, seed, replace(settings, solve=True))
 left = {}
 for done in (full, gentle):
-    left[done.audit.plan] = share = right(reader(done.model, backbone), letters, names)
-    print(f"{done.audit.plan}: digits {done.test.metrics['accuracy']:.3f}, letters {share:.2f}")
+    name, score = done.audit.plan, done.test.metrics["accuracy"]
+    left[name] = accuracy(with_old_head(done.model, backbone), letters, letter_targets)
+    changed = float((vector(done.model.stages.parameters()).detach() - start).norm() / start.norm())
+    print(f"{name}: stages changed by {changed:.2f}, digits {score:.3f}, letters {left[name]:.2f}")
 
 # %% [markdown]
-# With `fit`, whose rate comes down in the end, `full` forgets less than by hand; with the solved head most letters survive. The digits are read a little less well, for what is gentle does not go as far. And does what survives
-# serve *elsewhere*? That is what `lp-ft` was made for. Below, all learnt from clean digits, and were tested on digits that are
-# moved by a pixel and noisy (mean of ten draws; the last two columns are the clean test).
+# It does: its stages change less, it forgets less, and it classifies slightly fewer digits correctly. Does what it keeps help under a
+# *covariate shift*? Below, such networks classify digits that are shifted by a pixel and noisy. Means of ten seeds:
 #
-# | labels a class | scratch | frozen | lp-ft | full | lp-ft, clean | full, clean |
-# |--:|--:|--:|--:|--:|--:|--:|
-# | 1 | {{accuracy 15_shifted letters scratch 1}} | {{accuracy 15_shifted letters frozen 1}} | {{accuracy 15_shifted letters lp-ft 1}} | {{accuracy 15_shifted letters full 1}} | {{accuracy 16_digits letters lp-ft 1}} | {{accuracy 16_digits letters full 1}} |
-# | 5 | {{accuracy 15_shifted letters scratch 5}} | {{accuracy 15_shifted letters frozen 5}} | {{accuracy 15_shifted letters lp-ft 5}} | {{accuracy 15_shifted letters full 5}} | {{accuracy 16_digits letters lp-ft 5}} | {{accuracy 16_digits letters full 5}} |
-# | 20 | {{accuracy 15_shifted letters scratch 20}} | {{accuracy 15_shifted letters frozen 20}} | {{accuracy 15_shifted letters lp-ft 20}} | {{accuracy 15_shifted letters full 20}} | {{accuracy 16_digits letters lp-ft 20}} | {{accuracy 16_digits letters full 20}} |
+# | labels per class | scratch | frozen | lp-ft | full |
+# |--:|--:|--:|--:|--:|
+# | 1 | {{accuracy 15_shifted letters scratch 1}} | {{accuracy 15_shifted letters frozen 1}} | {{accuracy 15_shifted letters lp-ft 1}} | {{accuracy 15_shifted letters full 1}} |
+# | 5 | {{accuracy 15_shifted letters scratch 5}} | {{accuracy 15_shifted letters frozen 5}} | {{accuracy 15_shifted letters lp-ft 5}} | {{accuracy 15_shifted letters full 5}} |
+# | 20 | {{accuracy 15_shifted letters scratch 20}} | {{accuracy 15_shifted letters frozen 20}} | {{accuracy 15_shifted letters lp-ft 20}} | {{accuracy 15_shifted letters full 20}} |
 #
-# Not here. At one label a class they are alike; with more, the means stand in the opposite order: what may move furthest reads
-# best, and `scratch`, which kept nothing, is ahead of all. To be moved by a pixel is no trouble (notebook 11), so it is the
-# noise: letters were clean, their features take noise for ink, and what is protected is protected with its faults. (The paper
-# says so, too: its gain needs features that are good for the other pictures.) A gentle start is worth what it saves.
+# Not here. With five labels or more, a plan does better the less it keeps of the letters, probably because those features take
+# noise for strokes. Kumar et al. say so too: LP-FT helps on shifted data if the pretrained features are good there.
 #
 # ## What we saw
 #
-# What would count for and against these sentences was written down before the fits were run; [16](16_the_comparison.ipynb)
-# explains the brackets.
+# Each criterion was written down before the fits were run.
 #
-# | claim | verdict | measured |
-# |---|---|---|
-# | {{claim 3-full text}} | {{claim 3-full}} | {{claim 3-full effect}} |
-# | {{claim 14 text}} | {{claim 14}} | {{claim 14 effect}} |
-# | {{claim 15 text}} | {{claim 15}} | {{claim 15 effect}} |
-# | {{claim 15-lp-ft text}} | {{claim 15-lp-ft}} | {{claim 15-lp-ft effect}} |
-# | {{claim 15-shifted text}} | {{claim 15-shifted}} | {{claim 15-shifted effect}} |
+# - {{claim 3-full sentence}}
+# - {{claim 14 sentence}}
+# - {{claim 15 sentence}}
+# - {{claim 15-lp-ft sentence}}
+# - {{claim 15-shifted sentence}}
 #
 # ## When this fails
 #
-# - **When the source is far.** Then there is less worth keeping, and less to lose by moving everything.
-# - **When the network is another one.** Ours is small. How much a large one forgets is not tested here, and one with layer norm
-#   keeps no averages: section 5 is not about it.
-# - **When the draw is unlucky.** At one label a class everything here is a lottery; look at the thin lines again.
-# - **When the old task was never yours.** You may not have its head, or a single of its pictures. Then nobody sees what is forgotten.
+# - **The source is far from the target.** Then there is less worth keeping, and less to lose.
+# - **The network is large.** Ours is small. How much a large one forgets is not tested here.
+# - **You do not have the old task.** Without its head and its images, nobody sees what is forgotten.
+#
+# <details><summary>Fine print</summary>
+#
+# At one label per class the result depends mostly on which digits are labelled: see the thin lines of section 2. `fit` trains
+# batch norm in train mode and re-estimates its statistics on the labelled digits at the end. A gain below two points of accuracy
+# counts as none: that is why the first claim is refuted for many labels.
+#
+# </details>
 
 # %% tags=["quiz"]
 widgets.quizzes("15")
@@ -333,125 +313,129 @@ widgets.quizzes("15")
 # %% [markdown]
 # ## Exercises
 #
-# ### Exercise 15.1 · A price list
+# ### Exercise 15.1 · Two ways to forget less
 #
-# Shorter steps forget less, and learn less. Run `full` as in section 1, at a tenth and at a third of the rate. Put a pair into
-# `paid` for each: the share of test digits, and the share of `letters` under the old head. Which would you buy?
-
-# %% tags=["solution"]
-paid = {}
-for size in (rate / 10, rate / 3):
-    done = fit(task, backbone, plans.Plan.parse("full"), labels, seed, replace(settings, rates=(size,)))
-    paid[size] = done.test.metrics["accuracy"], right(reader(done.model, backbone), letters, names)
-# stub:
-# paid = {}
-# for size in (rate / 10, rate / 3):
-#     done = fit(task, backbone, plans.Plan.parse("full"), labels, seed, ...)
-#     paid[size] = ..., ...
-
-# %% tags=["check"]
-paid[rate] = full.test.metrics["accuracy"], left["full"]
-few, some, many = (paid[size][1] for size in sorted(paid))
-assert few > some > many, "longer steps forget more: give each fit its `rates`; digits first, then letters"
-print(*(f"rate {r:g}: digits {d:.2f}, letters {k:.2f}" for r, (d, k) in sorted(paid.items())), sep="\n")
-
-# %% [markdown] tags=["hint"]
-# `replace(settings, rates=(size,))` is the recipe with another rate; `reader(done.model, backbone)` puts the old head back.
-
-# %% [markdown]
-# ### Exercise 15.2 · When to stop
-#
-# *Early stopping* is a cure for learning by heart. But when is early? `draw.select` holds a fifth of the labelled digits for such
-# questions. Learn from `draw.fit` for thirty steps, keep a copy of the network that is best on `draw.select` (of equals the
-# first), and open the test only then, once. Does the cure help? The check then lets the same digits be learnt to the end.
+# Compare a lower learning rate with weight averaging. For each network in `tried`, put a pair into `paid`: accuracy on test digits,
+# and on letters under the old head. For `"averaged"`, set every tensor of the stages halfway between pretrained and
+# fine-tuned; the new head stays.
 
 # %% tags=["solution"]
 from copy import deepcopy
 
-opened, draw, best = len(task.reads), task.draw(labels, seed), -1.0
-study, exam = (ready(task, backbone, part) for part in (draw.fit, draw.select))
-for step, now in enumerate(descend(started(backbone, seed), *study, rate, 30), start=1):
-    if right(now, *exam) > best:
-        best, stop, stopped = right(now, *exam), step, deepcopy(now)
-final = test(stopped, task, backbone)
+slow = fit(task, backbone, plans.Plan.parse("full"), labels, seed, replace(settings, rates=(rate / 10,)))
+averaged, before = deepcopy(full.model), backbone.pretrained().state_dict()
+mixed = {k: v if k.startswith("head") else (v + before[k]) / 2 for k, v in full.model.state_dict().items()}
+averaged.load_state_dict(mixed)
+tried = {"full": full.model, "a tenth of the rate": slow.model, "averaged": averaged}
+paid = {}
+for name, net in tried.items():
+    paid[name] = test(net, task, backbone), accuracy(with_old_head(net, backbone), letters, letter_targets)
 # stub:
 # from copy import deepcopy
 #
-# opened, draw, best = len(task.reads), task.draw(labels, seed), -1.0
-# study, exam = (ready(task, backbone, part) for part in (draw.fit, draw.select))
-# for step, now in enumerate(descend(started(backbone, seed), ..., ..., rate, 30), start=1):
-#     if ... > best:
-#         best, stop, stopped = ..., step, ...
-# final = test(stopped, task, backbone)
+# slow = fit(task, backbone, plans.Plan.parse("full"), labels, seed, replace(settings, rates=(...,)))
+# averaged, before = deepcopy(full.model), backbone.pretrained().state_dict()
+# mixed = {k: v if k.startswith("head") else ... for k, v in full.model.state_dict().items()}
+# averaged.load_state_dict(mixed)
+# tried = {"full": full.model, "a tenth of the rate": slow.model, "averaged": averaged}
+# paid = {}
+# for name, net in tried.items():
+#     paid[name] = ..., ...
 
 # %% tags=["check"]
-assert len(task.reads) == opened + 1, "choose on draw.select, then open the test once: you opened it oftener"
-runs = [deepcopy(now) for now in descend(started(backbone, seed), *study, rate, 30)]
-same = torch.allclose(runs[stop - 1](exam[0]), stopped(exam[0]), atol=0.01)
-assert same, "not the network after so many steps on draw.fit alone: did it learn on after you kept it?"
-marks = [right(run, *exam) for run in runs]
-assert stop == 1 + np.argmax(marks), "another is better on draw.select, or as good and earlier"
-ties, late, opened = marks.count(max(marks)), test(runs[-1], task, backbone), opened + 1
-print(f"step {stop}, first of {ties} equals on draw.select: {final:.2f} on the test; step 30: {late:.2f}")
+kept_by = {name: letters_kept for name, (_, letters_kept) in paid.items()}
+assert min(kept_by, key=kept_by.get) == "full", "both keep more letters than full: digits first, then letters"
+assert np.isclose(kept_by["full"], left["full"]), "letters under the old head: `with_old_head`"
+print(*(f"{name}: digits {d:.2f}, letters {k:.2f}" for name, (d, k) in paid.items()), sep="\n")
 
 # %% [markdown] tags=["hint"]
-# `right(now, *exam)` is the score to compare. `descend` hands over the same network every time, and then changes it.
+# Halfway is `(v + before[k]) / 2`. `test(net, task, backbone)` scores the digits.
 
 # %% [markdown]
-# ### Exercise 15.3 · Forgotten, or mislaid?
+# ### Exercise 15.2 · Forgotten, or only out of reach?
 #
-# The old head no longer fits the stages. Does that mean that the letters are gone? Solve a *new* head for letters on the features,
-# from twenty letters of each kind (`mine`), once for the stages before the digits and once after. Mark both on `letters`.
+# The old head no longer fits the stages. Are the letters lost from the features too? Fit a *new* head for letters on the
+# features, from twenty letters of each class, once before and once after fine-tuning. Score it on `letters`.
 
 # %% tags=["solution"]
 mine, again = material.glyphs("letters", 20, seed=2), {}
 for when, net in {"before": backbone.pretrained(), "after": full.model}.items():
     pairs = (backbone.transform(torch.tensor(mine.images)), letters)
-    rows = [backbone.pool(net.run(pictures)).detach().numpy() for pictures in pairs]
+    rows = [backbone.pool(net.run(images)).detach().numpy() for images in pairs]
     head = features.probe(rows[0], mine.labels, strength=1.0, outputs=52)
-    again[when] = np.mean(head(rows[1]).argmax(1) == names.numpy())
+    again[when] = np.mean(head(rows[1]).argmax(1) == letter_targets.numpy())
 # stub:
 # mine, again = material.glyphs("letters", 20, seed=2), {}
 # for when, net in {"before": backbone.pretrained(), "after": full.model}.items():
 #     pairs = (backbone.transform(torch.tensor(mine.images)), letters)
-#     rows = [backbone.pool(net.run(pictures)).detach().numpy() for pictures in pairs]
+#     rows = [backbone.pool(net.run(images)).detach().numpy() for images in pairs]
 #     head = features.probe(..., ..., strength=1.0, outputs=52)
 #     again[when] = ...
 
 # %% tags=["check"]
-assert 0.95 > again["before"] > again["after"] > left["full"], "learn from rows[0], mark rows[1], of `net`"
+assert 0.95 > again["before"] > again["after"] > left["full"], "fit on rows[0], score rows[1], of `net`"
 print(f"old head {left['full']:.2f}, new head {again['after']:.2f}; before the digits {again['before']:.2f}")
 
 # %% [markdown] tags=["hint"]
-# `rows[0]` are the features of `mine`, to learn from; `rows[1]` those of `letters`, to be marked against `names`.
+# `rows[0]` are the features of `mine`, to fit the head on; `rows[1]` those of `letters`, to score it on.
 
 # %% [markdown]
-# **Think.** A colleague runs every plan of section 4 at all seven rates and reports the best *test* accuracy of each. Whom does
-# that flatter?
+# ### Exercise 15.3 · Batch norm: train mode or eval mode?
+#
+# "With few images, fine-tune in eval mode" is common advice. Test it with ten digits, one per class, at two learning rates. Fill
+# `found[size, mode]` with five test accuracies, one per seed, after twenty steps.
+
+# %% tags=["solution"]
+found = {(size, mode): [] for size in (rate / 10, rate) for mode in (True, False)}
+for (size, mode), accuracies in found.items():
+    for one in range(5):
+        ten = labelled(task, backbone, task.draw(1, one).all)
+        *_, last = train(started(backbone, one), *ten, size, 20, train_mode=mode)
+        accuracies.append(test(last, task, backbone))
+# stub:
+# found = {(size, mode): [] for size in (rate / 10, rate) for mode in (True, False)}
+# for (size, mode), accuracies in found.items():
+#     for one in range(5):
+#         ten = labelled(task, backbone, task.draw(1, one).all)
+#         *_, last = ...
+#         accuracies.append(...)
+
+# %% tags=["check"]
+means = {key: np.mean(accuracies) for key, accuracies in found.items()}
+assert means[rate / 10, False] > means[rate / 10, True], "at the low rate eval mode is ahead: pass train_mode"
+assert means[rate, False] < means[rate, True], "at the high rate train mode is ahead: pass the rate, 20 steps"
+for (size, mode), mean in means.items():
+    print(f"rate {size:g}, {'train' if mode else 'eval'} mode: {mean:.2f}")
+
+# %% [markdown] tags=["hint"]
+# `train(started(backbone, one), *ten, size, 20, train_mode=mode)`. Train mode normalises every batch anew; in eval mode
+# long steps make the features grow without limit.
+
+# %% [markdown]
+# **Think.** A colleague runs every plan of section 4 at all seven rates and reports the best *test* accuracy of each. Which plan does
+# that favour?
 
 # %% [markdown] tags=["answer"]
-# Every plan, and most of all the one whose curve swings most: the best of seven is far above what somebody gets who has to
-# choose without looking. A rate is part of what is learnt, and must be paid for with labels like everything else.
+# All of them, and most of all the plan whose curve varies most. The best of seven is above what you get when you must choose without
+# the test: the *winner's curse*. A learning rate is a *hyperparameter*: choose it on a validation set, and count those labels.
 
 # %% [markdown]
 # ## Recap
 #
-# - Letting everything move pays as soon as labels are more than a few: at fifty a class, `full` gains
-#   {{gain 16_digits full frozen 50}} on `frozen`.
-# - *It overfits:* it learns by heart, sense and nonsense alike. But so do the others, and its gap is not the wider one. Early
-#   stopping (exercise 15.2) stops too early where the few digits put aside are soon all read.
-# - *It forgets:* yes, and at once. Most of it is only mislaid (exercise 15.3): a new head finds it again.
-# - *It is touchy:* not more than a head that descends, over the same rates; but long steps spoil it.
-# - *Mind the batch norm:* yes, and mind the rate: together they decide which mode is right.
-# - **A solved head** is the gentle start: short steps do not leave it unfinished, and more of the old skill survives, although
-#   Adam's first step is no shorter. Whether that is a blessing depends on what the old skill is worth.
+# - Training every stage helps once there are a few labels: at fifty per class, `full` gains
+#   {{gain 16_digits full frozen 50}} over `frozen`.
+# - The price is forgetting. It comes within a few steps, and grows with how far the weights are trained away. Much of it can
+#   be recovered with a new head.
+# - Lower rates, fewer steps, a fitted head and averaged weights all forget less. What you keep is worth it only if you need it.
 #
-# **Next:** [16](16_the_comparison.ipynb) puts all plans into one fair match.
+# **Next:** [16](16_the_comparison.ipynb) compares all plans fairly.
 #
 # **To read.** Kumar et al. 2022, *Fine-tuning can distort pretrained features and underperform out-of-distribution*,
-# arXiv:2202.10054: `lp-ft`. McCloskey and Cohen 1989, *Catastrophic interference in connectionist networks*, Psychology of
-# Learning and Motivation 24:109. Zhang et al. 2017, *Understanding deep learning requires rethinking generalization*,
-# arXiv:1611.03530: shuffled labels. Wu and Johnson 2021, *Rethinking "Batch" in BatchNorm*, arXiv:2105.07576.
+# arXiv:2202.10054: LP-FT. Li et al. 2018, *Explicit inductive bias for transfer learning with convolutional networks*,
+# arXiv:1802.01483: L2-SP. Wortsman et al. 2022, *Robust fine-tuning of zero-shot models*, arXiv:2109.01903: weight averaging. McCloskey
+# and Cohen 1989, *Catastrophic interference in connectionist networks*, Psychology of Learning and Motivation 24:109.
+# Zhang et al. 2017, *Understanding deep learning requires rethinking generalization*, arXiv:1611.03530: shuffled labels. Wu and
+# Johnson 2021, *Rethinking "Batch" in BatchNorm*, arXiv:2105.07576.
 
 # %% tags=["record"]
 {"letters before": kept[0], "letters after": kept[60], "digits": digits[60]}

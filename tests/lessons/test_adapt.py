@@ -203,21 +203,21 @@ def test_a_reversed_gradient_has_the_other_sign_and_the_scale():
 
 
 def test_the_discriminator_learns_what_the_features_unlearn():
-    judge = losses.Discriminator(4, weight=2.0, steps=10)
-    judge.seen = 5
+    discriminator = losses.Discriminator(4, weight=2.0, steps=10)
+    discriminator.seen = 5
     x = torch.randn(6, 4, requires_grad=True)
-    losses.domains(judge(x), 3).backward()
+    losses.domains(discriminator(x), 3).backward()
     plain = x.detach().clone().requires_grad_()
     truth = torch.tensor([1.0, 1, 1, 0, 0, 0])
-    own = judge.layers[0].weight.grad.clone()
-    judge.zero_grad()
-    odds = judge.layers(plain)[:, 0]
+    own = discriminator.layers[0].weight.grad.clone()
+    discriminator.zero_grad()
+    odds = discriminator.layers(plain)[:, 0]
     (-(truth * odds.sigmoid().log() + (1 - truth) * (1 - odds.sigmoid()).log())).mean().backward()
     assert torch.allclose(x.grad, -2.0 * losses.ramp(0.5) * plain.grad, atol=1e-7)
-    assert torch.allclose(own, judge.layers[0].weight.grad, atol=1e-7) and judge.seen == 6
+    assert torch.allclose(own, discriminator.layers[0].weight.grad, atol=1e-7) and discriminator.seen == 6
     assert losses.ramp(0) == 0 and losses.ramp(0.1) == pytest.approx(np.tanh(0.5))
-    judge.eval()(x)
-    assert judge.seen == 6, "settling the batch norms is no step"
+    discriminator.eval()(x)
+    assert discriminator.seen == 6, "settling the batch norms is no step"
 
 
 @pytest.mark.parametrize("method", ["deep coral", "mmd", "dann"])
@@ -423,8 +423,8 @@ def test_select_gives_every_criterion_and_the_oracle(world):
     chosen = adapt.select(candidates)
     assert list(chosen) == [*adapt.CRITERIA, adapt.ORACLE] and adapt.ORACLE == "oracle"
     for name, winner in chosen.items():
-        scores = [adapt.judge(c)[name] for c in candidates]
-        assert np.isfinite(scores).all() and adapt.judge(winner)[name] == max(scores)
+        scores = [adapt.by_criterion(c)[name] for c in candidates]
+        assert np.isfinite(scores).all() and adapt.by_criterion(winner)[name] == max(scores)
     assert chosen["oracle"].accuracy == max(c.accuracy for c in candidates)
     with pytest.raises(UserError, match="at least one"):
         adapt.select([])
@@ -648,6 +648,6 @@ def test_what_does_not_go_together_is_refused(world):
 
 def test_methods_say_who_proposed_them():
     for name, method in adapt.METHODS.items():
-        assert method.name == name and method.moves and (method.paper or name == "source only")
+        assert method.name == name and method.updates and (method.paper or name == "source only")
         assert not any("target" in what and "label" in what for what in method.reads)
     assert backbones.names()

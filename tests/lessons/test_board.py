@@ -12,6 +12,8 @@ from PIL import Image
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.plans import Plan
+from tlkit.plots import style
+from tlkit_lessons import legible, look
 from tlkit_lessons.nb14_depth import price
 from tlkit_lessons.widgets.board import _dots, choices, freeze_board, nearest
 
@@ -46,7 +48,7 @@ def test_every_set_of_stages_that_a_plan_tunes_has_its_name():
 
 
 @pytest.mark.parametrize(
-    ("moving", "plan", "clicks"),
+    ("trained", "plan", "clicks"),
     [
         ([], "frozen", 0),
         (["block3"], "last-1", 0),  # and not block:block3, which is the same
@@ -58,8 +60,8 @@ def test_every_set_of_stages_that_a_plan_tunes_has_its_name():
         (["stem", "block1"], "block:stem", 1),
     ],
 )
-def test_the_nearest_name_is_the_fewest_clicks_away(moving, plan, clicks):
-    assert nearest(STAGES, moving) == (Plan.parse(plan), clicks)
+def test_the_nearest_name_is_the_fewest_clicks_away(trained, plan, clicks):
+    assert nearest(STAGES, trained) == (Plan.parse(plan), clicks)
 
 
 # --- clicks
@@ -68,7 +70,7 @@ def test_the_nearest_name_is_the_fewest_clicks_away(moving, plan, clicks):
 def test_it_opens_where_it_is_told(board):
     assert [toggle.value for toggle in board.toggles] == [False, False, True]
     other = freeze_board(*WORLD, 4, recipe=tiny.QUICK, plan="block:mid")
-    assert [toggle.description for toggle in other.toggles] == ["stem: frozen", "mid: moves", "top: frozen"]
+    assert [toggle.description for toggle in other.toggles] == ["stem: frozen", "mid: trained", "top: frozen"]
     assert str(other.plan) == "block:mid"
 
 
@@ -87,16 +89,17 @@ def test_a_click_changes_name_strip_and_numbers(board):
 
 def test_a_choice_without_a_name_says_so_and_cannot_be_fitted(board):
     click(board, "stem")
-    assert "no name" in board.words.value and "<b>last-1</b>, 1 click away" in board.words.value
+    assert "No plan trains just stem, top" in board.words.value
+    assert "<b>last-1</b>, 1 click away" in board.words.value
     assert board.button.disabled and str(board.plan) == "last-1"
     click(board, "stem")
-    assert not board.button.disabled and "no name" not in board.words.value
+    assert not board.button.disabled and "No plan" not in board.words.value
 
 
 def test_shares_are_of_full_and_a_solved_head_takes_no_step(board):
     assert f"{board.price.trained / board.price_of('full').trained:.0%} of full" in board.table.value
     click(board, "top")
-    assert "none: the head is solved at once" in board.table.value
+    assert "none: fitted by a solver" in board.table.value
     click(board, *tiny.STAGES)
     assert board.table.value.count("100% of full") == 4
 
@@ -110,7 +113,8 @@ def test_the_button_fits_and_shows_accuracy_audit_and_a_dot(board):
     shown = board.fits["last-1"]
     assert shown.test.metrics == done.test.metrics and shown.detail == done.detail
     assert f"accuracy {done.test.metrics['accuracy']:.3f}" in board.result.value
-    assert str(done.audit) in board.result.value and not board.button.disabled
+    changed = f"{len(done.audit.moved)} tensors changed, {len(done.audit.still)} unchanged"
+    assert changed in board.result.value and not board.button.disabled
     one = picture(board.dots)
     click(board, "top")
     board.button.click()
@@ -145,6 +149,32 @@ def test_what_a_fit_refuses_is_said_on_the_board(board, monkeypatch):
 def test_a_plan_that_is_no_choice_of_whole_stages_is_refused(plan):
     with pytest.raises(UserError, match="give one of frozen, last-1, last-2, full, block:stem"):
         freeze_board(*WORLD, 4, recipe=tiny.QUICK, plan=plan)
+
+
+# --- in a browser
+
+
+def test_its_colours_are_those_of_the_strips_and_its_rows_wrap_on_a_phone(board):
+    stages, _, below, sheet = board.children
+    assert (
+        all("tlkit-stage" in toggle._dom_classes for toggle in stages.children) and len(stages.children) == 4
+    )
+    for colour in (look.FROZEN_TILE, look.FROZEN, look.TRAINED_TILE, look.TRAINED):
+        assert colour in sheet.value
+    assert not any(toggle.button_style for toggle in board.toggles)
+    assert stages.layout.flex_flow == below.layout.flex_flow == "row wrap"
+    assert "sans-serif" in sheet.value and "tlkit-board" in board._dom_classes
+
+
+@pytest.mark.parametrize(("text", "behind"), [("INK", "FROZEN_TILE"), ("INK", "TRAINED_TILE")])
+def test_words_on_its_switches_have_contrast(text, behind):
+    assert legible.contrast(getattr(style, text), getattr(look, behind)) >= legible.CONTRAST
+
+
+def test_every_image_on_it_has_its_alternative_text(board):
+    board.add(fit(*WORLD, Plan.parse("full"), 4, 0, tiny.QUICK))
+    assert 'alt="What last-1 freezes and trains"' in board.strip.value
+    assert 'alt="Test accuracy over operations: full"' in board.dots.value
 
 
 # --- without a browser, without a kernel

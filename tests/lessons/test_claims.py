@@ -338,7 +338,7 @@ def test_a_record_without_costs_is_named(tmp_path):
     [
         ("{{claim 3-full}}", "confirmed up to 20 labels per class, refuted at 50"),
         ("{{ claim 3 effect }}", r"\+0\.\d\d \[.*"),
-        ("{{claim 3-full sentence}}", r"\*Full fine-tuning .*\.\* Confirmed up to 20 .*: \+0.* class, .*\."),
+        ("{{claim 3-full sentence}}", r"\*Full fine-tuning .*\.\* Confirmed up to 20 .*: \+0.* at 1, .*\."),
         ("{{claim 3 interval}}", r"\+0\.\d\d \[0\.\d\d, 0\.\d\d\]"),
         ("{{claim 3 power}}", r"0\.\d+ to 0\.\d\d"),
         ("{{claim 20 text}}", "Training from scratch needs .*"),

@@ -196,7 +196,7 @@ def test_a_detector_learns(make):
 
 def test_what_a_detection_task_refuses():
     given = task()
-    with pytest.raises(UserError, match="this backbone finds no boxes: name a detector"):
+    with pytest.raises(UserError, match="this backbone is no detector: give one"):
         fit(given, tiny.backbone(), "frozen", 6, 0, tiny.QUICK)
     targets = squares(24, 0)[1]
     for one in targets:

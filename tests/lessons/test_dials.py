@@ -10,8 +10,8 @@ from tlkit_lessons.material import ALPHABETS, DIALS, LETTERS, dial, of_character
 from tlkit_lessons.material.similarity import COARSEST, GROUPS, slant, thickness
 from tlkit_lessons.nb22_similarity import proxy_a_distance
 
-DOMAIN = [kind for kind, it in DIALS.items() if it.moves == "domain"]
-LABELS = [kind for kind, it in DIALS.items() if it.moves == "labels"]
+DOMAIN = [kind for kind, it in DIALS.items() if it.changes == "domain"]
+LABELS = [kind for kind, it in DIALS.items() if it.changes == "labels"]
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_a_dial_is_a_task(kind):
     assert not set(task.train.groups) & set(task.test.groups) and task.card["split"] == "font"
     assert len(task.classes) == 10 and len(task.train) + len(task.test) == 1600
     assert min(np.bincount(task.targets)) >= 50  # what the largest budget asks of a class
-    assert task.card["what_moves"] == DIALS[kind].how and task.card["source_overlap"]
+    assert task.card["what_changes"] == DIALS[kind].how and task.card["source_overlap"]
     assert {f"dial:{kind}:0", f"dial:{kind}:0.5"} < set(tasks.names())
 
 

@@ -166,7 +166,7 @@ def here_as_there(kept: Outlines) -> None:
 def test_drawn_anew_by_the_same_libraries_nothing_differs(kept, folder):
     here_as_there(kept)
     told = run("--check")
-    assert told.exit_code == 0 and told.output == "0 of 2266 outlines come out otherwise here\n"
+    assert told.exit_code == 0 and told.output == "0 of 2266 outlines are drawn differently here\n"
 
 
 def test_the_check_finds_a_point_and_a_row_that_differ(kept, folder):
@@ -196,7 +196,7 @@ def test_what_is_lacking_is_added_and_what_is_there_stays(kept, folder):
     assert np.array_equal(now.ink[: len(marked)], marked)
     again = {(f, c): i.tobytes() for f, c, i, *_ in zip(*kept, strict=True) if c == "Щ"}
     assert {(f, c): i.tobytes() for f, c, i, *_ in zip(*now, strict=True) if c == "Щ"} == again
-    assert run().output == "nothing to draw: glyphs.npz holds them all\n"
+    assert run().output == "nothing to draw: glyphs.npz has them all\n"
 
 
 def test_a_character_of_ones_own_is_drawn_and_then_there(kept, folder):
@@ -219,7 +219,7 @@ def test_the_tool_says_what_it_cannot_draw(kept, folder, monkeypatch, tmp_path):
     assert told.exit_code == 2
     assert (
         told.stderr
-        == f"matplotlib {matplotlib.__version__} brings no DejaVuSans.ttf: install 3.11 or newer.\n"
+        == f"matplotlib {matplotlib.__version__} has no font DejaVuSans.ttf: install 3.11 or newer.\n"
     )
 
 

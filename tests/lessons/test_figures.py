@@ -5,11 +5,14 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import made_up_records as made
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import tiny
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -18,7 +21,7 @@ from PIL import Image
 from tlkit import compare, plots, stats
 from tlkit.errors import UserError
 from tlkit.plans import Audit
-from tlkit.records import Record, scale
+from tlkit.records import scale
 from tlkit_lessons import (
     drawing,
     figures,
@@ -27,16 +30,17 @@ from tlkit_lessons import (
     nb15_full,
     nb16_comparison,
     nb21_kinds,
+    nb21_sources,
     nb22_similarity,
     nb23_scores,
     nb24_quality,
     nb25_adapting,
+    nb26_unlabelled,
     paired,
     plan_strip,
-    ranking,
     savings,
 )
-from tlkit_lessons.look import TRAINED_TILE, WINE, WRONG
+from tlkit_lessons.look import INDIGO, TRAINED_TILE, WINE, WRONG
 from tlkit_lessons.nb14_depth import Price
 from tlkit_lessons.nb21_kinds import PLACES, Kind, Strip
 
@@ -57,6 +61,12 @@ KNOWN = np.array([[0.6, 0.8, 0.9, 0.85], [0.62, 0.78, 0.94, 0.83]])  # two netwo
 def strip(count: int, same: Sequence[bool] = (True, False, True)) -> tuple:
     images = np.random.default_rng(0).random((count + 1, 1, 8, 8))
     return images[0], images[1:], same
+
+
+def block(same: Sequence[bool] = (True, False, True), count: int = 3) -> nb13_stages.Block:
+    image, found, _ = strip(count)
+    each = {"stem": nb13_stages.Strip(found, same, "80%"), "block1": nb13_stages.Strip(found, [True] * count)}
+    return image, each
 
 
 @pytest.fixture(scope="module")
@@ -106,31 +116,12 @@ def prices(*plans: str) -> list[Price]:
 
 SHELF = [f"source {k}" for k in range(8)]
 TRUTH = dict(zip(SHELF, (0.9, 0.88, 0.7, 0.86, 0.5, 0.92, 0.8, 0.6), strict=True))
-JUDGES = {  # one that knows, one that is wrong, one that does not speak of the last source, one that ties
+SCORES = {  # one that knows, one that is wrong, one that does not speak of the last source, one that ties
     "kNN": {s: value**2 for s, value in TRUTH.items()},
     "TransRate": {s: -value for s, value in TRUTH.items()},
-    "LEEP": {s: float(k % 3) for k, s in enumerate(SHELF[:-1])},
+    "LEEP": {s: float(k % 3) for k, s in enumerate(SHELF[:-1])} | {SHELF[-1]: float("nan")},
     "H-score": dict.fromkeys(SHELF, 9.0),
 }
-CAME = {s: stats.interval([value - 0.01, value, value + 0.01]) for s, value in TRUTH.items()}
-KINDS = {s: ("letters", "symbols")[k % 2] for k, s in enumerate(SHELF)}
-
-
-def agreed() -> dict[str, ranking.Agreement]:
-    return {n: ranking.agreement(list(c.values()), [TRUTH[s] for s in c]) for n, c in JUDGES.items()}
-
-
-def lines() -> list[ranking.Recomputed]:
-    """Three scores on a set that recomputes, and on one that does not, where two of them are the same."""
-    found = list(agreed().values())[:3]
-    fine = [ranking.Recomputed("fine", str(k), one.tau, 0.5, one, None) for k, one in enumerate(found)]
-    odd = [
-        ranking.Recomputed("odd", str(k), one.tau - 0.3, 0.5, one, "x" * (k > 0))
-        for k, one in enumerate(found)
-    ]
-    return fine + odd
-
-
 RATES = {"full": dict.fromkeys(STAGES, 0.004), "full@decay=0.5": dict(zip(STAGES, (1, 2, 3, 4), strict=True))}
 METHODS = ("source only", "coral", "ot", "adabn", "adabn@batch=1", "adabn@batch=8", "adabn@batch=none")
 CHOICES = ("importance-weighted", "entropy", "neighbourhood density", "nuclear norm", "oracle")
@@ -153,7 +144,7 @@ NEAR_AND_FAR = {
     name: {"frozen": {"a": told(lift), "b": told(-0.2)}, "full": {"a": told(lift + 0.1)}}
     for name, lift in (("near", 0.3), ("far", 0.0))
 }
-BY_SHIFT = {"source only": {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}}
+BY_SHIFT = {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}
 ROW = Strip("a row", strip(3)[1], ["a", "b", "c\nd"])
 PAGES = (
     drawing,
@@ -163,10 +154,12 @@ PAGES = (
     nb15_full,
     nb16_comparison,
     nb21_kinds,
+    nb21_sources,
     nb22_similarity,
     nb23_scores,
     nb24_quality,
     nb25_adapting,
+    nb26_unlabelled,
     paired,
     plan_strip,
 )
@@ -180,6 +173,10 @@ FIGURES = {
     "label_saving": lambda s: nb16_comparison.label_saving(
         made.BUDGETS, curves(s, "scratch"), curves(s, "frozen"), 2
     ),
+    "accuracy_by_cost": lambda s: nb16_comparison.accuracy_by_cost(s.read(), ("frozen", "full")),
+    "bars_and_pairs": lambda s: nb16_comparison.bars_and_pairs(
+        seeds(s, "full", 5), seeds(s, "frozen", 5), ("full", "frozen")
+    ),
     "accuracy_against_cost": lambda s: plots.accuracy_against_cost(s.read()),
     "break_even": lambda s: figures.break_even(1e13, 1e10, 4e11),
     "gain_along": lambda s: figures.gain_along((1.0, 0.5, 0.0), TURNED, guess=0.4),
@@ -188,53 +185,62 @@ FIGURES = {
     ),
     "accuracy_along": lambda s: nb22_similarity.accuracy_along((1.0, 0.0), {"full": (0.9, 0.3)}, chance=0.1),
     "harm": lambda s: nb22_similarity.harm(figures.gain_along((1.0, 0.5, 0.0), TURNED)),
-    "gain_by_count": lambda s: nb24_quality.gain_by_count({"full": {5: told(0.1), 50: told(0.0)}}, guess=30),
-    "target_by_source_accuracy": lambda s: nb24_quality.target_by_source_accuracy(
-        {"10": (0.1, 0.7), "2000": (0.9, 0.95)}, {"a": (0.99, 0.6)}, "full", 0.8, ["a"]
+    "gain_by_count": lambda s: nb24_quality.gain_by_count(
+        {"full": {5: told(0.1), 50: told(0.0)}}, "It fades with labels", guess=30, control=told(-0.2)
     ),
     "gain_by_source": lambda s: figures.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
     "gain_near_and_far": lambda s: figures.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2)),
+    "near_and_far": lambda s: nb26_unlabelled.near_and_far(
+        NEAR_AND_FAR, {"near": told(0.1), "far": told(0.0)}, 0.2, at="b"
+    ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
     "accuracy_by_rate": lambda s: nb15_full.accuracy_by_rate(rates(lost=True), "full"),
     "over_steps": lambda s: nb15_full.over_steps(
         {"a": {0: 0.9, 5: 0.4}, "b": {5: 0.8}}, guess=0.5, chance=0.1
     ),
+    "paths": lambda s: nb15_full.paths(
+        {
+            name: {"random head": {0: 0, 1: 2 * high}, "fitted head": {0: 0, 1: high}}
+            for name, high in (("SGD", 0.1), ("Adam", 0.4))
+        }
+    ),
     "price_by_depth": lambda s: nb14_depth.price_by_depth(prices("frozen", "last-1", "full")),
     "accuracy_by_depth": lambda s: nb14_depth.accuracy_by_depth(s.read(), DEPTHS, (1, 5, 20), {1: 0, 20: 2}),
+    "gain_by_seed": lambda s: nb14_depth.gain_by_seed(
+        {n: seeds(s, "full", n) - seeds(s, "frozen", n) for n in (1, 20)}, "full", "frozen"
+    ),
     "bars_by_stage": lambda s: figures.bars_by_stage(RATES),
     "train_and_test": lambda s: nb15_full.train_and_test(trained(s), "full"),
     "filters": lambda s: nb13_stages.filters(np.random.default_rng(0).normal(size=(24, 3, 3, 3))),
-    "neighbours": lambda s: nb13_stages.neighbours(
-        {name: [strip(3), strip(3)] for name in ("stem", "block1")}
-    ),
+    "neighbours": lambda s: nb13_stages.neighbours({"digits": block(), "textures": block()}),
     "scores_with_shuffled_labels": lambda s: nb23_scores.scores_with_shuffled_labels(
-        {n: JUDGES[n] for n in ("kNN", "H-score")}, dict.fromkeys(("kNN", "H-score"), JUDGES["H-score"])
+        {n: SCORES[n] for n in ("kNN", "TransRate")}, dict.fromkeys(("kNN", "TransRate"), SCORES["H-score"])
     ),
     "scores_against_truth": lambda s: nb23_scores.scores_against_truth(
-        {"near": JUDGES, "far": JUDGES}, {"near": CAME, "far": CAME}, KINDS, {"near": 0.55, "far": 0.7}
+        {n: SCORES[n] for n in ("kNN", "TransRate", "LEEP")}, TRUTH, ["source 4"], {"scratch": 0.7}, 0.6
     ),
-    "agreements": lambda s: nb23_scores.agreements(
-        {"digits": agreed(), "textures": agreed()},
-        dict.fromkeys(("digits", "textures"), dict.fromkeys(JUDGES, 0.04)),
-        ("LEEP", -0.4),
+    "gains_and_shortlist": lambda s: nb23_scores.gains_and_shortlist(
+        {"a": told(0.1), "b": told(-0.3)}, {"a": 0.4, "b": 0.0}, "frozen", ["b"], told(-0.15)
     ),
-    "printed_and_recomputed": lambda s: nb23_scores.printed_and_recomputed(lines()),
-    "accuracy_by_stage": lambda s: nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN}, 0.5, 2),
+    "accuracy_by_stage": lambda s: nb13_stages.accuracy_by_stage(STAGES, {"a": KNOWN}, {"chance": 0.5}, 2),
+    "side_by_side": lambda s: nb13_stages.side_by_side(
+        STAGES, {"a is best": ({"a": KNOWN}, {}, 2), "so it is here": ({"a": KNOWN}, {}, None)}, 0.4, True
+    ),
     "answers": lambda s: figures.answers(strip(3)[1], "abc", {"before": "aab", "after": "abc"}),
     "clouds": lambda s: nb25_adapting.clouds(*np.random.default_rng(0).normal(size=(3, 30, 5))),
-    "sure_and_right": lambda s: nb25_adapting.sure_and_right([0.5, 0.7, 0.9], [0.4, 0.3, 0.2]),
+    "sure_and_right": lambda s: nb25_adapting.sure_and_right([0.5, 0.7, 0.9], [0.4, 0.3, 0.2], 0.1),
     "methods_by_shift": lambda s: nb25_adapting.methods_by_shift(
-        SHIFTED, BY_SHIFT, {"source only": ["same", "noise"]}
+        SHIFTED, BY_SHIFT, {"same": "unchanged", "noise": "noise"}, {}
     ),
-    "selection_gap": lambda s: nb25_adapting.selection_gap(SHIFTED, ["same", "noise"]),
+    "lost_to_oracle": lambda s: nb25_adapting.lost_to_oracle(BY_SHIFT, ["same", "noise"]),
     "map_of_kinds": lambda s: nb21_kinds.map_of_kinds(
         [Kind("k", *place, ROW, Strip("to", ROW.images, "?b?")) for place in PLACES]
     ),
-    "sources_and_gains": lambda s: nb21_kinds.sources_and_gains(
-        dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")}, guess=1
+    "sources_and_gains": lambda s: nb21_sources.sources_and_gains(
+        dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")},
+        told(-0.1), {"a": told(-0.1), "b": told(0.4)}, guess=1
     ),
-    "accuracy_by_batch": lambda s: nb25_adapting.accuracy_by_batch(SHIFTED, ["same", "noise"]),
 }  # fmt: skip
 
 
@@ -418,6 +424,8 @@ def test_the_guess_is_drawn_on_the_bars():
     assert [p.get_height() for p in ax.patches] == [0.6, 0.4] and "your guess: 0.55" in text_of(ax)
     assert len({p.get_hatch() for p in ax.patches}) == 2
     assert paired.bars_with_guess([0.1, 0.2, 0.3]).get_legend() is None
+    assert "chance" not in text_of(ax)
+    assert "chance: 0.10" in text_of(paired.bars_with_guess([0.1, 0.2, 0.3], chance=0.1))
 
 
 def test_interval_and_dots_stand_where_they_should():
@@ -474,12 +482,30 @@ def test_the_arrow_of_label_saving_is_the_factor(store):
     assert ax.lines[2].get_xdata()[0] == pytest.approx(2 * found.factor)
 
 
-def test_where_scratch_never_gets_there_the_arrow_leaves_the_picture(store):
+def test_where_scratch_never_gets_there_the_arrow_leaves_the_axes(store):
     low = curves(store, "scratch") * 0.5
     ax = nb16_comparison.label_saving(made.BUDGETS, low, curves(store, "frozen"), 2, ("frozen", "pixels"))
     [arrow] = [note for note in ax.texts if note.arrow_patch is not None]
     assert arrow.xy[0] == ax.get_xlim()[1] > made.BUDGETS[-1] and arrow.arrow_patch.get_linestyle() == "--"
-    assert "> " in text_of(ax) and "pixels" in text_of(ax) and "scratch" not in text_of(ax)
+    assert "> " in text_of(ax) and "scratch" not in text_of(ax)
+    assert ax.get_title(loc="left") == "pixels with 50 labels is still below frozen with 2"
+
+
+def test_bars_overlap_where_they_do_and_pairs_are_joined():
+    left, right = nb16_comparison.bars_and_pairs([0.5, 0.7, 0.9], [0.4, 0.6, 0.8], ("full", "frozen")).axes
+    assert left.get_title(loc="left") == "The bars overlap"
+    assert right.get_title(loc="left") == "full is higher in 3 of 3 seeds"
+    apart, _ = nb16_comparison.bars_and_pairs([0.8, 0.82], [0.4, 0.42], ("full", "frozen")).axes
+    assert apart.get_title(loc="left") == "The bars do not overlap"
+
+
+def test_cost_writes_the_labels_at_each_point_and_says_who_is_cheapest(store):
+    ax = FIGURES["accuracy_by_cost"](store)
+    words = [note.get_text() for note in ax.texts]
+    assert words.count("50") == 2 and {"frozen", "full"} <= set(words)
+    assert "a fit of frozen costs" in ax.get_title(loc="left") and ax.get_legend() is None
+    with pytest.raises(UserError, match="'pixels' runs no network"):
+        nb16_comparison.accuracy_by_cost(store.read(), ["pixels"])
 
 
 # --- fits
@@ -490,20 +516,32 @@ def test_curves_over_steps_stand_at_their_steps_beside_guess_and_chance():
     a, b, guess, chance = ax.lines
     assert a.get_xydata().tolist() == [[0, 0.9], [5, 0.4]] and b.get_xydata().tolist() == [[5, 0.8]]
     assert guess.get_ydata()[0] == 0.5 and chance.get_ydata()[0] == 0.1
-    assert "your guess: 0.50" in text_of(ax) and (a.get_marker(), a.get_linestyle()) != (
-        b.get_marker(),
-        b.get_linestyle(),
-    )
+    assert "your guess: 0.50" in text_of(ax) and "chance" in text_of(ax)
+    assert a.get_linestyle() == "-" and b.get_linestyle() == "None", "one value is no line"
     with pytest.raises(UserError, match="5 curves"):
         nb15_full.over_steps({name: {0: 0.5} for name in "abcde"})
+
+
+def test_curves_are_named_at_their_ends_and_no_name_covers_another():
+    ax = nb15_full.over_steps({"a": {0: 0.9, 5: 0.4}, "b": {0: 0.1, 5: 0.41}, "c": {5: 0.9}})
+    heights = {note.get_text(): note.xy[1] for note in ax.texts}
+    assert heights["a"] == 0.4 and heights["b"] - heights["a"] > 0.05 and heights["c"] == 0.9
+    assert ax.get_legend() is None
+
+
+def test_paths_say_how_much_further_and_on_which_scale():
+    sgd, adam = FIGURES["paths"](None).axes
+    assert sgd.get_title(loc="left") == "SGD: 2.0 times as far with a random head"
+    assert adam.get_title(loc="left").endswith("\n(axis 4 times as high)")
 
 
 def test_the_gap_is_training_less_test(store):
     ax = nb15_full.train_and_test(trained(store), "full")
     few, many = (1 - seeds(store, "full", n).mean() for n in (1, 50))
-    assert ax.get_title(loc="left") == f"full: gap {few:.2f} to {many:.2f}"
+    assert ax.get_title(loc="left") == f"full: the gap goes from {few:.2f} to {many:.2f}"
+    assert {"training digits", "gap"} <= {note.get_text() for note in ax.texts}
     assert len(ax.lines) == 10 + 2 and list(ax.lines[-2].get_ydata()) == [1.0] * len(made.BUDGETS)
-    with pytest.raises(UserError, match="'full' at 1 labels was not marked"):
+    with pytest.raises(UserError, match="'full' at 1 labels was not scored"):
         nb15_full.train_and_test(store.read(), "full")
 
 
@@ -513,7 +551,8 @@ def test_rates_are_curves_of_seeds_and_what_diverged_is_crossed_at_chance():
     assert lines[1:] == pytest.approx(
         [pytest.approx(y) for y in ([0.5, 0.9, 0.4], [0.4, 0.8, 0.3], [0.45, 0.85, 0.35])]
     )
-    assert f"spread {np.std([0.5, 0.9, 0.4]):.2f}" in text_of(ax) and ax.get_xscale() == "log"
+    assert f"over rates: {np.std([0.5, 0.9, 0.4]):.2f}" in text_of(ax) and ax.get_xscale() == "log"
+    assert ax.get_title(loc="left") == "full: unfinished at low, spoilt at high rates"
     lost = nb15_full.accuracy_by_rate(rates(lost=True), "full", chance=0.1)
     assert lost.lines[-1].get_xydata().tolist() == [[0.1, 0.1]] and lost.lines[-1].get_marker() == "x"
     assert lost.lines[2].get_ydata()[2] == 0.1
@@ -538,19 +577,32 @@ def test_prices_are_shares_of_the_last():
     ax = nb14_depth.price_by_depth(prices("last-1", "full"))
     assert [list(line.get_ydata()) for line in ax.lines] == [[50, 100]] * 3
     assert "% of full" in text_of(ax) and len({line.get_marker() for line in ax.lines}) == 3
+    assert "last-1: 50 % of the parameters, 50 % of the operations" in text_of(ax)
     with pytest.raises(UserError, match="1 prices make no curve"):
         nb14_depth.price_by_depth(prices("full"))
 
 
-def test_depth_is_shown_as_gain_on_the_first_plan_draw_by_draw(store):
+def test_depth_is_shown_as_gain_on_the_first_plan_seed_by_seed(store):
     few, many = nb14_depth.accuracy_by_depth(store.read(), DEPTHS, (1, 20), {20: 1}).axes
     lines = [line.get_ydata() for line in many.lines]
-    gain = [seeds(store, plan, 20) - seeds(store, "frozen", 20) for plan in DEPTHS]
+    gain = 100 * np.array([seeds(store, plan, 20) - seeds(store, "frozen", 20) for plan in DEPTHS])
     np.testing.assert_allclose(lines[1:11], np.transpose(gain))
     np.testing.assert_allclose(lines[11], np.mean(gain, axis=1))
     assert lines[12] == lines[11].max() and list(many.lines[13].get_xdata()) == [1, 1]
     assert "your guess" in text_of(many) and "your guess" not in text_of(few)
-    assert "1 label a class" in text_of(few) and few.get_ylim() == many.get_ylim()
+    assert "1 label per class" in text_of(few) and few.get_ylim() == many.get_ylim()
+    best = DEPTHS[int(np.mean(gain, axis=1).argmax())]
+    assert f"best is {best}" in text_of(many) and "best mean" in text_of(many)
+
+
+def test_gains_follow_each_seed_and_the_title_counts_those_that_rise():
+    ax = nb14_depth.gain_by_seed({1: [0.0, 0.1, 0.2], 20: [0.1, 0.2, 0.1]}, "full", "last-1")
+    lines = [list(line.get_ydata()) for line in ax.lines]
+    assert lines[1:4] == [[0, 10], [10, 20], [20, 10]] and lines[-1] == pytest.approx([10, 40 / 3])
+    assert "over last-1: higher with\n20 labels in 2 of 3 seeds" in text_of(ax)
+    assert {line.get_color() for line in ax.lines[4:7]} == {plots.look("full")["color"]}
+    with pytest.raises(UserError, match="the same seeds"):
+        nb14_depth.gain_by_seed({1: [0.1], 20: [0.1, 0.2]}, "full", "last-1")
 
 
 def test_depths_with_no_seed_in_common_are_refused(store):
@@ -603,7 +655,16 @@ def test_every_row_of_a_gallery_is_named_or_none():
         drawing.gallery(images, ncols=2, rows=("a", "b"))
 
 
-def test_a_gallery_refuses_what_is_no_picture():
+def test_a_gallery_keeps_room_for_titles_only_where_they_stand():
+    images = np.zeros((10, 8, 8))
+    bare, first, every = (drawing.gallery(images, t, 5) for t in ((), [*"abcde", *[""] * 5], "abcdeabcde"))
+    heights = [figure.get_figheight() for figure in (bare, first, every)]
+    assert np.allclose(np.diff(heights), heights[1] - heights[0]) and heights[0] < heights[1]
+    named = drawing.gallery(images, [*"abcde", *[""] * 5], 5, ["a long name of a row"] * 2)
+    assert named.get_figheight() < first.get_figheight(), "images are narrower beside names, and rows lower"
+
+
+def test_a_gallery_refuses_what_is_no_image():
     for images, titles in (([], []), ([np.zeros((8, 8))], ["a", "b"]), ([np.zeros((5, 8, 8))], [])):
         with pytest.raises(UserError):
             drawing.gallery(images, titles)
@@ -628,50 +689,73 @@ def test_zero_is_mid_grey_in_filters():
 # --- stages
 
 
-def test_neighbours_of_another_kind_are_crossed_and_framed_otherwise():
-    ax = nb13_stages.neighbours({"stem": [strip(3)], "block1": [strip(3, [True] * 3)]}).axes[0]
-    assert len(ax.images) == 2 * 4 and [line.get_marker() for line in ax.lines] == ["X"]
+def test_neighbours_of_another_class_are_crossed_and_framed_otherwise():
+    ax = nb13_stages.neighbours({"digits": block()}).axes[0]
+    assert len(ax.images) == 1 + 2 * 3 and [line.get_marker() for line in ax.lines] == ["X"]
     frames = [to_rgb(box.get_edgecolor()) for box in ax.patches]
-    assert frames.count(to_rgb("#D55E00")) == 1 and frames.count(to_rgb("#0072B2")) == 5
+    assert frames.count(to_rgb(WRONG)) == 1 and frames.count(to_rgb(INDIGO)) == 5
     assert ax.lines[0].get_xdata()[0] == ax.images[2].get_extent()[1], "the second neighbour has the cross"
-    assert [t.get_text() for t in ax.texts if t.get_text()] == ["stem", "block1"]
+    assert [t.get_text() for t in ax.texts if t.get_text()] == ["digits", "stem", "80%", "block1"]
     wide, high = ax.figure.get_size_inches()
     units = [end - start for start, end in (ax.get_xlim(), ax.get_ylim())]
-    assert wide / units[0] == pytest.approx(high / units[1]), "pictures are square"
+    assert wide / units[0] == pytest.approx(high / units[1]), "tiles are square"
 
 
 @pytest.mark.parametrize(
-    "rows",
-    [
-        {},
-        {"a": [strip(3)], "b": [strip(3), strip(3)]},
-        {"a": [strip(3, [True])]},
-        {"a": [strip(2, [True] * 3)]},
-    ],
+    "blocks",
+    [{}, {"a": block([True])}, {"a": block(), "b": block((True, False), 2)}],
+    ids=["none", "answers", "lengths"],
 )
-def test_neighbours_that_do_not_fit_are_refused(rows):
-    with pytest.raises(UserError, match="same lengths"):
-        nb13_stages.neighbours(rows)
+def test_neighbours_that_do_not_fit_are_refused(blocks):
+    with pytest.raises(UserError, match="the same number of neighbours"):
+        nb13_stages.neighbours(blocks)
 
 
 def test_a_thin_line_for_each_network_and_a_thick_one_for_their_mean():
-    ax = nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN, "averages": KNOWN[0]}, pixels=0.7, guess=2)
+    curves, levels = {"by place": KNOWN, "averages": KNOWN[0]}, {"raw pixels": 0.7}
+    ax = nb13_stages.accuracy_by_stage(STAGES, curves, levels, guess=2)
     lines = [list(line.get_ydata()) for line in ax.lines]
     assert lines[:2] == KNOWN.tolist() and lines[2] == pytest.approx(KNOWN.mean(0))
     assert lines[3] == lines[4] == KNOWN[0].tolist()
-    assert set(lines[5]) == {0.7} and set(ax.lines[6].get_xdata()) == {1}, "behind the second stage"
+    assert set(lines[5]) == {0.7} and set(ax.lines[6].get_xdata()) == {1}, "after the second stage"
     assert len({ax.lines[i].get_linestyle() for i in (2, 4, 5)}) == 3
-    for word in (*STAGES, "by place", "averages", "pixels", "your guess", "test accuracy"):
+    for word in (*STAGES, "by place", "averages", "raw pixels", "your guess", "test accuracy"):
         assert word in text_of(ax)
+
+
+def test_names_at_the_ends_of_lines_do_not_touch():
+    ax = nb13_stages.accuracy_by_stage(STAGES, {"a": KNOWN, "b\nc": KNOWN}, {"chance": KNOWN[0, -1]})
+    ax.figure.canvas.draw()
+    boxes = sorted((t.get_window_extent() for t in ax.texts), key=lambda box: box.y0)
+    assert len(boxes) == 3
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+
+
+def test_the_best_stage_of_each_panel_has_the_ring():
+    curves = {"low": KNOWN - 0.1, "high": KNOWN}
+    assert nb13_stages.best(curves, STAGES) == ("high", "block2")
+    figure = nb13_stages.side_by_side(STAGES, {"all is well": (curves, {}, None)}, 0.4, ring=True)
+    x, y = figure.axes[0].lines[-1].get_xydata()[0]
+    assert (x, y) == (2, pytest.approx(0.92)) and "best" in text_of(figure.axes[0])
+    assert "starts at 0.4" in figure.axes[0].get_ylabel()
 
 
 def test_accuracies_that_do_not_fit_the_chain_are_refused():
     with pytest.raises(UserError, match="by place: 3 accuracies for the 4 stages"):
         nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN[:, 1:]})
-    with pytest.raises(UserError, match="6 curves"):
-        nb13_stages.accuracy_by_stage(STAGES, dict.fromkeys("abcdef", KNOWN))
-    with pytest.raises(UserError, match="behind 5 stages"):
+    with pytest.raises(UserError, match="5 curves"):
+        nb13_stages.accuracy_by_stage(STAGES, dict.fromkeys("abcde", KNOWN))
+    with pytest.raises(UserError, match="after 5 stages"):
         nb13_stages.accuracy_by_stage(STAGES, {"by place": KNOWN}, guess=5)
+
+
+def test_statistics_are_re_estimated_and_weights_are_not():
+    task, backbone = tiny.classifier()
+    chain = backbone.fresh()
+    before = {name: tensor.clone() for name, tensor in chain.state_dict().items()}
+    after = nb13_stages.reestimated(chain, backbone.transform(task.train.inputs)).state_dict()
+    changed = {name.rpartition(".")[2] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"} and not chain.training
 
 
 def test_what_the_records_say_stage_by_stage():
@@ -685,69 +769,85 @@ def test_what_the_records_say_stage_by_stage():
         nb13_stages.by_stage([replace(row, labels=20) for row in rows[:2]], "net", ["stem", "block1"], 20)
 
 
-# --- ranking
+# --- scores of sources
 
 
-def test_shuffled_labels_are_open_and_the_highest_is_ringed_unless_all_tie():
-    knn, tied = FIGURES["scores_with_shuffled_labels"](None).axes
+def test_shuffled_labels_are_open_and_the_highest_is_ringed():
+    knn, wrong = FIGURES["scores_with_shuffled_labels"](None).axes
     rest, real, ring = knn.lines
-    assert list(real.get_xdata()) == list(JUDGES["kNN"].values()) and set(rest.get_xdata()) == {9.0}
+    assert list(real.get_xdata()) == list(SCORES["kNN"].values()) and set(rest.get_xdata()) == {9.0}
     assert rest.get_markerfacecolor() == "white" != real.get_markerfacecolor()
     assert ring.get_xydata().tolist() == [[TRUTH["source 5"] ** 2, 5]]
-    assert len(tied.lines) == 2 and [t.get_text() for t in knn.get_yticklabels()] == SHELF
+    assert wrong.lines[2].get_xydata().tolist() == [[-TRUTH["source 4"], 4]]
+    assert [t.get_text() for t in knn.get_yticklabels()] == SHELF
     with pytest.raises(UserError, match="same sources"):
-        nb23_scores.scores_with_shuffled_labels({"LEEP": JUDGES["LEEP"]}, {"LEEP": JUDGES["kNN"]})
+        nb23_scores.scores_with_shuffled_labels({"LEEP": SCORES["LEEP"]}, {"LEEP": {"a": 1.0}})
 
 
-def test_a_source_stands_at_its_score_and_its_accuracy_with_the_marker_of_its_kind():
+def test_a_source_stands_at_its_score_and_its_accuracy_and_the_harmful_are_marked():
     figure = FIGURES["scores_against_truth"](None)
-    knn, _, leep, _, far, *_ = figure.axes
-    line, letters, symbols = knn.lines
-    assert (line.get_ydata()[0], far.lines[0].get_ydata()[0]) == (0.55, 0.7), "scratch in every panel"
-    assert letters.get_marker() != symbols.get_marker()
-    assert letters.get_xydata() == pytest.approx(np.array([[TRUTH[s] ** 2, TRUTH[s]] for s in SHELF[::2]]))
-    assert len(knn.collections) == len(SHELF), "a bar for the doubt of each"
-    assert (leep.get_title(loc="left"), figure.axes[-1].get_xlabel()) == ("LEEP", "score")
-    assert sum(len(each.get_xdata()) for each in leep.lines[1:]) == len(SHELF) - 1
-    one = {"near": JUDGES}, {"near": CAME}
-    with pytest.raises(UserError, match="at most 5 kinds"):
-        nb23_scores.scores_against_truth(*one, {s: s for s in SHELF}, {"near": 0.5})
-    with pytest.raises(UserError, match="every source needs one"):
-        nb23_scores.scores_against_truth(*one, {"source 0": "letters"}, {"near": 0.5})
-    with pytest.raises(UserError, match="same scores"):
-        nb23_scores.scores_against_truth(one[0] | {"far": {}}, one[1] | {"far": CAME}, KINDS, {"near": 0.5})
+    knn, wrong, leep, empty = figure.axes
+    others, bad = (line for line in knn.lines if line.get_linestyle() == "None")
+    assert bad.get_xydata().tolist() == [[TRUTH["source 4"] ** 2, TRUTH["source 4"]]]
+    assert bad.get_marker() != others.get_marker() and len(others.get_xdata()) == len(SHELF) - 1
+    drawn = sum(len(line.get_xdata()) for line in leep.lines if line.get_linestyle() == "None")
+    assert drawn == len(SHELF) - 1, "a source of which a score says nothing has no marker"
+    assert [t.get_text() for t in wrong.texts] == ["scratch"] and not empty.axison
+    assert "your guess" in [t.get_text() for t in knn.texts]
+    with pytest.raises(UserError, match="no accuracy of source 7"):
+        nb23_scores.scores_against_truth(SCORES, dict.fromkeys(SHELF[:-1], 0.5), [], {})
 
 
-def test_only_what_can_be_told_is_filled():
-    figure = FIGURES["agreements"](None)
-    first = figure.axes[0]
-    assert [t.get_text() for t in first.get_yticklabels()] == list(JUDGES)
-    for y, one in enumerate(agreed().values()):
-        drawn = [line for line in first.lines if list(line.get_ydata()) in ([y, y], [y])]
-        if one.verdict == "no order":
-            assert not drawn, "what ranks nothing has no interval"
-            continue
-        ends, dot, *_ = drawn
-        assert list(ends.get_xdata()) == [one.low, one.high] and list(dot.get_xdata()) == [one.tau]
-        assert (dot.get_markerfacecolor() == "white") == (one.verdict == "cannot tell")
-    assert {one.verdict for one in agreed().values()} == {"agrees", "disagrees", "cannot tell", "no order"}
-    said = [t.get_text() for t in figure.legends[0].get_texts()]
-    assert said == ["agrees", "cannot tell", "disagrees", "your guess: -0.40"]
-    assert [t.get_text() for t in first.texts] == ["no order", *["0.040"] * 4, "lost"]
-    with pytest.raises(UserError, match="same scores"):
-        nb23_scores.agreements({"a": agreed(), "b": {"kNN": agreed()["kNN"]}})
+def test_a_shortlisted_source_is_filled_and_the_control_has_a_row_and_a_line():
+    ax = FIGURES["gains_and_shortlist"](None)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["b", nb23_scores.CONTROL, "a"]
+    faces = {
+        line.get_ydata()[0]: line.get_markerfacecolor() for line in ax.lines if len(line.get_xdata()) == 1
+    }
+    assert (faces[0], faces[2]) == ("white", plots.look("frozen")["color"])
+    said = text_of(ax)
+    assert all(word in said for word in ("never", "40%", "scratch", "frozen random weights"))
+    assert ax.get_title(loc="left") == "No harmful source is shortlisted"
+    near = nb23_scores.gains_and_shortlist({"a": told(0.1)}, {"a": 1.0}, "full", ["a"])
+    assert near.get_title(loc="left").startswith("Shortlisted sources") and len(near.get_yticks()) == 1
+    with pytest.raises(UserError, match="how often"):
+        nb23_scores.gains_and_shortlist({"a": told(0.1)}, {}, "full")
 
 
-def test_a_set_that_does_not_recompute_has_a_marker_and_a_name():
-    ax = FIGURES["printed_and_recomputed"](None)
-    points = [x for x in ax.lines if len(x.get_xdata()) == 1]
-    fine = [x for x in points if x.get_color() == plots.look("frozen")["color"]]
-    assert [x.get_xdata()[0] == x.get_ydata()[0] for x in fine] == [True] * 3
-    assert sum(x.get_markersize() == 16 for x in points) == 2, "a ring for each of the two copies"
-    assert "odd: does not" in text_of(ax) and "fine" not in text_of(ax)
-    many = [replace(line, dataset=str(k), printed_tau=0.0) for k, line in enumerate(lines()[:1] * 5)]
-    with pytest.raises(UserError, match="5 sets do not recompute"):
-        nb23_scores.printed_and_recomputed(many)
+def test_the_table_of_rules_has_the_first_and_the_best_of_three():
+    valid, test = {"near": np.array([[0.1, 0.9, 0.2, 1]])}, {"near": np.array([[0.5, 0.6, 0.7, 0.8]])}
+    head, _, knn, best = nb23_scores.rules_table(
+        {"kNN": [np.array([[3.0, 2, 1, 0]])]}, valid, test, {"best": [0.8]}
+    ).splitlines()
+    assert head == "| score | near: first | best of 3 |"
+    assert (knn, best) == ("| kNN | 0.50 | 0.60 |", "| *best* | 0.80 | |")
+
+
+def test_recorded_accuracies_are_in_the_order_of_seeds_and_sources(store):
+    found = nb23_scores.accuracies({"digits": store.read()}, ["letters"], "frozen", "test")["digits"]
+    assert found.shape[1] == 1 and found[:, 0].tolist() == seeds(store, "frozen", 5).tolist()
+
+
+def test_a_card_is_told_in_a_line():
+    card = {
+        "steps": 7,
+        "classes": ["a", "b"],
+        "source_accuracy": 0.75,
+        "source_chance": 0.5,
+        "pretraining": {},
+    }
+    assert nb23_scores.card_line("x", card).split()[1:] == [
+        "7",
+        "steps,",
+        "2",
+        "classes",
+        "source",
+        "accuracy",
+        "0.75",
+        "(chance",
+        "0.50)",
+    ]
+    assert nb23_scores.card_line("x", {"steps": 7, "pretraining": {"contrast": 0.5}}).endswith("no labels")
 
 
 # ---- a dial of similarity, and source by source
@@ -791,14 +891,3 @@ def test_gains_near_and_far_stand_in_one_order_and_may_be_missing():
         figures.gain_near_and_far(NEAR_AND_FAR, guess=("nowhere", 0.2))
     with pytest.raises(UserError, match="no target"):
         figures.gain_near_and_far({})
-
-
-def test_what_a_plan_knows_of_its_own_pictures_stands_beside_new_ones():
-    kept = {"train": (1.0, 0.5), "test": (0.25, 0.35)}
-    rows = [
-        Record("t", "d", "b", "w", "scratch", 5, seed, "r", split, "accuracy", value, "ok")
-        for split, values in kept.items()
-        for seed, value in enumerate(values)
-    ]
-    told = nb16_comparison.own_and_new(rows, ("scratch",), (5,))
-    assert told == ["scratch, 5 labels: 0.75 of its own pictures, 0.30 of new ones"]

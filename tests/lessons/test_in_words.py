@@ -80,6 +80,17 @@ def test_a_sentence_says_claim_verdict_effect_and_caveat():
     assert in_words.sentence("It helps", "undecided", "+0.1", "it rained") == (
         "*It helps.* Undecided: +0.1. But it rained."
     )
+    verdict = "confirmed up to 2 labels per class, refuted at 5"
+    assert in_words.sentence("It helps", verdict, "A at 1 label per class, B at 5") == (
+        "*It helps.* Confirmed up to 2 labels per class, refuted at 5: A at 1, B at 5."
+    )
+
+
+def test_a_difference_too_small_to_matter_says_so(rows):
+    small = [row for row in rows if set(row.words.values()) == {"equal"}]
+    assert small and all("(equal within 0.02)" in row.short for row in small)
+    never = [row for row in rows if row.words and "equal" not in row.words.values()]
+    assert never and not any("equal within" in row.effect for row in never)
 
 
 def test_a_claim_without_records_says_so(tmp_path):

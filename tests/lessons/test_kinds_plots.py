@@ -1,4 +1,4 @@
-"""The map of kinds and the sources beside their pictures: what they say is what they were given."""
+"""The map of kinds and the sources beside their images: what they say is what they were given."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,10 +6,10 @@ import pytest
 
 from tlkit import stats
 from tlkit.errors import UserError
-from tlkit_lessons import nb21_kinds
+from tlkit_lessons import drawing, look, nb21_kinds, nb21_sources
 from tlkit_lessons.nb21_kinds import PLACES, Kind, Strip
 
-PICTURES = np.random.default_rng(0).random((4, 1, 8, 8))
+IMAGES = np.random.default_rng(0).random((4, 1, 8, 8))
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def closed():
 
 
 def strip(name: str, labels: str = "abcd") -> Strip:
-    return Strip(name, PICTURES, labels)
+    return Strip(name, IMAGES, labels)
 
 
 def kinds() -> list[Kind]:
@@ -41,47 +41,68 @@ def test_every_kind_lies_in_its_place():
     [(x0, y0)], [(x1, y1)], [(x2, y2)], [(x3, y3)] = (places(figure, f"kind {k}") for k in range(4))
     assert x0 == x2 < x1 == x3 and y0 == y1 < y2 == y3
     [(x4, y4)] = places(figure, "unsupervised")
-    assert x4 == x3 and y4 > y3 and len(places(figure, "a note")) == 1
+    assert x4 == x3 and y4 > y3 and len(places(figure, "a note  ")) == 1
     assert len(figure.axes[0].images) == 5 * 2 * 4
     assert len(places(figure, "?")) == 4 * 2 + 4, "what is not seen is marked"
     for word in ("the same task", "another task", "the same domain", "another domain"):
         assert len(places(figure, word)) == 1
 
 
-def test_a_picture_stands_upright_above_its_label():
+def test_an_image_stands_upright_above_its_label():
     ax = nb21_kinds.map_of_kinds(kinds()).axes[0]
     first = ax.images[0]
     left, right, bottom, top = first.get_extent()
-    assert np.array_equal(first.get_array(), PICTURES[0, 0]) and bottom > top, "inches go downwards"
+    assert np.array_equal(first.get_array(), IMAGES[0, 0]) and bottom > top, "inches go downwards"
     x, y = places(ax.figure, "a")[0]
     assert left < x < right and y > bottom
-    assert ax.get_xlim()[0] == 0 and ax.get_ylim()[1] == 0, "drawing pictures moves no limit"
+    assert ax.get_xlim()[0] == 0 and ax.get_ylim()[1] == 0, "drawing images moves no limit"
 
 
-def test_a_place_without_a_kind_and_a_picture_without_a_label_are_refused():
+def test_a_place_without_a_kind_and_an_image_without_a_label_are_refused():
     with pytest.raises(UserError, match="four places"):
         nb21_kinds.map_of_kinds(kinds()[:3])
-    with pytest.raises(UserError, match="to: 3 labels for 4 pictures"):
+    with pytest.raises(UserError, match="to: 3 labels for 4 images"):
         nb21_kinds.map_of_kinds([*kinds(), Kind("x", True, True, strip("from"), strip("to", "abc"))])
 
 
-def test_sources_stand_by_their_gain_each_beside_its_pictures():
+def test_sources_stand_by_their_gain_each_beside_its_images():
     gains = {
         "frozen": {"a": told(-0.2), "b": told(0.3), "c": told(0.0)},
         "full": {"a": told(0.1), "b": told(0.2), "c": told(0.0)},
     }
     strips = {name: strip(f"source {name}") for name in "abc"}
-    figure = nb21_kinds.sources_and_gains(strips, gains, guess=1)
+    taught = {"a": told(-0.1), "b": told(0.4), "c": told(0.1)}
+    figure = nb21_sources.sources_and_gains(strips, gains, told(-0.1), taught, guess=1)
     left, frozen, full = figure.axes
     heights = [places(figure, f"source {name}")[0][1] for name in "bca"]
     assert heights == sorted(heights), "the best on top"
-    assert (frozen.get_title(), full.get_title()) == ("frozen", "full")
-    assert len(places(figure, "1 harm")) == 1 and len(places(figure, "1 gain")) == 1, "frozen"
-    assert len(places(figure, "0 harm")) == 1 and len(places(figure, "2 gain")) == 1, "full"
+    titles = [ax.get_title(loc="left") for ax in (frozen, full)]
+    assert titles == ["frozen: 1 of 3 worse than scratch,\n1 worse than random weights",
+                      "full: 0 of 3 worse than scratch"]  # fmt: skip
     markers = [line for line in frozen.lines if len(line.get_xdata()) == 1 and line.get_marker() == "o"]
     assert [round(float(line.get_xdata()[0]), 2) for line in markers] == [-0.2, 0.0, 0.3]
-    assert [line.get_ydata()[0] for line in frozen.lines if line.get_linestyle() == "--"] == [0.5]
+    [x] = [line.get_xdata()[0] for line in frozen.lines if line.get_color() == look.SLATE]
+    assert round(x, 2) == -0.1 and places(figure, "random weights,\nfrozen"), "the control"
+    assert not [line for line in full.lines if line.get_color() == look.SLATE], "there it is scratch itself"
+    [guessed] = [t for t in frozen.texts if t.get_text() == "your guess: 1"]
+    assert guessed.xy[1] == 0.5
     box = left.get_position().y0, left.get_position().y1
     assert np.allclose(box, (frozen.get_position().y0, frozen.get_position().y1)), "rows must be level"
     with pytest.raises(UserError, match="'a'"):
-        nb21_kinds.sources_and_gains({"b": strip("b"), "c": strip("c")}, gains)
+        nb21_sources.sources_and_gains({"b": strip("b"), "c": strip("c")}, gains, told(-0.1), taught)
+
+
+def test_a_verdict_stands_behind_its_note_and_a_bad_one_in_the_colour_of_wrong():
+    found = [kind._replace(note="a note", verdict="worse") for kind in kinds()]
+    ax = nb21_kinds.map_of_kinds(found, "a title that says it").axes[0]
+    words = [t for t in ax.texts if t.get_text() == "worse"]
+    assert len(words) == 5 and {t.get_color() for t in words} == {look.WRONG}
+    assert len(places(ax.figure, "a title that says it")) == 1
+
+
+def test_only_wrong_images_are_marked():
+    figure = drawing.gallery(IMAGES)
+    drawing.mark_wrong(figure, [False, True, False, True])
+    assert [bool(ax.patches) for ax in figure.axes] == [False, True, False, True]
+    with pytest.raises(ValueError):
+        drawing.mark_wrong(figure, [True])

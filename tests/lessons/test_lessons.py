@@ -1,4 +1,4 @@
-"""What our networks were brought up on: pictures of their own classes, and the names they were told."""
+"""What our networks were pretrained on: images of their own classes, and their labels."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,11 @@ import pytest
 from tlkit import backbones
 from tlkit.errors import UserError
 from tlkit_lessons import material
-from tlkit_lessons.nb21_kinds import pretraining_samples
+from tlkit_lessons.nb21_sources import pretraining_samples
 
 
 @pytest.mark.parametrize("name", ["letters", "greek", "symbols", "textures", "strokes", "fractals"])
-def test_pictures_and_names_belong_together(name):
+def test_images_and_labels_belong_together(name):
     backbone = backbones.load(name)
     images, told = pretraining_samples(backbone, 6, 3)
     assert images.shape == (6, 1, 8, 8) and len({*told}) == 6 and {*told} <= {*backbone.card["classes"]}
@@ -22,16 +22,16 @@ def test_pictures_and_names_belong_together(name):
     )
 
 
-def test_names_by_lot_and_no_names_go_with_the_pictures_of_the_letters():
+def test_random_labels_and_none_go_with_the_images_of_the_letters():
     images, told = pretraining_samples(backbones.load("letters"), 20, 0)
-    by_lot, wrong = pretraining_samples(backbones.load("memorised"), 20, 0)
+    shuffled, wrong = pretraining_samples(backbones.load("memorised"), 20, 0)
     unnamed, none = pretraining_samples(backbones.load("letters-ssl"), 20, 0)
-    assert np.array_equal(images, by_lot) and np.array_equal(images, unnamed)
+    assert np.array_equal(images, shuffled) and np.array_equal(images, unnamed)
     assert {*wrong} <= {*material.ALPHABETS["letters"]}
     assert sum(a == b for a, b in zip(told, wrong, strict=True)) < 5
     assert none == [""] * 20
 
 
-def test_a_network_without_a_lesson_is_named():
+def test_a_network_without_a_recipe_is_named():
     with pytest.raises(UserError, match="random has no recipe"):
         pretraining_samples(backbones.load("random"))

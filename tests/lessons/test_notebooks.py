@@ -32,10 +32,11 @@ OTHER = {  # other parameters than the defaults, that must work too
         "rivals": ["lp-ft", "frozen"],
         "guess": 5,
     },
-    "21": {"seed": 13, "shift": "faded", "guess_heaps": 0.9, "guess_harm": 7},
+    "21": {"seed": 13, "shift": "faded", "guess_clusters": 0.9, "guess_worse": 7},
     "22": {"seed": 12, "similarity": 0.25, "guess_labels": 0.1},
-    "23": {"targets": ["textures", "digits"], "plan": "frozen", "seed": 12, "choice": "greek"},
-    "24": {"seed": 12, "rung": 2000, "labels": 20, "few_steps": 40, "guess_labels": 5},
+    "23": {"targets": ["textures", "digits"], "plan": "full", "seed": 12, "choice": "greek"},
+    "24": {"seed": 12, "step": 2000, "labels": 20, "few_steps": 40, "guess_labels": 5},
+    "25": {"seed": 12, "shift": "faded", "guess": 0.8, "rounds": 3},
 }
 COINS = Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py"
 

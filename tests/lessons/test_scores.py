@@ -542,7 +542,7 @@ def test_a_source_without_classes_is_not_asked_for_them(computed):
     task, backbone = tasks.load("digits"), backbones.load("letters-ssl")
     found = scores.score_source(task, backbone, 5, 0, ("LEEP", "NCE", "source accuracy", "kNN"))
     assert [math.isnan(value) for value in found.values()] == [True, True, True, False]
-    with pytest.raises(UserError, match="letters-ssl learnt without classes"):
+    with pytest.raises(UserError, match="letters-ssl was pretrained without classes"):
         scores.source_accuracy(backbone.card)
     untaught = scores.score_source(task, backbones.load("random"), 5, 0, ("LEEP", "source accuracy"))
     assert all(map(math.isnan, untaught.values()))

@@ -150,7 +150,7 @@ def test_table_and_file(short, tmp_path):
     selftest.write_selftest(short, path)
     assert json.loads(path.read_text()) == short
     assert [p.name for p in tmp_path.iterdir()] == ["selftest.json"]
-    with pytest.raises(UserError, match="samples a row"):
+    with pytest.raises(UserError, match="samples per row"):
         selftest.selftest(10)
 
 

@@ -24,7 +24,7 @@ def test_no_picture_or_font_is_where_it_must_not_be(shift):
     assert target.sealed and not source.sealed
     assert not {*source.train.groups} & {*target.test.groups}
     assert not {*source.train.digests} & {*target.train.digests, *target.test.digests}
-    plain, moved, train = shifts._pictures(shift)
+    plain, moved, train = shifts._images(shift)
     place = {picture.tobytes(): i for i, picture in enumerate(moved.images)}
     ours = {picture.tobytes(): i for i, picture in enumerate(plain.images)}
     here = {ours[x.numpy().tobytes()] for x in source.train.inputs}
@@ -39,9 +39,9 @@ def test_the_seed_deals_and_the_test_stays():
     assert b.test.digests == c.test.digests and b.train.digests != c.train.digests
 
 
-def test_shares_move_on_both_sides_of_the_split_and_pictures_do_not():
+def test_shares_change_on_both_sides_of_the_split_and_images_do_not():
     target = shifts.shifted("shares", 0)[1]
-    plain, _, _ = shifts._pictures("shares")
+    plain, _, _ = shifts._images("shares")
     known = {picture.tobytes() for picture in plain.images}
     assert all(x.numpy().tobytes() in known for x in target.train.inputs)
     whole = shifts.shifted("same", 0)[1]
@@ -52,10 +52,10 @@ def test_shares_move_on_both_sides_of_the_split_and_pictures_do_not():
     assert shifts.digest("shares") != shifts.digest("same") == shifts.digest("same")
 
 
-def test_faded_pictures_are_pale_on_grey():
+def test_faded_images_have_little_contrast():
     _, target = shifts.shifted("faded", 0)
     low, high = target.train.inputs.min(), target.train.inputs.max()
-    assert low >= shifts.PAPER - 1e-6 and high <= shifts.PAPER + shifts.INK + 1e-6
+    assert low >= shifts.DARK - 1e-6 and high <= shifts.DARK + shifts.CONTRAST + 1e-6
 
 
 def test_an_unknown_shift_is_named():

@@ -158,9 +158,8 @@ def alternative(page):
 def test_the_label_slider_heads_each_budget_with_its_verdict(store):
     frames = widgets.label_slider(store, list(CURVES))
     heads = [alternative(page) for page in frames.stack.children]
-    assert heads[0].startswith("1 label per class\nfrozen is better than scratch by 0.4")
-    assert heads[1].startswith("2 labels per class\nfrozen is better than scratch by 0.1")
-    assert heads[2].startswith("5 labels per class\nfrozen equals scratch within 0.02")
+    assert heads[:2] == [f"{n} per class: frozen is better than scratch" for n in ("1 label", "2 labels")]
+    assert heads[2] == "5 labels per class: frozen is equal to scratch"
     assert all(len(picture(page)) < 100_000 for page in frames.stack.children)
 
 
@@ -169,7 +168,7 @@ def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
     monkeypatch.setattr(slider, "drag", lambda draw, over, name: drawn.extend(map(draw, over)))
     widgets.label_slider(store, list(CURVES))
     marks = [[t.get_text() for t in figure.axes[1].texts] for figure in drawn]
-    assert marks == [[], [], ["from here on frozen\nis not shown to be better"]]
+    assert marks == [[], [], ["frozen:\nno gain shown\nfrom here"]]
     widgets.label_slider(store, list(CURVES), against="pixels")
     assert [t.get_text() for figure in drawn[3:] for t in figure.axes[1].texts] == []
     dots = [len(line.get_xdata()) for line in drawn[0].axes[0].lines]
@@ -219,19 +218,17 @@ def alike():
 def test_a_stage_shows_what_it_finds_and_how_often_that_is_right(alike, monkeypatch):
     task, found = alike
     drawn = []
-    kept = lambda rows, cell=0.62: drawn.append(rows) or plt.figure(figsize=(2, 1))  # noqa: E731
+    kept = lambda blocks, cell=0: drawn.append(blocks) or plt.figure(figsize=(2, 1))  # noqa: E731
     monkeypatch.setattr(nb13_stages, "neighbours", kept)
-    frames = widgets.neighbours_by_stage([task], found, "end")
+    frames = widgets.neighbours_by_stage([task], found, "end", [task.train.inputs + 1])
     assert [label for label, _ in frames.slider.options] == ["pixels", "stem", "end"]
     still, *pages = drawn
-    assert list(still) == ["pixels\n0.50", "stem\n0.00", "end\n1.00"]
-    assert [list(page) for page in pages] == [
-        ["made\n0.50 right"],
-        ["made\n0.00 right"],
-        ["made\n1.00 right"],
-    ]
-    [(shown, images, same)] = pages[-1]["made\n1.00 right"]
-    assert (shown == task.train.inputs[3]).all() and (images[0] == task.train.inputs[1]).all() and same.all()
+    image, rows = still["made"]
+    assert (image == task.train.inputs[3] + 1).all()
+    assert [row.note for row in rows.values()] == ["1-NN 50%", "1-NN 0%", "1-NN 100%"]
+    assert [list(page["made"][1]) for page in pages] == [["pixels"], ["stem"], ["end"]]
+    last = pages[-1]["made"][1]["end"]
+    assert (last.found[0] == task.train.inputs[1] + 1).all() and last.same.all()
 
 
 def test_stages_that_differ_between_tasks_are_refused(alike):

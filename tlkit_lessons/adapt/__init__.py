@@ -1,7 +1,7 @@
-"""Adapting to a target whose labels are sealed: in closed form, as a term of the loss, and at test time.
+"""Adapting to a target with hidden labels: in closed form, by a term of the loss, and at test time.
 
-A class that the target lacks does no harm to any method but those that assume equal shares of the classes;
-identical domains leave nothing to adapt, and CORAL's accuracy there is that of the source alone.
+A class that the target lacks harms only methods that assume equal class proportions. Between identical
+domains there is nothing to adapt, and CORAL has the accuracy of the source alone.
 """
 
 from collections.abc import Callable
@@ -24,12 +24,12 @@ from tlkit_lessons.adapt import testtime
 from tlkit_lessons.adapt.domains import Domains, sealed
 from tlkit_lessons.adapt.feature_based import coral, solve
 from tlkit_lessons.adapt.methods import METHODS, Method, known
-from tlkit_lessons.adapt.selection import CRITERIA, ORACLE, Evidence, density_ratio, judge, select
+from tlkit_lessons.adapt.selection import CRITERIA, ORACLE, Evidence, by_criterion, density_ratio, select
 from tlkit_lessons.adapt.training import learn, outputs, start, strength
 
 __all__ = [
-    "CRITERIA", "METHODS", "ORACLE", "Adapted", "Evidence", "Method", "adapt", "coral", "density_ratio",
-    "judge", "sealed", "select", "solve",
+    "CRITERIA", "METHODS", "ORACLE", "Adapted", "Evidence", "Method", "adapt", "by_criterion", "coral",
+    "density_ratio", "sealed", "select", "solve",
 ]  # fmt: skip
 
 Answer = Callable[[Items, np.ndarray], np.ndarray]
@@ -37,11 +37,11 @@ Answer = Callable[[Items, np.ndarray], np.ndarray]
 
 @dataclass
 class Adapted:
-    """A finished adaptation: how it does on the target's test items, what it read and what it moved.
+    """A finished adaptation: its evaluation on the target's test items, what it used and what it updated.
 
-    model, audit: the recomposed network and the proof of what moved, for test-time methods since the source
-    model; None for those of skada. pair: names source, target, backbone and seed; detail: what must repeat.
-    losses: one a step.
+    model, audit: the network and the check of what changed, for test-time methods since the source model;
+    None for those of skada. pair: source, target, backbone and seed; detail: what a repetition must match.
+    losses: one per step.
     """
 
     method: str
@@ -56,12 +56,12 @@ class Adapted:
 
     @property
     def accuracy(self) -> float:
-        """Share of the target's test items that are answered rightly."""
+        """Share of the target's test items that are classified correctly."""
         return self.evaluation.metrics["accuracy"]
 
     @cached_property
     def evidence(self) -> Evidence:
-        """What a choice without target labels may rest on; reads the target's training inputs."""
+        """What a choice without target labels may use; computed from the target's training inputs."""
         return self._gather()
 
 
@@ -69,7 +69,7 @@ class Adapted:
 class _Run:
     answer: Answer  # of the test items, once
     plan: Plan
-    outputs: Answer  # of any items, and the model stays as it is
+    outputs: Answer  # of any items; the model stays unchanged
     chain: Chain | None = None
     before: dict[str, torch.Tensor] | None = None
     free: set[str] | None = None
@@ -88,13 +88,13 @@ def adapt(
     plan: Plan | str | None = None,
     **settings: Any,
 ) -> Adapted:
-    """Learn from a labelled source and the inputs of a sealed target; read the target's test labels once.
+    """Learn from a labelled source and unlabelled target inputs; use the target's test labels once.
 
-    method: a name in METHODS, which says what it reads and moves, its plan and its settings. plan: which
-    stages learn; closed forms take `frozen` alone, a test-time method begins with the source model that the
-    plan gives. recipe: by default the committed one for the backbone. A fifth of the source's training items
-    is held back for `select`. Raises UserError for what `Domains` refuses, an unknown method or setting, and
-    a plan that does not go with the method; Diverged, NotFrozen as `fit.fit` does.
+    method: a name in METHODS, which says what it uses and updates, its plan and its settings. plan: which
+    stages are trained; closed forms take only `frozen`, a test-time method starts from the source model that
+    the plan gives. recipe: by default the committed one for the backbone. A fifth of the source's training
+    items is held out for `select`. Raises UserError for what `Domains` refuses, an unknown method or setting,
+    and a plan that does not go with the method; Diverged, NotFrozen as `fit.fit` does.
     """
     how = known(method)
     used, pair = how.settled(settings), Domains(source, target, backbone, seed)
@@ -128,7 +128,7 @@ def _evidence(pair: Domains, outputs: Answer) -> Evidence:
 
 def _closed(pair: Domains, how: Method, plan: Plan, recipe: Recipe, used: dict) -> _Run:
     if not plan.head_only:
-        raise UserError(f"{how.name} moves nothing but the head: leave plan {plan} out, or give frozen.")
+        raise UserError(f"{how.name} trains nothing but the head: leave plan {plan} out, or give frozen.")
     x, y = pair.pooled(pair.source.train, pair.learn), pair.labels[pair.learn]
     kept = {"strength": strength(recipe), "seed": pair.seed}
     solved = solve(how.name, x, y, pair.pooled(pair.target.train), pair.classes, **kept, **used)

@@ -1,4 +1,4 @@
-"""A labelled source and a sealed target: what may be read of either, and what may not."""
+"""A labelled source and a target with hidden labels: what a method may use of each, and what not."""
 
 import copy
 from dataclasses import dataclass, field
@@ -10,28 +10,28 @@ from tlkit.backbones import Backbone
 from tlkit.errors import UserError
 from tlkit.tasks import Items, Task
 
-HELD = 5  # of so many labelled source items of a class one is held back, for choosing between methods
+HELD = 5  # one in so many labelled source items of a class is held out, for choosing between methods
 
 
 def sealed(task: Task) -> Task:
-    """The same task with its training targets sealed and no read noted; the one given stays as it is."""
-    twin = copy.copy(task)
-    twin.sealed, twin.reads = True, []
-    return twin
+    """The same task with hidden training labels and an empty log; the one given stays unchanged."""
+    hidden = copy.copy(task)
+    hidden.sealed, hidden.reads = True, []
+    return hidden
 
 
 @dataclass
 class Domains:
-    """What every method gets: labelled source items to learn from, and the inputs of a sealed target.
+    """What every method gets: labelled source items, and the inputs of a target with hidden labels.
 
-    learn, held: positions among the source's training items; a fifth of each class (one item at least, none
-    of a class of one) is held back for importance-weighted validation. to_target: for each source class its
-    number in the target, -1 where the target has no such class: an answer that is never right. The target
-    may lack classes; it may not have one that the source does not name.
+    learn, held: positions among the source's training items; a fifth of each class (at least one item, none
+    of a class of one) is held out for importance-weighted validation. to_target: for each source class its
+    number in the target, -1 where the target has no such class: a prediction that is never right. The target
+    may lack classes; it may not have one that the source lacks.
 
-    Raises UserError where the target is not sealed, the source is, one of them is no classification, the
-    classes do not fit, a target test item is among the source's, a source class is alone or has too few
-    items, or the target has fewer than two training items.
+    Raises UserError where the target's labels are not hidden, the source's are, a task is no classification,
+    the classes do not fit, a target test item is among the source's, there is one source class or too few
+    items of each, or the target has fewer than two training items.
     """
 
     source: Task
@@ -45,7 +45,7 @@ class Domains:
     def __post_init__(self) -> None:
         self._refuse_kinds()
         self._refuse_seen()
-        self.labels = np.asarray(self.source.targets)  # a sealed source refuses here
+        self.labels = np.asarray(self.source.targets)  # raises where the source's labels are hidden
         self.learn, self.held = hold_back(self.labels, self.seed)
         if len(np.unique(self.labels)) < 2 or not len(self.held):
             raise UserError(
@@ -58,8 +58,8 @@ class Domains:
     def _refuse_kinds(self) -> None:
         if not self.target.sealed:
             raise UserError(
-                f"target {self.target.name!r} is not sealed: give adapt.sealed(task), so that no method can "
-                "read its labels."
+                f"labels of target {self.target.name!r} are not hidden: give adapt.sealed(task), so that no "
+                "method can use them."
             )
         for task in (self.source, self.target):
             if not task.objective.by_class or task.objective.solver is None:
@@ -67,7 +67,7 @@ class Domains:
         strange = sorted({*self.target.classes} - {*self.source.classes})
         if strange:
             raise UserError(
-                f"target {self.target.name!r} has classes that source {self.source.name!r} does not name "
+                f"target {self.target.name!r} has classes that source {self.source.name!r} lacks "
                 f"({', '.join(strange[:5])}): adapting needs the same classes on both sides."
             )
         if len(self.target.train) < 2:
@@ -78,27 +78,27 @@ class Domains:
         if seen:
             raise UserError(
                 f"{len(seen)} test items of target {self.target.name!r} are labelled training items of "
-                f"{self.source.name!r}: a test on what was learnt proves nothing; remove them from one."
+                f"{self.source.name!r}: such a test overestimates accuracy; remove them from one."
             )
 
     @property
     def classes(self) -> int:
-        """How many classes the source names: the width of every output."""
+        """How many classes the source has: the width of every output."""
         return len(self.source.classes)
 
     @property
     def end(self) -> features.Cut:
-        """Where features are read: behind the last stage, pooled."""
+        """Where features are taken: after the last stage, pooled."""
         return features.Cut.end(self.backbone, pooled=True)
 
     def pooled(self, items: Items, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Kept features of the pretrained network, N x D float64; of all items where none are chosen."""
+        """Features of the pretrained network, N x D float64, cached; of all items where none are chosen."""
         chosen = np.arange(len(items)) if chosen is None else chosen
         return features.activations(self.end, items, chosen).numpy().astype(np.float64)
 
 
 def hold_back(labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(learn, held): positions, a fifth of every class held, drawn from the seed and the class alone."""
+    """(learn, held): positions, a fifth of every class held out; depends on the seed and the class only."""
     learn, held = [], []
     for number in np.unique(labels):
         pool = np.flatnonzero(labels == number)

@@ -1,4 +1,4 @@
-"""Closed form, on features as they are: CORAL by hand, and the classical methods of skada."""
+"""Methods on fixed features, fitted in closed form or by a convex solver: CORAL, and those of skada."""
 
 import math
 import warnings
@@ -13,7 +13,7 @@ from tlkit.errors import UserError
 from tlkit.features import Probe, probe
 
 Outputs = Callable[[np.ndarray], np.ndarray]
-FAR = 50.0  # e to the minus so much is nothing beside 1
+FAR = 50.0  # exp(-FAR) is negligible beside 1
 
 
 @dataclass
@@ -39,12 +39,14 @@ def solve(
 
     strength: that of the logistic probe (scikit-learn's C on features of unit scale). settings: those of
     METHODS[method], all of them. Raises UserError when the features of a side are all the same, when skada is
-    needed and absent, and when a covariance cannot be inverted.
+    needed and not installed, and when a covariance cannot be inverted.
     """
     x, target = np.asarray(x, dtype=np.float64), np.asarray(target, dtype=np.float64)
     for side, rows in (("source", x), ("target", target)):
         if not np.ptp(rows, axis=0).any():
-            raise UserError(f"{method}: all {side} items have the same features: nothing tells them apart.")
+            raise UserError(
+                f"{method}: all {side} items have the same features: no classifier can separate them."
+            )
     if method == "source only":
         solved = probe(x, y, strength, classes)
     elif method == "coral":
@@ -90,9 +92,9 @@ def pseudo_labels(
     threshold: float = 0.9,
     rounds: int = 3,
 ) -> tuple[Probe, list[int]]:
-    """(probe, items taken in each round): learn again with the target items that the last probe is sure of.
+    """(probe, items taken in each round): train again with the target items that the last probe is sure of.
 
-    An item is taken when its largest probability reaches the threshold; its label is the answer (Lee 2013).
+    An item is taken when its largest probability reaches the threshold; its label is predicted (Lee 2013).
     Raises UserError for a threshold outside 0 ... 1 or fewer than one round.
     """
     if not 0 <= threshold <= 1 or rounds < 1:
@@ -161,14 +163,14 @@ def _by_skada(
         settings["gamma"] = width(x, target)
     fitted, domain = estimator(method, strength, seed, settings), np.repeat([1, -2], [len(x), len(target)])
     labels = _apart(y, settings["gamma"]) if method == "mmd-tars" else y
-    masked = np.concatenate([labels, np.full(len(target), -1)])  # skada's mark for a label that is not known
-    with warnings.catch_warnings(record=True) as said:
+    masked = np.concatenate([labels, np.full(len(target), -1)])  # skada's code for an unknown label
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             fitted.fit(np.concatenate([x, target]), masked, sample_domain=domain)
         except np.linalg.LinAlgError as error:
             raise UserError(
-                f"{method} cannot be solved on {len(x)} source and {len(target)} target items of "
+                f"{method} cannot be fitted on {len(x)} source and {len(target)} target items of "
                 f"{x.shape[1]} features ({error}): give more items or another method."
             ) from error
 
@@ -178,14 +180,14 @@ def _by_skada(
         found[:, np.unique(y)] = np.log(np.maximum(odds, 1e-300))
         return found
 
-    heard = sorted({f"{w.category.__name__}: {str(w.message).splitlines()[0]}" for w in said})
+    heard = sorted({f"{w.category.__name__}: {str(w.message).splitlines()[0]}" for w in caught})
     return Solved(outputs, detail={"used": settings, "warnings": heard})
 
 
 def _apart(y: np.ndarray, gamma: float) -> np.ndarray:
-    """The same classes so far from each other that no RBF kernel of that gamma takes one for another.
+    """The same classes, numbered so far apart that an RBF kernel of that gamma is zero between them.
 
-    skada's kernel of labels reads class numbers as places on a line, at the width of the features: a class
-    between two others can be stood in for by them, and gets no weight. Zhang's own code tells all apart.
+    skada's kernel of labels treats class numbers as points on a line, at the width of the features: a class
+    between two others can be replaced by them, and gets no weight. Zhang's own code separates all classes.
     """
     return y * math.ceil(math.sqrt(FAR / gamma))

@@ -1,4 +1,4 @@
-"""What pulls two domains together: the terms that are added to a loss."""
+"""Terms added to a loss that make the features of two domains match, and entropy."""
 
 import math
 from typing import Any
@@ -46,19 +46,19 @@ class _Reverse(torch.autograd.Function):
 
 
 def reverse(x: torch.Tensor, scale: float) -> torch.Tensor:
-    """x itself; on the way back the gradient is multiplied by -scale (Ganin et al. 2016, section 4.2)."""
+    """Gradient reversal: x forwards, the gradient times -scale backwards (Ganin et al. 2016, section 4.2)."""
     return _Reverse.apply(x, scale)
 
 
 def ramp(done: float) -> float:
-    """How strongly a gradient is reversed when a share `done` of the steps is taken: 0 to 1 (5.2.2)."""
+    """The factor of the reversal after a share `done` of the steps: 0 to 1 (section 5.2.2)."""
     return 2 / (1 + math.exp(-10 * done)) - 1
 
 
 class Discriminator(nn.Module):
-    """Which domain a feature comes from, behind a reversed gradient: N x D -> N log-odds of the source.
+    """Predicts the domain of a feature, after gradient reversal: N x D -> N log-odds of the source.
 
-    weight: the largest factor of the reversal; steps: how many training batches there will be, for its ramp.
+    weight: the largest factor of the reversal; steps: how many training batches there are, for its ramp.
     """
 
     def __init__(self, features: int, weight: float, steps: int):
@@ -74,7 +74,7 @@ class Discriminator(nn.Module):
 
 
 def domains(odds: torch.Tensor, sources: int) -> torch.Tensor:
-    """Cross-entropy of log-odds against the truth: the first `sources` rows are the source's."""
+    """Cross-entropy of the domain's log-odds: the first `sources` rows are the source's."""
     truth = torch.zeros_like(odds)
     truth[:sources] = 1
     return F.binary_cross_entropy_with_logits(odds, truth)

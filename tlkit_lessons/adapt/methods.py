@@ -1,4 +1,4 @@
-"""The vocabulary of adapting: what each method reads, what it moves, and who proposed it."""
+"""The methods of adapting: what each uses, what it updates, and who proposed it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ class Method:
     """One way to use a target without labels.
 
     family: "none" (the baseline), "features" (closed form on kept features), "loss" (a term of a descent) or
-    "test time" (a finished model adapts to what it is asked). reads: all that it learns from, never a target
-    label. moves: in words. plan: the plan it takes unless told otherwise. settings: its own, with defaults.
+    "test time" (a finished model adapts to its test items). reads: all that it learns from, never a target
+    label. updates: in words. plan: its default plan. settings: its own, with defaults.
     """
 
     name: str
     family: str
     reads: tuple[str, ...]
-    moves: str
+    updates: str
     paper: str
     plan: str = "frozen"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -40,18 +40,18 @@ class Method:
         return {**self.settings, **given}
 
 
-def _features(name: str, moves: str, paper: str, **settings: Any) -> Method:
-    return Method(name, "features", TRAINING, moves, paper, settings=settings)
+def _features(name: str, updates: str, paper: str, **settings: Any) -> Method:
+    return Method(name, "features", TRAINING, updates, paper, settings=settings)
 
 
 def _loss(name: str, paper: str, weight: float) -> Method:
-    moves = "what the plan says, and the head"
-    return Method(name, "loss", TRAINING, moves, paper, "full", {"weight": weight, "rate": None})
+    updates = "all weights that the plan trains, and the head"
+    return Method(name, "loss", TRAINING, updates, paper, "full", {"weight": weight, "rate": None})
 
 
 _SHARED, _WEIGHED = "the source features; a probe on them", "the weight of each source item; a probe on them"
 _ALL = (
-    Method("source only", "none", SOURCE, "what the plan says, and the head", "", settings={"rate": None}),
+    Method("source only", "none", SOURCE, "what the plan trains, and the head", "", settings={"rate": None}),
     _features("coral", _SHARED, "Sun et al. 2016, arXiv:1511.05547", reg=1.0),
     _features("linear ot", _SHARED, "Flamary et al. 2020, arXiv:1905.10155", reg=1e-3),
     _features("ot", _SHARED, "Courty et al. 2017, arXiv:1507.00504"),
@@ -64,7 +64,7 @@ _ALL = (
     _features("kmm", _WEIGHED, "Huang et al. 2007, NeurIPS 19", gamma=None),
     _features("mmd-tars", _WEIGHED, "Zhang et al. 2013, ICML", gamma=None),
     _features(
-        "pseudo-labels", "the head, again and again", "Lee 2013, ICML workshop", threshold=0.9, rounds=3
+        "pseudo-labels", "the head, in several rounds", "Lee 2013, ICML workshop", threshold=0.9, rounds=3
     ),
     _loss("deep coral", "Sun & Saenko 2016, arXiv:1607.01719", 1.0),
     _loss("mmd", "DAN: Long et al. 2015, arXiv:1502.02791", 1.0),

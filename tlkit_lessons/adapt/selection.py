@@ -1,4 +1,4 @@
-"""Which method, when no target label may be looked at: three criteria, and the oracle that did look."""
+"""Choosing a method without target labels: four criteria, and the oracle, which has the labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from tlkit.features import probe
 if TYPE_CHECKING:
     from tlkit_lessons.adapt import Adapted
 
-ORACLE = "oracle"  # reads the target's test labels: no one without them can choose so
+ORACLE = "oracle"  # uses the target's test labels: nobody without them can choose so
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a choice without target labels may rest on.
+    """What a choice without target labels may use.
 
-    target: scores on the target's training inputs, M x C. held, labels: scores on the source items that were
-    held back, H x C, and their labels, H. weights: how much likelier each of those is in the target, H.
+    target: scores on the target's training inputs, M x C. held, labels: scores on the held-out source items,
+    H x C, and their labels, H. weights: how much likelier each of those is in the target, H.
     """
 
     target: np.ndarray
@@ -36,7 +36,7 @@ def density_ratio(
     """p_target / p_source at features K x D, from a logistic classifier of the two (Bickel et al. 2009).
 
     Exact in the limit where the log ratio is linear, as for two Gaussians of one covariance. source, target:
-    N x D, M x D. strength: that of the probe; a weak one keeps weights finite where the domains part.
+    N x D, M x D. strength: that of the probe; a weak one keeps weights finite where domains do not overlap.
     """
     x = np.concatenate([source, target])
     solved = probe(x, np.repeat([0, 1], [len(source), len(target)]), strength, 2)
@@ -45,9 +45,9 @@ def density_ratio(
 
 
 def importance_weighted(evidence: Evidence) -> float:
-    """Accuracy on held-back source items, each weighed by its density ratio (Sugiyama et al. 2007, JMLR 8).
+    """Accuracy on held-out source items, weighted by density ratios (Sugiyama et al. 2007, JMLR 8).
 
-    The weights are made to sum to 1; higher is better.
+    The weights are normalised to sum to 1; higher is better.
     """
     right = evidence.held.argmax(1) == evidence.labels
     return float(np.average(right, weights=evidence.weights))
@@ -69,12 +69,12 @@ def neighbourhood(evidence: Evidence, temperature: float = 0.05) -> float:
     alike = rows @ rows.T / temperature
     np.fill_diagonal(alike, -np.inf)
     logs = log_softmax(alike, 1)
-    np.fill_diagonal(logs, 0)  # no one is a neighbour of itself
+    np.fill_diagonal(logs, 0)  # no item is a neighbour of itself
     return float(-(softmax(alike, 1) * logs).sum(1).mean())
 
 
 def nuclear_norm(evidence: Evidence) -> float:
-    """Nuclear norm of the target's predictions over their count: sure and diverse (Cui et al. 2020, BNM)."""
+    """Nuclear norm of the target's predictions over their count: certain, diverse (Cui et al. 2020, BNM)."""
     return float(np.linalg.norm(softmax(evidence.target, 1), "nuc") / len(evidence.target))
 
 
@@ -86,8 +86,8 @@ CRITERIA = {
 }
 
 
-def judge(candidate: "Adapted") -> dict[str, float]:
-    """What each criterion says of a candidate, higher being better, and the oracle: its target accuracy."""
+def by_criterion(candidate: "Adapted") -> dict[str, float]:
+    """The score of a candidate by each criterion, higher is better, and by the oracle: target accuracy."""
     found = {name: criterion(candidate.evidence) for name, criterion in CRITERIA.items()}
     return found | {ORACLE: candidate.accuracy}
 
@@ -95,13 +95,12 @@ def judge(candidate: "Adapted") -> dict[str, float]:
 def select(candidates: Sequence["Adapted"]) -> dict[str, "Adapted"]:
     """The candidate each criterion chooses, the first of equals, and under "oracle" the best one on test.
 
-    The oracle row has read the target's test labels: it is what the others are measured by, never a choice
-    that someone without labels has. Raises UserError without candidates, or where they are not of one source,
-    target, backbone and seed.
+    The oracle uses the target's test labels: it is the upper limit for the others, no choice without labels.
+    Raises UserError without candidates, or where they are not of one source, target, backbone and seed.
     """
     if not candidates:
         raise UserError("adapt.select has no candidates to choose from: give at least one.")
     if len({candidate.pair for candidate in candidates}) > 1:
         raise UserError("adapt.select: the candidates are of different tasks, backbones or seeds.")
-    judged = [judge(candidate) for candidate in candidates]
-    return {name: candidates[int(np.argmax([row[name] for row in judged]))] for name in judged[0]}
+    scored = [by_criterion(candidate) for candidate in candidates]
+    return {name: candidates[int(np.argmax([row[name] for row in scored]))] for name in scored[0]}

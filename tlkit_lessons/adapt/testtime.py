@@ -1,4 +1,4 @@
-"""A finished model adapts to what it is asked: batch-norm statistics (AdaBN), and entropy (TENT)."""
+"""A finished model adapts at test time: batch-norm statistics (AdaBN), and entropy (TENT)."""
 
 import copy
 from collections.abc import Callable
@@ -23,17 +23,17 @@ from tlkit_lessons.adapt.domains import Domains
 from tlkit_lessons.adapt.training import Trained, outputs
 
 NORMS = Plan("norm")
-AT_ONCE = 512  # items in one pass where statistics are those of all
+AT_ONCE = 512  # items in one pass, where statistics are estimated on all
 Answer = Callable[[Items, np.ndarray], np.ndarray]
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass
 class Stream:
-    """A source model that adapts while it answers. before, free: for the audit, from the source model on.
+    """A source model that adapts while it predicts. before, free: for the audit, since the source model.
 
-    answer(items, chosen): scores N x C, adapting as they come; outputs: the same of a model that stays as it
-    is. losses: the entropy before each of TENT's steps.
+    answer(items, chosen): scores N x C, adapting batch by batch; outputs: scores of a model that stays
+    unchanged. losses: the entropy before each of TENT's steps.
     """
 
     chain: Chain
@@ -48,10 +48,10 @@ class Stream:
 def adabn(pair: Domains, made: Trained, batch: int | None) -> Stream:
     """Batch-norm statistics of the target in place of the source's (Li et al. 2017, section 3).
 
-    batch: test items come in a random order, so many at a time, and each batch is answered with its own
-    statistics, as test-time batch norm does (Nado et al. 2020); the model keeps those of the last batch.
-    None: the statistics of all training inputs of the target, once, before any question. Raises UserError
-    where there is no batch norm, and where one item has one value a channel.
+    batch: test items come in random order, so many at a time, and each batch is classified with its own
+    statistics, as in test-time batch norm (Nado et al. 2020); the model keeps those of the last batch. None:
+    the statistics of all training inputs of the target, estimated once. Raises UserError where there is no
+    batch norm, and where an item has one value per channel.
     """
     _at_least(1, batch)
     chain = made.chain
@@ -69,7 +69,7 @@ def adabn(pair: Domains, made: Trained, batch: int | None) -> Stream:
 
 def _by_batches(pair: Domains, chain: Chain, batch: int, items: Items, chosen: np.ndarray) -> np.ndarray:
     rows, found = _raw(pair, items, chosen), np.empty((len(chosen), pair.classes), dtype=np.float32)
-    order = np.random.default_rng(pair.seed).permutation(len(chosen))  # items may come sorted by class
+    order = np.random.default_rng(pair.seed).permutation(len(chosen))  # items may be sorted by class
     for part in np.array_split(order, -(-len(order) // batch)):
         found[part] = _by_own_statistics(chain, rows.take(part))
     return found
@@ -78,26 +78,26 @@ def _by_batches(pair: Domains, chain: Chain, batch: int, items: Items, chosen: n
 @torch.no_grad()
 def _by_own_statistics(chain: Chain, seen: Any) -> np.ndarray:
     try:
-        with measuring(batch_norms(chain.eval())):  # this batch, and nothing of those before
+        with measuring(batch_norms(chain.eval())):  # this batch alone
             return chain(seen).numpy()
-    except ValueError as error:  # torch's word for a channel of one value
+    except ValueError as error:  # torch raises it for a channel of one value
         raise UserError(f"adabn: a batch of {len(seen)} gives no statistics ({error}): take more.") from error
 
 
 def tent(pair: Domains, made: Trained, batch: int, rate: float, passes: int = 1) -> Stream:
-    """Answer test items batch by batch; after each, one step down the entropy of its answers (Wang 2021).
+    """Classify test items batch by batch; after each, one step on the entropy of its predictions (Wang 2021).
 
-    Only scale and shift of the norm layers learn; batch norms take the statistics of the batch at hand. Adam
-    with fastai's one-cycle schedule of largest rate `rate` (the paper's rate is constant), in a random order;
-    the items are told over batches of even size. With more passes the answers are the last pass's. The model
-    keeps the statistics of all items seen. Raises UserError for a batch below 2 and where nothing can move.
+    Only scale and shift of the norm layers are trained; batch norms use the statistics of the batch. Adam
+    with fastai's one-cycle schedule of largest rate `rate` (the paper's rate is constant), in random order,
+    in batches of equal size. With more passes the predictions are the last pass's. The model keeps the
+    statistics of all items. Raises UserError for a batch below 2 and where there is nothing to train.
     """
     _at_least(2, batch)
     if not 0 < rate < float("inf") or passes < 1:
         raise UserError(f"tent: rate={rate}, passes={passes}; give a rate above 0 and at least one pass.")
     chain = made.chain
     body = as_one_chain(chain)
-    free = plans.movable(body, NORMS)  # the names of the stages are those of the chain
+    free = plans.movable(body, NORMS)  # stages have the names of the chain
     recipe = Recipe(steps=1, epochs=passes, batch=batch, weight_decay=0.0)
     entropies: list[float] = []
 
@@ -119,7 +119,7 @@ def tent(pair: Domains, made: Trained, batch: int, rate: float, passes: int = 1)
 
 
 def as_one_chain(chain: Chain) -> Chain:
-    """The same modules with the head as one more stage, so that a plan can hold it still."""
+    """The same modules with the head as one more stage, so that a plan can freeze it."""
     return Chain({**chain.stages, "answer": chain.head})
 
 

@@ -1,4 +1,4 @@
-"""A network learns from labelled source items, and from unlabelled target items beside them."""
+"""Training on labelled source items together with unlabelled target items."""
 
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ PENALTIES = {"deep coral": losses.coral_loss, "mmd": losses.mmd_loss}
 
 @dataclass
 class Trained:
-    """A chain that has learnt. before: its state at the start; free: the tensors that were let move."""
+    """A trained chain. before: its state at the start; free: the tensors that were trained."""
 
     chain: Chain
     before: dict[str, torch.Tensor]
@@ -34,9 +34,9 @@ class Trained:
 
 
 class Beside(Batches):
-    """Batches of source rows with as many target rows below them; a target row's turn comes by chance.
+    """Batches of source rows with as many target rows below them, the target's in random order.
 
-    In every pass each source row is there once; of the target as many, each before any comes again.
+    In every pass each source row comes once, with as many target rows; none repeats before all have come.
     """
 
     def __init__(self, source: Batches, target: Batches, seed: int):
@@ -57,7 +57,7 @@ class Beside(Batches):
 
 
 class Joint(nn.Module):
-    """A head that gives its features too, and the domain's log-odds where there is a discriminator."""
+    """A head that returns its features too, and the domain's log-odds where there is a discriminator."""
 
     def __init__(self, head: nn.Sequential, domain: nn.Module | None):
         super().__init__()
@@ -70,14 +70,14 @@ class Joint(nn.Module):
 
 
 def start(pair: Domains, plan: Plan, recipe: Recipe) -> Trained:
-    """A chain at the plan's start; for `frozen` and `lp-ft` its head is the source's probe already.
+    """A chain at the plan's start; for `frozen` and `lp-ft` its head is the probe fitted on the source.
 
-    Raises UserError for a plan that moves nothing, in phases, or what it selects.
+    Raises UserError for a plan that trains nothing, in phases, or a selection.
     """
     if plan.raw or plan.in_phases or plan.selects:
         raise UserError(f"plan {plan} does not go with adapting: choose frozen, last-K, full, lp-ft, ...")
     if recipe.augment:
-        raise UserError("adapting learns from the items as they are: give a recipe without augment.")
+        raise UserError("adapting uses no augmentation: give a recipe without augment.")
     chain = features.with_head(pair.backbone, pair.source, plan.weights, pair.seed)
     before = plans.state(plans.prepare(chain, plan))
     if plan.head_only or plan.from_probe:
@@ -88,7 +88,7 @@ def start(pair: Domains, plan: Plan, recipe: Recipe) -> Trained:
 
 
 def strength(recipe: Recipe) -> float:
-    """The probe's strength where no target label can choose one: the recipe's usual."""
+    """The probe's regularisation where no target label can choose it: the recipe's default."""
     return float(recipe.usual(FROZEN))
 
 
@@ -100,14 +100,14 @@ def learn(
     weight: float = 1.0,
     rate: float | None = None,
 ) -> Trained:
-    """Learn the source by `plan` and, with a method of the family "loss", pull the target to it.
+    """Train on the source by `plan` and, with a method of the family "loss", match the target's features.
 
     The loss is the source's cross-entropy plus `weight` times the penalty on the pooled features (for "dann"
-    the weight is the reversal's). Half of every batch is the target's then, in the batch norms too. rate: by
-    default the recipe's usual for the plan. Raises UserError where a penalty has nothing to move.
+    the weight is the reversal's). Half of every batch is then the target's, in the batch norms too. rate: by
+    default the recipe's for the plan. Raises UserError where the plan leaves a penalty nothing to train.
     """
     if method and not plan.tuned(pair.backbone.stages):
-        raise UserError(f"{method} moves features, and plan {plan} freezes them: choose last-1, full, ...")
+        raise UserError(f"{method} trains features, and plan {plan} freezes them: choose last-1, full, ...")
     if not 0 <= weight < float("inf"):
         raise UserError(f"{method}: weight={weight}; give a number of 0 or more.")
     made = start(pair, plan, recipe)
@@ -147,7 +147,7 @@ def _joint_loss(method: str, weight: float):
 
 @torch.inference_mode()
 def outputs(pair: Domains, chain: Chain, items: Items, chosen: np.ndarray, cut: int = 0) -> np.ndarray:
-    """Scores of a chain in eval mode, N x C; `cut` leading stages are the pretrained ones and read as kept.
+    """Scores of a chain in eval mode, N x C; the first `cut` stages are pretrained and their outputs cached.
 
     Raises Diverged when one is not finite.
     """

@@ -1,4 +1,4 @@
-"""Detection: torchvision's detectors as backbones, boxes as targets, and how a saved model tells them."""
+"""Detection: torchvision's detectors as backbones, boxes as targets, and the output of a saved model."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,17 @@ __all__ = ["detection", "mean_average_precision", "register", "register_decoder"
 
 
 def register() -> None:
-    """Make the detectors known as `detection:NAME`; an entry point of this package."""
+    """Register the detectors as `detection:NAME`; an entry point of this package."""
     backbones.register_library(DETECTION)
 
 
 def register_decoder() -> None:
-    """Have a saved detector tell its boxes; an entry point of this package."""
+    """Register the output of a saved detector, its boxes; an entry point of this package."""
     DECODERS.register("boxes:", _detector, ["boxes:CLASSES"])
 
 
 def boxes(output: list[dict], classes: Sequence[str], unit: str) -> Told:
-    """What was found rather than not, as torchvision's detectors tell it: boxes k x 4, labels k, scores k."""
+    """Detections with a score of at least 0.5, from torchvision's output: boxes k x 4, labels k, scores k."""
     found = zip(*(output[0][name].tolist() for name in ("boxes", "labels", "scores")), strict=True)
     sure = [f"{classes[k]} {p:.2f} at {' '.join(f'{x:.4g}' for x in box)}" for box, k, p in found if p >= 0.5]
     return ", ".join(sure) or "nothing", None

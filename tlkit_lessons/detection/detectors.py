@@ -1,4 +1,4 @@
-"""torchvision's detectors as chains: blocks of the body, its pyramid, and the detector as head."""
+"""torchvision's detectors as chains: blocks of the backbone, its pyramid, and the detector as head."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,7 +13,7 @@ from tlkit.backbones.libraries import Library, View, torchvision_source
 from tlkit.backbones.weights import counted
 from tlkit.errors import UserError
 
-Maps = dict[str, torch.Tensor]  # what the stages pass on: the maps that the detector reads, the newest last
+Maps = dict[str, torch.Tensor]  # what the stages pass on: the maps for the detector, the newest last
 _VIEWS = {
     "fasterrcnn_mobilenet_v3_large_320_fpn": View(320, whole=True),
     "ssd300_vgg16": View(300, (0.48235, 0.45882, 0.40784), (1 / 255,) * 3, whole=True),
@@ -22,7 +22,7 @@ _VIEWS = {
 
 
 class Block(nn.Module):
-    """Layers of the body, applied to the newest map; a map without a `name` is not kept by the next block."""
+    """Layers of the backbone, applied to the newest map; the next block drops a map without `name`."""
 
     def __init__(self, layers: Iterable[nn.Module], name: str):
         super().__init__()
@@ -36,7 +36,7 @@ class Block(nn.Module):
 
 
 class Square:
-    """In the place of a detector's transform: pictures and boxes have their size already."""
+    """In place of a detector's transform: images and boxes already have their size."""
 
     def __call__(self, images: torch.Tensor, targets: list[dict] | None) -> tuple[Any, list[dict] | None]:
         from torchvision.models.detection.image_list import ImageList
@@ -48,10 +48,11 @@ class Square:
 
 
 class Detector(nn.Module):
-    """What a detector does behind its body, for pictures of `size` pixels a side.
+    """A detector without its backbone, for images of `size` pixels a side.
 
-    In train mode it gives a function from targets to torchvision's losses by name (some draw boxes by torch's
-    global generator), in eval mode a dictionary a picture: boxes (n x 4, in shares), labels from 0, scores.
+    In train mode it returns a function from targets to torchvision's losses by name (some sample boxes with
+    torch's global generator), in eval mode a dictionary per image: boxes (n x 4, relative), labels from 0,
+    scores.
     """
 
     def __init__(self, model: nn.Module, size: int):
@@ -62,7 +63,7 @@ class Detector(nn.Module):
 
     def forward(self, maps: Maps) -> Callable[[list[dict]], dict[str, torch.Tensor]] | list[dict]:
         some = next(iter(maps.values()))
-        images = some.new_zeros(1).expand(len(some), 3, self.size, self.size)  # only the shape is asked for
+        images = some.new_zeros(1).expand(len(some), 3, self.size, self.size)  # only its shape is used
         images.maps = maps
         if self.training:
             return partial(self._losses, images)
@@ -72,10 +73,12 @@ class Detector(nn.Module):
     def _losses(self, images: torch.Tensor, targets: list[dict]) -> dict[str, torch.Tensor]:
         boxes = [torch.as_tensor(one["boxes"]).to(images).reshape(-1, 4) * self.size for one in targets]
         if any(bool((some[:, 2:] <= some[:, :2]).any()) for some in boxes):
-            raise UserError("a target box has no area: give x0, y0, x1, y1 in shares, x0 < x1 and y0 < y1.")
+            raise UserError(
+                "a target box has no area: give x0, y0, x1, y1 in shares of the sides, x0 < x1, y0 < y1."
+            )
         labels = (torch.as_tensor(one["labels"]).to(images.device).long() + 1 for one in targets)
         pairs = zip(boxes, labels, strict=True)
-        return self.model(images, [{"boxes": some, "labels": told} for some, told in pairs])
+        return self.model(images, [{"boxes": some, "labels": own} for some, own in pairs])
 
 
 class Heads(nn.Identity):
@@ -90,22 +93,22 @@ class Heads(nn.Identity):
 
 
 def cut(model: nn.Module, batch: torch.Tensor) -> tuple[Chain, nn.Module]:
-    """(chain, `Heads`) of a detector that `model.again(num_classes=K)` makes anew; it shares the tensors.
+    """(chain, `Heads`) of a detector; `model.again(num_classes=K)` makes a new one. Tensors are shared.
 
-    batch: N x 3 x S x S, on which the stages must give the body's own maps to within 1e-5 of their scale.
+    batch: N x 3 x S x S, on which the stages must give the backbone's maps to within 1e-5 of their scale.
     """
     stages = _stages(model.eval().backbone)
     with torch.inference_mode():
         want, got = model.backbone(batch), Chain(stages).eval()(batch)
     for name, map_ in want.items():
         if not alike(got[name], map_):
-            raise UserError(f"{type(model).__name__} does not come apart into a body and a detector.")
+            raise UserError(f"{type(model).__name__} cannot be split into a backbone and a detector.")
     size = batch.shape[-1]
     return Chain(stages, Detector(model, size)), Heads(model.again, size)
 
 
 def _stages(backbone: nn.Module) -> dict[str, nn.Module]:
-    """The blocks of a known body, and its pyramid; any other is one stage."""
+    """The blocks of a known backbone, and its pyramid; any other is one stage."""
     if hasattr(backbone, "fpn"):
         taps = backbone.body.return_layers
         pieces = [(name, child, taps.get(name, "")) for name, child in backbone.body.named_children()]
@@ -119,7 +122,7 @@ def _stages(backbone: nn.Module) -> dict[str, nn.Module]:
 
 
 def _grouped(pieces: Iterable[tuple[str, nn.Module, str]]) -> dict[str, nn.Module]:
-    """Stages of (name, module, its map's name if that is read): what has no weights joins those in front."""
+    """Stages of (name, module, its map's name if used): modules without weights join the stage before."""
     stages, group = {}, []
     for name, module, tap in pieces:
         if not group or any(p.ndim > 1 for p in module.parameters()):
@@ -139,7 +142,7 @@ def _names() -> list[str]:
 
 
 def _make(network: str, pretrained: bool, options: dict) -> nn.Module:
-    """The same architecture with and without weights: torchvision's own differ in their norms."""
+    """The same architecture with and without weights; torchvision's differ in their norms."""
     from torchvision import models
 
     again = partial(models.get_model, network, weights=None, weights_backbone=None, **options)

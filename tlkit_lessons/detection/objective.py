@@ -1,4 +1,4 @@
-"""Detection: boxes around things and what they are, judged by mean average precision."""
+"""Detection: boxes around objects and their classes, scored by mean average precision."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,16 +16,16 @@ Boxes = dict[str, np.ndarray]  # boxes: n x 4 (x0, y0, x1, y1); labels: n whole 
 
 
 def detection(classes: int, delta: float = 0.02) -> Objective:
-    """Things of `classes` kinds and where they are: the head, the losses and the answers of a detector.
+    """Detection of `classes` classes: the head, losses and predictions of a detector.
 
-    Targets are a list, for each item a dictionary: `boxes`, n x 4 (x0, y0, x1, y1) in shares of the picture's
-    sides, and `labels`, n class numbers from 0; n may be 0. Predictions are alike, with `scores`. It asks for
-    a backbone that makes such heads (`detection:NAME`). delta: of the mean average precision.
+    Targets are a list, for each item a dictionary: `boxes`, n x 4 (x0, y0, x1, y1) in shares of the image's
+    sides, and `labels`, n class numbers from 0; n may be 0. Predictions have the same form, and `scores`. It
+    needs a backbone that makes such heads (`detection:NAME`). delta: of the mean average precision.
     """
 
     def head(features: Any, pool: nn.Module) -> nn.Module:
         if not hasattr(pool, "head"):
-            raise UserError("this backbone finds no boxes: name a detector, as detection:fcos_resnet50_fpn.")
+            raise UserError("this backbone is no detector: give one, such as detection:fcos_resnet50_fpn.")
         return pool.head(classes)
 
     return Objective(
@@ -46,8 +46,9 @@ def _collate(pairs: list) -> tuple[Any, list]:
 def mean_average_precision(found: Sequence[Boxes], targets: Sequence[Boxes], overlap: float = 0.5) -> float:
     """The mean over the targets' classes of the area under precision over recall; 0 where there is none.
 
-    A found box is right where it shares `overlap` of the union with a target box of its class that no surer
-    one has taken (Everingham et al. 2010, with all points of the curve; COCO's matching).
+    A detection is correct where its intersection over union with a target box of its class is at least
+    `overlap` and no detection of higher score has matched that box (Everingham et al. 2010, with all points
+    of the curve; COCO's matching).
     """
     classes = sorted({int(label) for one in targets for label in np.asarray(one["labels"]).reshape(-1)})
     areas = [_average_precision(found, targets, label, overlap) for label in classes]
@@ -65,12 +66,12 @@ def _average_precision(found: Sequence[Boxes], targets: Sequence[Boxes], label: 
         wanted += len(true)
     right = np.concatenate(hits)[np.argsort(-np.concatenate(scores), kind="stable")]
     precision = np.cumsum(right) / np.arange(1, len(right) + 1)
-    at_least = np.maximum.accumulate(precision[::-1])[::-1]  # at this recall or more
+    at_least = np.maximum.accumulate(precision[::-1])[::-1]  # at this recall or higher
     return float(at_least[right].sum() / wanted)
 
 
 def _right(boxes: np.ndarray, true: np.ndarray, overlap: float) -> np.ndarray:
-    """Of each box, the surest first, whether it is right; n booleans."""
+    """For each box, highest score first, whether it is correct; n booleans."""
     from torchvision.ops import box_iou
 
     shared = box_iou(torch.as_tensor(boxes).double(), torch.as_tensor(true).double()).numpy()
@@ -78,5 +79,5 @@ def _right(boxes: np.ndarray, true: np.ndarray, overlap: float) -> np.ndarray:
     for row, of_box in enumerate(shared):
         if len(true) and of_box.max() >= overlap:
             right[row] = True
-            shared[:, of_box.argmax()] = 0  # taken
+            shared[:, of_box.argmax()] = 0  # matched
     return right

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from tlkit.stats import Verdict, signed
+
 WHOLE = {"holds": "confirmed", "does not hold": "refuted", "cannot tell": "undecided"}
 BASELINES = {
     "pixels": "raw pixels",
@@ -123,6 +125,11 @@ def short(found: Mapping[int, str], verdict: str, lead: str = "", unit: str = ""
     return at_budgets({n: found[n] for n in chosen}, lead, unit)
 
 
+def difference(v: Verdict) -> str:
+    """A difference with its interval, and whether it is too small to matter."""
+    return signed(v) + f" (equal within {v.delta:g})" * (v.word == "equal")
+
+
 def against(baseline: str) -> str:
     """What a plan is compared with, in words: "against raw pixels"."""
     return f"against {BASELINES.get(baseline, baseline)}"
@@ -130,5 +137,7 @@ def against(baseline: str) -> str:
 
 def sentence(text: str, verdict: str, effect: str, caveat: str = "") -> str:
     """A claim in Markdown: its text in italics, then verdict, condition and effect, then its caveat."""
+    if " per class" in verdict:  # said once
+        effect = re.sub(r" labels? per class", "", effect)
     said = f"*{text}.* {verdict[0].upper()}{verdict[1:]}"
     return said + (f": {effect}." if effect else ".") + (f" But {caveat}." if caveat else "")

@@ -101,9 +101,9 @@ def _difference(claim: Claim, store: Store, base: Store) -> Row | None:
     }
     verdict = over_budgets(words)
     of = {one: f" {in_words.against(one)}" * (len(claim.against) > 1) for one in claim.against}
-    every = {n: [signed(keyed[n, one]) + of[one] for one in claim.against] for n in claim.labels}
+    every = {n: [in_words.difference(keyed[n, one]) + of[one] for one in claim.against] for n in claim.labels}
     full = in_words.effects({n: " and ".join(several) for n, several in every.items()})
-    first = {n: signed(keyed[n, claim.against[0]]) for n in claim.labels}
+    first = {n: in_words.difference(keyed[n, claim.against[0]]) for n in claim.labels}
     short = in_words.short(first, verdict, unit=of[claim.against[0]])
     named = {f"{n} against {against}": v.word for (n, against), v in keyed.items()}
     detects = tuple(detectable(v) for v in found)
@@ -117,7 +117,7 @@ def _contrast(measure: Callable[..., dict[int, Verdict] | None], unit: str = "")
             return None
         words = {n: _all([v.word], claim.accept) for n, v in found.items()}
         verdict = over_budgets(words)
-        said = {n: signed(v) for n, v in found.items()}
+        said = {n: in_words.difference(v) for n, v in found.items()}
         if claim.kind == "by labels":
             said = {
                 0: f"{said[claim.labels[-1]]} from {in_words.labels(claim.labels[0])} to {claim.labels[-1]}"

@@ -1,4 +1,4 @@
-"""Procedural families: characters that look written, pictures without any character, and dials between."""
+"""Procedural families: characters that look handwritten, images without any character, and dials."""
 
 from tlkit_lessons.material.fractals import FRACTALS, chaos_game, fractals
 from tlkit_lessons.material.glyphs import (

@@ -1,9 +1,8 @@
-"""Fractals: pictures that a few random affine maps make, and no eye has chosen.
+"""Fractals: images made by a few random affine maps, without any photograph or drawing.
 
-An iterated function system is a handful of maps, each of which shrinks the plane; a point sent on by one of
-them after another, by chance, visits a set that looks like fern, dust or lace. A class is a system,
-its pictures are made by systems with slightly other numbers (FractalDB; Kataoka et al. 2020,
-arXiv:2101.08515).
+An iterated function system is a handful of maps, each of which shrinks the plane. A point to which they are
+applied in random order visits a set that looks like fern, dust or lace. A class is a system; its images come
+from slightly perturbed copies of it (FractalDB; Kataoka et al. 2020, arXiv:2101.08515).
 """
 
 from functools import lru_cache
@@ -15,9 +14,9 @@ from tlkit_lessons.material.glyphs import BITMAP, CHUNK, SIDE
 
 SYSTEMS, MAPS = 100, 3
 FRACTALS = tuple(f"system {number}" for number in range(SYSTEMS))
-WANDERERS, STEPS, BURN_IN = 96, 16, 10  # points sent on at once, how often, and how often before they count
-PERTURBED = 0.2  # standard deviation of every number of a system, relative, from picture to picture
-FILLED = (0.1, 0.5)  # mean brightness a system must have: neither specks nor a block
+WANDERERS, STEPS, BURN_IN = 96, 16, 10  # points at once, steps drawn, and steps before them
+PERTURBED = 0.2  # standard deviation of every number of a system, relative, from image to image
+FILLED = (0.1, 0.5)  # mean brightness of a usable system: neither specks nor a block
 CANDIDATES_SEED = 2020
 
 
@@ -41,7 +40,7 @@ def fractals(n_per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=1)
 def _systems() -> np.ndarray:
-    """SYSTEMS x MAPS x 2 x 3: the first of many random ones that are neither too empty nor too full."""
+    """SYSTEMS x MAPS x 2 x 3: the first random ones that are neither too empty nor too full."""
     rng = np.random.default_rng(CANDIDATES_SEED)
     count = 8 * SYSTEMS
     turn, back = np.linalg.qr(rng.standard_normal((2, count, MAPS, 2, 2)))[0]
@@ -54,8 +53,8 @@ def _systems() -> np.ndarray:
 def chaos_game(systems: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Play the chaos game in N systems at once: float32 N x 8 x 8 in [0, 1], bright where points fell.
 
-    systems: N x maps x 2 x 3, each map a 2 x 2 matrix and beside it a shift. One of them is drawn at
-    every step, the likelier the less it shrinks (Barnsley 1988, Fractals Everywhere).
+    systems: N x maps x 2 x 3, each map a 2 x 2 matrix and a shift. Every step applies one at random, more
+    often one that shrinks less (Barnsley 1988, Fractals Everywhere).
     """
     n = len(systems)
     systems = systems.astype(np.float32)

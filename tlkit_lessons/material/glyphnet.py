@@ -1,6 +1,6 @@
 """The glyph net: our own small network, cut into named stages, and its weights file.
 
-About 0.29 million parameters; an item is one bright-on-dark picture of one character.
+About 0.29 million parameters; an item is one bright-on-dark image of one character.
 """
 
 import json
@@ -30,13 +30,13 @@ STAGES = ("stem", "block1", "block2", "block3")
 FEATURES = 128
 RAW_SIZE = 8
 INPUT_SIZE = 16
-UNTAUGHT = "random"  # with weights that nobody trained
+UNTAUGHT = "random"  # untrained weights
 RECIPE = "glyphs"  # of the committed ones
-SHOWN = 5  # pictures a class on which batch norms settle
+SHOWN = 5  # images per class from which batch norms take their statistics
 
 
 def _conv(inputs: int, outputs: int) -> list[nn.Module]:
-    # batch norm has its own shift, so a bias in the convolution would be a second copy of it
+    # batch norm has its own shift, so a bias in the convolution would be redundant
     return [
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
@@ -78,23 +78,23 @@ class GlyphNet(nn.Sequential):
         super().__init__(children)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """The pooled output of the last stage, Nx1x16x16 to Nx128: what a probe reads."""
+        """The pooled output of the last stage, Nx1x16x16 to Nx128: the input of a probe."""
         for name in STAGES:
             inputs = getattr(self, name)(inputs)
         return inputs.mean((2, 3))
 
 
 def recalibrate_batchnorm(net: nn.Module, inputs: Tensor) -> None:
-    """Measure the averages of every batch norm on `inputs`, in one pass in which nothing is learnt."""
+    """Re-estimate the statistics of every batch norm on `inputs`, in one pass; no weight is trained."""
     with torch.no_grad(), measuring(batch_norms(net.eval())):
         net(inputs)
 
 
 def glyph_input(raw: Tensor | np.ndarray | Image.Image) -> Tensor:
-    """One item (1x8x8 in [0, 1], or a picture) or a batch (Nx1x8x8) to 1x16x16 or Nx1x16x16, bilinear.
+    """One item (1x8x8 in [0, 1], or a PIL image) or a batch (Nx1x8x8) to 1x16x16 or Nx1x16x16, bilinear.
 
-    Ink is bright, as in scikit-learn's digits; a scan of dark ink on white paper must be inverted first.
-    Another size is averaged to 8x8 before, since that is the resolution at which every source was seen.
+    Strokes are bright, as in scikit-learn's digits; invert a scan of dark writing on white first. Other sizes
+    are averaged to 8x8 before, the resolution on which every source was trained.
     Raises UserError for a tensor of another number of channels or dimensions.
     """
     if isinstance(raw, Image.Image):
@@ -144,14 +144,14 @@ def load_glyph_net(path: Path | str) -> tuple[GlyphNet, list[str]]:
 
 
 def register() -> None:
-    """Make the glyph nets known by their names; the entry point of this package."""
+    """Register the glyph nets by name; the entry point of this package."""
     for card in (data_dir() / "backbones").glob("*.json"):
         backbones.register(card.stem, partial(taught, card.stem))
     backbones.register(UNTAUGHT, untaught)
 
 
 def taught(name: str, /) -> Backbone:
-    """One of those in `data/backbones`, by the name of its card."""
+    """A pretrained network of `data/backbones`, by the name of its card."""
     path = data_dir() / "backbones" / f"{name}.safetensors"
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
@@ -166,10 +166,10 @@ def taught(name: str, /) -> Backbone:
 
 
 def untaught(seed: Any = 0, settled: str = "") -> Backbone:
-    """`random`, before any lesson; its weights are the same in every process, for each seed others.
+    """`random`: untrained weights, the same in every process, different for each seed.
 
-    settled: the family of which its batch norms have seen pictures, and nothing has been learnt, as in
-    `random,settled=fractals`. Raises UserError for a bad seed or an unknown family.
+    settled: the family on whose images its batch-norm statistics are estimated, and no weight is trained, as
+    in `random,settled=fractals`. Raises UserError for a bad seed or an unknown family.
     """
     if type(seed) is not int or seed < 0:
         raise UserError(f"backbone {UNTAUGHT},seed={seed}: a seed is a whole number, 0 or more.")
@@ -177,15 +177,15 @@ def untaught(seed: Any = 0, settled: str = "") -> Backbone:
         raise unknown("family to settle on", str(settled), FAMILIES)
 
     def build(pretrained: bool) -> tuple[Chain, nn.Module]:
-        if pretrained:  # where the backbone gives the generator back as it was
+        if pretrained:  # the backbone restores the generator afterwards
             torch.manual_seed(UNTRAINED + seed)
         chain = Chain(glyph_stages())
         if pretrained and settled:
             recalibrate_batchnorm(chain, glyph_input(FAMILIES[settled][0](SHOWN, 0)[0]))
         return chain, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
-    told = {"seed": seed, "settled": settled}
-    name = ",".join([UNTAUGHT, *(f"{key}={value}" for key, value in told.items() if value)])
+    options = {"seed": seed, "settled": settled}
+    name = ",".join([UNTAUGHT, *(f"{key}={value}" for key, value in options.items() if value)])
     digest = f"untrained-{seed}" + f"-{settled}" * bool(settled)
-    card = {"name": name, "recipe": RECIPE, **told, "flops": 0}
+    card = {"name": name, "recipe": RECIPE, **options, "flops": 0}
     return Backbone(name, digest, build, glyph_input, "glyph16", card, {"own": UNTAUGHT}, small=True)

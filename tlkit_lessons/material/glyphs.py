@@ -1,8 +1,8 @@
-"""Glyphs: printed characters bent, thickened and blurred until they look written.
+"""Glyphs: printed characters bent, thickened and blurred until they look handwritten.
 
-A character's ink lies once per font in data/glyphs.npz, drawn by tools/draw_glyphs.py: no font and no library
-that draws is asked here, so that every machine has the same characters to the last bit. In memory each is a
-signed distance field (how far inside the ink a point lies), so that one lookup per output point gives
+data/glyphs.npz holds a mask of each character in each font, drawn by tools/draw_glyphs.py. No font and no
+drawing library is used here, so every machine has the same characters to the last bit. In memory each is a
+signed distance field (how far inside the stroke a point lies), so one lookup per output point gives
 rotation, shear, scale, elastic bending and any stroke width at once. The bitmap of 32x32 is averaged over 4x4
 blocks to 8x8, the format of scikit-learn's digits. No alphabet here holds a digit.
 """
@@ -27,7 +27,7 @@ DIRECTIONS = 24  # directions in which a character's extreme points are kept, fo
 BEND_KNOTS = 4  # the elastic bending is a cubic through this many random displacements a side
 CHUNK = 2048  # glyphs drawn at once, which bounds the memory at about 200 MB
 
-LOOKALIKES = "OoDQIilZzEASsbGTBgq"  # letters that can be read as a digit
+LOOKALIKES = "OoDQIilZzEASsbGTBgq"  # letters that can be taken for a digit
 ALPHABETS: dict[str, str] = {
     "letters": ascii_letters,
     "letters-nolookalikes": "".join(c for c in ascii_letters if c not in LOOKALIKES),
@@ -35,7 +35,7 @@ ALPHABETS: dict[str, str] = {
     "cyrillic": "БГДЖИЙЛПФЦЧШЩЪЫЭЮЯЄЂ",
     "symbols": "&@#?$£€§¶+=<*{∞∂∫√≠†",
 }
-# ten classes each, every other character, so that near twins (И Й, Ш Щ) fall into different tasks
+# ten classes each, every other character, so that similar ones (И Й, Ш Щ) fall into different tasks
 SIBLINGS: dict[str, str] = {
     f"{name}-{part}": ALPHABETS[name][start:20:2]
     for name in ("greek", "cyrillic", "symbols")
@@ -53,9 +53,9 @@ FONTS: tuple[str, ...] = (
 
 
 class Glyphs(NamedTuple):
-    """N drawn characters in random order; `fonts` is the group of an honest split."""
+    """N drawn characters in random order; `fonts` is the group for a split without leakage."""
 
-    images: np.ndarray  # float32 Nx1x8x8 in [0, 1], in steps of 1/16, ink bright
+    images: np.ndarray  # float32 Nx1x8x8 in [0, 1], in steps of 1/16, strokes bright
     labels: np.ndarray  # int64 N, an index into classes
     fonts: np.ndarray  # int64 N, an index into FONTS
     classes: list[str]
@@ -67,13 +67,13 @@ class Outlines(NamedTuple):
     font: np.ndarray  # str T, a name in FONTS
     character: np.ndarray  # str T
     ink: np.ndarray  # uint8 T x FIELD x FIELD/8, the mask, eight points a byte
-    extreme: np.ndarray  # uint8 T x DIRECTIONS x 2, the ink point (y, x) furthest in each direction
+    extreme: np.ndarray  # uint8 T x DIRECTIONS x 2, the stroke point (y, x) furthest in each direction
     drawn_by: np.ndarray  # str T, the libraries and the font file
 
 
 class _Faces(NamedTuple):
-    fields: np.ndarray  # float32 T x FIELD x FIELD, distance to the edge in field points, positive in the ink
-    outline: np.ndarray  # float64 T x DIRECTIONS x 2, extreme ink points (y, x) about the centre
+    fields: np.ndarray  # float32 T x FIELD x FIELD, distance to the edge in field points, positive inside
+    outline: np.ndarray  # float64 T x DIRECTIONS x 2, extreme stroke points (y, x) about the centre
     stroke: np.ndarray  # float64 T, mean stroke width in field points
     owner: np.ndarray  # int64 T x 2: index of the character, index of the font
 
@@ -158,7 +158,7 @@ def _faces(characters: str) -> _Faces:
 
 
 def _field(ink: np.ndarray) -> np.ndarray:
-    """Signed distance of each point to the edge of the ink, positive inside, in points."""
+    """Signed distance of each point to the edge of the stroke, positive inside, in points."""
     field = distance_transform_edt(ink) - distance_transform_edt(~ink)
     return field - np.sign(field) / 2  # the edge runs between the points, not through them
 
@@ -213,7 +213,7 @@ def _bending(n: int, rng: np.random.Generator, strength: float) -> np.ndarray:
 
 
 def _thickening(stroke: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """How far to move each edge outwards, in bitmap points, so that the stroke gets the width of a pen."""
+    """How far to shift each edge outwards, in bitmap points, so that the stroke gets the width of a pen."""
     pen = rng.uniform(3.5, 7.0, len(stroke))
     # thinning stops early, or the hairlines of a bold face would vanish
     return np.minimum(strength, 1) * np.maximum((pen - stroke) / 2, -0.25 * stroke)
@@ -225,6 +225,6 @@ def average(bitmap: np.ndarray, blur: np.ndarray) -> np.ndarray:
     kernel = np.exp(-(((points[:, None] - points) / np.maximum(blur, 1e-3)[:, None, None]) ** 2) / 2)
     kernel /= kernel.sum(1, keepdims=True)
     rows = kernel.reshape(len(blur), SIDE, block, BITMAP).mean(2)
-    # ink that a wide blur pushes back at the border could add up to more than ink
+    # a wide blur is reflected at the border, where brightness could exceed 1
     mean = np.minimum(rows @ bitmap @ rows.transpose(0, 2, 1), 1)
     return (np.rint(mean * block**2) / block**2).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Sets of photographs of the registry, each with its honest split; fetched and verified on first use."""
+"""Data sets of photographs, each with a split without leakage; downloaded and verified on first use."""
 
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ DOMAINS = ("photo", "art_painting", "sketch")  # of PACS
 
 
 def register() -> None:
-    """Make these tasks known by their names; an entry point of this package."""
+    """Register these tasks by name; an entry point of this package."""
     for name in SETS:
         tasks.register(name, partial(load, name))
 
@@ -21,7 +21,7 @@ def _by_prefix(root: Path, name: str) -> Task:
     """Class in the file name: `images/CLASS_17.jpg`."""
     files = [(f, f.stem.rsplit("_", 1)[0]) for f in sorted((root / "images").iterdir()) if f.is_file()]
     found, aside = scan(files)
-    return picture_task(name, found, split(found, {}, root), {}, aside, {"split": "by picture"})
+    return picture_task(name, found, split(found, {}, root), {}, aside, {"split": "by image"})
 
 
 def _domain(domain: str, root: Path) -> Task:

@@ -1,4 +1,4 @@
-"""Two views of one picture, and how alike a network finds them: what a source without labels learns from."""
+"""SimCLR: two augmented views of one image, and how similar a network finds them; no labels are needed."""
 
 import torch
 import torch.nn.functional as F
@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 
 def distorted(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Each picture (Nx1x16x16) turned, slanted, resized, shifted, bent, made thicker or thinner by chance.
+    """Augment each image (Nx1x16x16): random rotation, shear, scale, shift, bending and stroke width.
 
-    The deviations are those of the glyphs' own distortions or a little more; no class is looked at.
+    The deviations are those of the rendered glyphs or a little larger; no label is used.
     """
 
     def chance(*shape: int, spread: float) -> Tensor:
@@ -24,11 +24,11 @@ def distorted(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def likeness(net: nn.Module, views: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines between the projections of 2N views, 2N x 2N, and the number of each view's twin, 2N.
+    """Cosines between the projections of 2N views, 2N x 2N, and the index of each view's positive, 2N.
 
-    net: views to one row of numbers each. The views of picture i are i and N + i; with itself no view is
-    compared. Softmax and cross-entropy on top, at a temperature, are SimCLR's loss (Chen et al. 2020,
-    equation 1), here with its linear projection.
+    net: views to one projection each. The views of image i are i and N + i, a positive pair; a view is not
+    compared with itself. Softmax and cross-entropy of these, at a temperature, are SimCLR's loss (Chen et al.
+    2020, equation 1), here with its linear projection.
     """
     projected = F.normalize(net(views))
     cosines = projected @ projected.T

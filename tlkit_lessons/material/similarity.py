@@ -1,8 +1,8 @@
-"""Dials: families of ten-class tasks that move away from what the letters networks were brought up on.
+"""Dials: families of ten-class tasks, less and less like what the letters networks were pretrained on.
 
-At similarity 1 a dial shows ten of those very letters; at 0 it is as far as its kind goes. Either the
-pictures change and the ten letters stay (a moving domain), or the pictures stay and the question about them
-changes (moving labels). Along a dial, the seed's fonts and letters stay as they are.
+At similarity 1 a dial shows ten of those letters; at 0 it is as far away as its kind goes. Either the images
+change and the labels stay (another domain), or the images stay and the labels change. Along a dial, the fonts
+and letters of a seed stay the same.
 """
 
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from tlkit_lessons.material.textures import TEXTURES, textures
 
 GROUPS = tuple(ascii_letters[start : start + 5] for start in range(0, 50, 5))
 LETTERS = "".join(group[0] for group in GROUPS)  # every fifth letter of a ... z A ... Z, ten of them
-LOUDEST = 0.6  # standard deviation of the grey noise at similarity 0; ink is 1
-COARSEST = 8 / 3  # pixels that one cell spans at similarity 0: three cells a side
-WILDEST = 2.5  # strength of the distortions at similarity 0; the source saw 1
+LOUDEST = 0.6  # standard deviation of the grey noise at similarity 0; strokes have brightness 1
+COARSEST = 8 / 3  # pixels in one cell at similarity 0: three cells a side
+WILDEST = 2.5  # strength of the distortions at similarity 0; the source was trained at 1
 
 
 class Dial(NamedTuple):
-    """draw(similarity, n_per_class, seed) -> Glyphs; moves: "domain" or "labels"; how: a sentence."""
+    """draw(similarity, n_per_class, seed) -> Glyphs; changes: "domain" or "labels"; how: a sentence."""
 
     draw: Callable[[float, int, int], Glyphs]
-    moves: str
+    changes: str
     how: str
 
 
@@ -49,7 +49,7 @@ def _letters(n_per_class: int, seed: int, strength: float = 1.0) -> Glyphs:
 
 
 def _chance(seed: int) -> np.random.Generator:
-    return np.random.default_rng([seed, 1])  # apart from the letters' own, which stay the same along a dial
+    return np.random.default_rng([seed, 1])  # not the stream of the letters, which stay the same along a dial
 
 
 def _noise(similarity: float, n_per_class: int, seed: int) -> Glyphs:
@@ -87,7 +87,7 @@ def _strokes(similarity: float, n_per_class: int, seed: int) -> Glyphs:
 
 
 def _regrouped(similarity: float, n_per_class: int, seed: int) -> Glyphs:
-    """The thicker pictures of each letter, up to half of them, count as the next letter."""
+    """The thicker images of each letter, up to half of them, get the label of the next letter."""
     drawn = _letters(n_per_class, seed)
     moved = _within(drawn.labels, thickness(drawn.images)) >= n_per_class * (1 + similarity) / 2
     labels = (drawn.labels + moved) % len(LETTERS)
@@ -98,7 +98,7 @@ def _regrouped(similarity: float, n_per_class: int, seed: int) -> Glyphs:
 
 
 def _coarse(similarity: float, n_per_class: int, seed: int) -> Glyphs:
-    """A class is its first letter in a share of `similarity`, and all its five letters alike in the rest."""
+    """A share `similarity` of each class shows its first letter, the rest all its five letters equally."""
     first = of_characters(LETTERS, n_per_class, seed)
     others = "".join(group[1:] for group in GROUPS)
     per_letter = int(n_per_class * (1 - similarity) / len(GROUPS[0]))
@@ -114,7 +114,7 @@ def _coarse(similarity: float, n_per_class: int, seed: int) -> Glyphs:
 
 
 def _permuted(similarity: float, n_per_class: int, seed: int) -> Glyphs:
-    """The last letters pass their names on in a ring. The similarity counts in tenths."""
+    """The last letters exchange their labels in a ring. The similarity counts in tenths."""
     drawn = _letters(n_per_class, seed)
     moved = round((1 - similarity) * len(LETTERS))
     number = np.arange(len(LETTERS))
@@ -123,14 +123,14 @@ def _permuted(similarity: float, n_per_class: int, seed: int) -> Glyphs:
 
 
 def _manner(similarity: float, n_per_class: int, seed: int) -> Glyphs:
-    """The first letters keep their names; the others are sorted by how they are drawn, in as many classes.
+    """The first letters keep their labels; the others are labelled by how they are drawn, in as many classes.
 
-    The similarity counts in tenths. Thin and thick halves first, each in bins of slant of equal size.
+    The similarity counts in tenths. Thin and thick halves first, then bins of slant of equal size in each.
     """
     drawn = _letters(n_per_class, seed)
     named = round(similarity * len(LETTERS))
     manners = len(LETTERS) - named
-    if manners < 2:  # one letter cut into one manner is that letter
+    if manners < 2:  # one letter in one manner is that letter
         return drawn
     thick, lean = (_within(drawn.labels, of(drawn.images)) for of in (thickness, slant))
     others = np.flatnonzero(drawn.labels >= named)
@@ -146,12 +146,12 @@ def _manner(similarity: float, n_per_class: int, seed: int) -> Glyphs:
 
 
 def thickness(images: np.ndarray) -> np.ndarray:
-    """Mean ink of each picture, N x 1 x 8 x 8 to N."""
+    """Mean brightness of each image, N x 1 x 8 x 8 to N: strokes are bright."""
     return images.mean((1, 2, 3))
 
 
 def slant(images: np.ndarray) -> np.ndarray:
-    """How far the ink leans to the right, in columns a row, from its second moments: N x 1 x 8 x 8 to N."""
+    """How far strokes lean to the right, in columns per row, from second moments: N x 1 x 8 x 8 to N."""
     ink = images[:, 0] / images.sum((1, 2, 3))[:, None, None]
     along = np.arange(SIDE) - (SIDE - 1) / 2
     rows, columns = ink.sum(2), ink.sum(1)
@@ -161,7 +161,7 @@ def slant(images: np.ndarray) -> np.ndarray:
 
 
 def _within(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The rank of each value among those of its own label, from 0; ties by place."""
+    """The rank of each value within its own label, from 0; ties by position."""
     ranks = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         own = np.flatnonzero(labels == label)
@@ -170,23 +170,31 @@ def _within(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 DIALS: dict[str, Dial] = {
-    "noise": Dial(_noise, "domain", "Grey noise is added, at 0 of more than half the strength of the ink."),
-    "background": Dial(_background, "domain", "A grain fills the paper, at 0 from black to white."),
-    "polarity": Dial(_polarity, "domain", "A share of the pictures is dark on bright, at 0 all of them."),
-    "resolution": Dial(_resolution, "domain", "Pixels run together, at 0 into three cells a side."),
+    "noise": Dial(
+        _noise,
+        "domain",
+        "Grey noise is added, at 0 with a deviation of more than half the brightness of the strokes.",
+    ),
+    "background": Dial(_background, "domain", "A texture fills the background, at 0 from black to white."),
+    "polarity": Dial(_polarity, "domain", "A share of the images is dark on bright, at 0 all of them."),
+    "resolution": Dial(_resolution, "domain", "The resolution falls, at 0 to three cells a side."),
     "strokes": Dial(
-        _strokes, "domain", "The hand gets wilder, at 0 two and a half times as wild as the source saw."
+        _strokes, "domain", "Strokes are more distorted, at 0 two and a half times as much as in the source."
     ),
     "regrouped": Dial(
-        _regrouped, "labels", "The thicker pictures of a letter count as the next letter, at 0 half of them."
+        _regrouped,
+        "labels",
+        "The thicker images of a letter get the label of the next one, at 0 half of them.",
     ),
     "coarse": Dial(
-        _coarse, "labels", "From one letter a class to five letters that only the alphabet puts side by side."
+        _coarse, "labels", "From one letter per class to five that share only their place in the alphabet."
     ),
     "permuted": Dial(
-        _permuted, "labels", "Letters exchange their names, at 0 all of them: what a new head cannot miss."
+        _permuted, "labels", "Letters exchange their labels, at 0 all of them; a new head can learn that."
     ),
     "manner": Dial(
-        _manner, "labels", "From which letter it is to how it is drawn: slant and thickness, for that letter."
+        _manner,
+        "labels",
+        "The label changes from which letter it is to how it is drawn: slant and thickness.",
     ),
 }

@@ -1,4 +1,4 @@
-"""Handwritten digits, families of printed characters, and textures: the tasks that every machine has."""
+"""Handwritten digits, families of printed characters, and textures: tasks that need no download."""
 
 from functools import lru_cache, partial
 
@@ -10,22 +10,22 @@ from tlkit.errors import UserError, unknown
 from tlkit.tasks import Items, Task, array_items, classification
 from tlkit_lessons import material
 
-# The file holds sheet after sheet; the bounds are those of Inria's scikit-learn MOOC ("Sample grouping").
-# It is taken that a sheet is one person's: the set's description speaks of 13 people, the bounds make 14
-# sheets, and who wrote which was not published.
+# The file does not name the writers. The bounds are those of Inria's scikit-learn MOOC ("Sample grouping"),
+# and each run of digits between two of them is assumed to be one writer. The description of the data set
+# speaks of 13 people, the bounds give 14 groups; who wrote which was not published.
 WRITERS = (0, 130, 256, 386, 516, 646, 776, 915, 1029, 1157, 1287, 1415, 1545, 1667, 1797)
-TRAIN_WRITERS = 8  # of 14: about 100 images a digit to draw from, and six sheets never seen
-FAMILY_SIZE = 80  # images a class and side of the split in a procedural family
+TRAIN_WRITERS = 8  # of 14: about 100 training images a digit; six writers are held out
+FAMILY_SIZE = 80  # images per class and side of the split in a procedural family
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # by a pixel, of eight a side
-NOISE = 0.15  # standard deviation of the grey noise on shifted digits, whose ink is 1
+NOISE = 0.15  # standard deviation of the grey noise on shifted digits, whose strokes have brightness 1
 
 
 def digits(split: str = "writer") -> Task:
     """1,797 handwritten digits, 1 x 8 x 8 in [0, 1] (scikit-learn's; Alpaydin & Kaynak 1998).
 
-    split: "writer" tests on six sheets, taken to be of people who wrote no training image; "shifted" is the
-    same with every test image moved by a pixel and noisy; "random" mixes all writers, which flatters. Raises
-    UserError for another.
+    split: "writer" tests on six writers (assumed) who wrote no training image; "shifted" is the same with
+    every test image shifted by a pixel and noisy; "random" mixes all writers, which overestimates accuracy.
+    Raises UserError for another.
     """
     if split not in ("writer", "shifted", "random"):
         raise unknown("split of the digits", split, ("writer", "shifted", "random"))
@@ -51,7 +51,7 @@ def digits(split: str = "writer") -> Task:
 
 
 def _moved(images: torch.Tensor) -> torch.Tensor:
-    """Each image a pixel to one side, nothing moving in, with grey noise; the same on every machine."""
+    """Each image shifted by a pixel, padded with black, with grey noise; the same on every machine."""
     rng = np.random.default_rng(0)
     found = torch.zeros_like(images)
     for image, moved, side in zip(images, found, rng.integers(len(SHIFTS), size=len(images)), strict=True):
@@ -63,7 +63,7 @@ def _moved(images: torch.Tensor) -> torch.Tensor:
 
 
 def grains() -> Task:
-    """Ten textures: far from any character."""
+    """Ten textures, unlike any character."""
     images, labels = material.textures(2 * FAMILY_SIZE, seed=0)
     train = np.arange(len(labels)) % 2 == 0
     card = {"title": "Textures", "licence": "MIT", "split": "random", "source_overlap": "none"}
@@ -71,7 +71,7 @@ def grains() -> Task:
 
 
 def family(alphabet: str, seed: int = 0) -> Task:
-    """Printed characters of one alphabet, distorted like handwriting; no test font is seen in training."""
+    """Printed characters of one alphabet, distorted like handwriting; no test font is in training."""
     drawn = material.glyphs(alphabet, 2 * FAMILY_SIZE, seed)
     fonts = np.asarray(drawn.fonts)
     order = np.unique(fonts)
@@ -86,20 +86,20 @@ def family(alphabet: str, seed: int = 0) -> Task:
 
 @lru_cache(maxsize=4)
 def dialled(kind: str, similarity: float) -> Task:
-    """A dial of `simulate` at one similarity; no test font is seen in training.
+    """A dial of `simulate` at one similarity; no test font is in training.
 
     Raises UserError for an unknown kind or a similarity outside 0 ... 1.
     """
     drawn = material.dial(kind, similarity, 2 * FAMILY_SIZE, seed=0)
     train = np.isin(drawn.fonts, np.unique(drawn.fonts)[::2])
-    moves = material.DIALS[kind].moves
-    overlap = "the letters and the fonts" if moves == "domain" else "the pictures: letters and fonts"
+    changes = material.DIALS[kind].changes
+    overlap = "the letters and the fonts" if changes == "domain" else "the images: letters and fonts"
     card = {
-        "title": f"Letters, {moves} moved: {kind} at {similarity:g}",
+        "title": f"Letters, another {changes}: {kind} at {similarity:g}",
         "licence": "MIT",
         "split": "font",
-        "source_overlap": f"{overlap}, as far as the letters networks are the source",
-        "what_moves": material.DIALS[kind].how,
+        "source_overlap": f"{overlap}, where the source is a letters network",
+        "what_changes": material.DIALS[kind].how,
     }
     groups = [f"font {f}" for f in drawn.fonts]
     name = f"dial:{kind}:{similarity:g}"
@@ -126,11 +126,11 @@ def _task(
     return Task(name, objective, *sides, tuple(classes), card, reader="picture")
 
 
-MARKED = ("0", "0.5")  # where dials are listed, of all that can be asked for; at 1 they are one task
+MARKED = ("0", "0.5")  # similarities listed, of all that exist; at 1 all dials are one task
 
 
 def register() -> None:
-    """Make these tasks known by their names; the entry point of this package."""
+    """Register these tasks by name; the entry point of this package."""
     tasks.register("digits", digits)
     tasks.register("digits-random", partial(digits, "random"))
     tasks.register("digits-shifted", partial(digits, "shifted"))

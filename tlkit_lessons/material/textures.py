@@ -1,17 +1,17 @@
-"""Textures: noise with a grain, the same everywhere in the picture; no shape, no strokes, no place.
+"""Textures: band-pass noise, statistically the same everywhere in the image, without shapes or strokes.
 
-A target far from characters. A class is an orientation and a fineness of the grain; where its light and dark
-patches lie is chance, so that no single pixel tells anything about the class.
+A target far from characters. A class is an orientation and a spatial frequency; where the light and dark
+patches lie is random, so a single pixel carries no information about the class.
 """
 
 import numpy as np
 
 from tlkit.errors import UserError
 
-SIDE = 8  # pixels, the format of the glyphs
-ANGLES = (0, 45, 90, 135)  # degrees, the direction in which the grain varies
-CYCLES = {"coarse": 1.5, "fine": 3.0}  # periods along the side of a picture
-SPREAD = 0.45  # cycles: how pure the grain's frequency is
+SIDE = 8  # pixels, as for the glyphs
+ANGLES = (0, 45, 90, 135)  # degrees, the direction in which brightness varies
+CYCLES = {"coarse": 1.5, "fine": 3.0}  # periods along the side of an image
+SPREAD = 0.45  # cycles: how narrow the frequency band is
 TILT = 8  # degrees: standard deviation of the orientation within a class
 TEXTURES = (*(f"{fineness} {angle}°" for fineness in CYCLES for angle in ANGLES), *CYCLES)
 
@@ -19,8 +19,8 @@ TEXTURES = (*(f"{fineness} {angle}°" for fineness in CYCLES for angle in ANGLES
 def textures(n_per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(float32 N x 1 x 8 x 8 in [0, 1], int64 N: indices into TEXTURES), balanced, in random order.
 
-    Eight oriented grains and two without a direction. Equal arguments give equal bits. Raises UserError for a
-    count below one.
+    Eight oriented textures and two without a direction. Equal arguments give equal bits. Raises UserError for
+    a count below one.
     """
     if n_per_class < 1:
         raise UserError(f"n_per_class={n_per_class}: give at least 1.")
@@ -32,7 +32,7 @@ def textures(n_per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _texture(name: str, rng: np.random.Generator) -> np.ndarray:
     fineness, _, angle = name.partition(" ")
-    wide = 2 * SIDE  # drawn larger and cropped, so that nothing repeats at the borders
+    wide = 2 * SIDE  # made larger and cropped, so that nothing repeats at the borders
     fy, fx = np.meshgrid(np.fft.fftfreq(wide) * SIDE, np.fft.fftfreq(wide) * SIDE, indexing="ij")
     radius = CYCLES[fineness]
     if angle:

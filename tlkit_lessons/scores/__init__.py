@@ -1,6 +1,6 @@
-"""Transferability: numbers that guess, before any training, how well a source will serve a target.
+"""Transferability scores: estimates, before any training, of how well a source suits a target.
 
-Higher is better for every score. What they are worth is another question.
+Higher is better for every score. How well they predict is measured in notebook 23.
 """
 
 import math
@@ -43,9 +43,8 @@ def score(name: str, features: ArrayLike, labels: ArrayLike, probabilities: Arra
     """The score `name` of a source for a target; higher is better.
 
     features: N x D, the source's on the target's items. labels: N class numbers 0 ... C - 1. probabilities:
-    N x S, the source's head on the same items, which LEEP and NCE read instead of features. Raises UserError
-    for an unknown name, for "source accuracy" (it stands on the card), and for input that says nothing: see
-    `checked`.
+    N x S, the source's head on the same items, which LEEP and NCE use instead of features. Raises UserError
+    for an unknown name, for "source accuracy" (it is on the card), and for degenerate input: see `checked`.
     """
     if name in BY_HEAD:
         return BY_HEAD[name](probabilities, labels)
@@ -59,12 +58,12 @@ def score(name: str, features: ArrayLike, labels: ArrayLike, probabilities: Arra
 def score_source(
     task: Task, backbone: Backbone, labels: int, seed: int, names: Iterable[str] = NAMES
 ) -> dict[str, float]:
-    """Scores of a source for a task, from the `labels` labelled items a class that a seed draws.
+    """Scores of a source for a task, from `labels` labelled items per class, chosen by the seed.
 
-    Every one of them counts, selection included; the test split is not touched. NaN where a backbone has no
-    source head or one whose outputs are no classes (LEEP, NCE; and then source accuracy, too), and where its
-    card has no source accuracy. Raises UserError for a task without classes or
-    with sealed targets, for fewer than 2 labels, and as `score` does.
+    All of them are used, the validation items too; the test set is not. NaN where a backbone has no source
+    head or one whose outputs are no classes (LEEP, NCE, and then source accuracy), and where its card has no
+    source accuracy. Raises UserError for a task without classes or with hidden labels, for fewer than 2
+    labels, and as `score` does.
     """
     names = tuple(names)
     for name in names:
@@ -73,7 +72,7 @@ def score_source(
     if not task.objective.by_class:
         raise UserError(f"task {task.name!r} has no classes: transferability scores need them; give another.")
     if labels < 2:
-        raise UserError(f"--labels {labels}: scores need at least 2 labelled items a class; give more.")
+        raise UserError(f"--labels {labels}: scores need at least 2 labelled items per class; give more.")
     drawn = task.draw(labels, seed).all
     y = np.asarray(task.targets)[drawn]
     pooled = kept.activations(kept.Cut.end(backbone, pooled=True), task.train, drawn)
@@ -95,6 +94,8 @@ def _source_classes(task: Task, backbone: Backbone, items: np.ndarray, pooled: A
     if isinstance(head, torch.nn.Identity) or not has_classes(backbone.card):
         return None
     if "own" in backbone.blueprint and not backbone.blueprint.get("reach"):
-        return kept.last_linear(head)(pooled).double().softmax(-1).numpy()  # pooling, and this, is that head
+        return (
+            kept.last_linear(head)(pooled).double().softmax(-1).numpy()
+        )  # its head is pooling and this layer
     ends: Any = kept.activations(kept.Cut.end(backbone), task.train, items)
     return head(ends).double().softmax(-1).numpy()

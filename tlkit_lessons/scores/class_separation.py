@@ -1,4 +1,4 @@
-"""Scores that ask how far apart the classes lie: TransRate, GBC, the nearest neighbour."""
+"""Scores of how well the classes are separated: TransRate, GBC, nearest neighbour."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,15 +8,15 @@ from tlkit_lessons.scores.checked import checked
 
 DISTORTION = 1e-4  # TransRate's epsilon
 AXES = 64  # principal components that GBC keeps
-NARROWEST = 1e-9  # a class's variance in GBC, at least, as a share of that of all items
+NARROWEST = 1e-9  # the least variance of a class in GBC, as a share of that of all items
 
 
 def transrate(features: ArrayLike, labels: ArrayLike) -> float:
-    """TransRate (Huang et al. 2022, ICML): bits to code the features, less those within classes.
+    """TransRate (Huang et al. 2022, ICML): coding rate of the features, less that within classes.
 
     Natural logarithms; features centred and scaled to a total sum of squares of 1, since the rate grows with
-    their scale and networks differ in it; classes weigh by their share of the items. N < D works, but the
-    rate grows with D as well: compare sources of one width, or with care.
+    their scale and networks differ in it; classes are weighted by size. N < D works, but the rate grows with
+    D as well: compare sources of one width, or with care.
     """
     x, y, classes = checked(features, labels)
     x = x - x.mean(0)
@@ -32,10 +32,10 @@ def _coding_rate(x: np.ndarray) -> float:
 
 
 def gbc(features: ArrayLike, labels: ArrayLike) -> float:
-    """GBC (Pandy et al. 2022, CVPR): minus the overlap of the classes as round Gaussians.
+    """GBC (Pandy et al. 2022, CVPR): minus the overlap of the classes as spherical Gaussians.
 
     Sum of the Bhattacharyya coefficients exp(-distance) of ordered pairs of classes, on at most 64 principal
-    components; from -C (C - 1), all the same, to 0. A class whose items are all equal gets a billionth of the
+    components; from -C (C - 1), all alike, to 0. A class whose items are all equal gets a billionth of the
     variance of all. N < D works. Raises UserError for a class of one item.
     """
     x, y, classes = checked(features, labels, fewest=2)
@@ -51,10 +51,10 @@ def gbc(features: ArrayLike, labels: ArrayLike) -> float:
 
 
 def nearest_neighbour(features: ArrayLike, labels: ArrayLike) -> float:
-    """Share of items whose nearest other item (Euclidean) is of their class: leave one out, k = 1.
+    """Leave-one-out 1-NN accuracy: share of items whose nearest other item (Euclidean) is of their class.
 
-    Of several equally near the share of the right ones counts, so that a network which sends many items to
-    one place gains nothing by their order. Raises UserError for a class of one item.
+    Among ties the share of the same class counts, so a network that maps many items to one point gains
+    nothing by their order. Raises UserError for a class of one item.
     """
     x, y, _ = checked(features, labels, fewest=2)
     apart = cdist(x, x)

@@ -1,4 +1,4 @@
-"""Scores that ask what one labelling says about another: LEEP, NCE, NLEEP; and the source's own accuracy."""
+"""Scores of how well one labelling predicts another: LEEP, NCE, NLEEP; and the source's own accuracy."""
 
 import math
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from tlkit.errors import UserError
 from tlkit_lessons.scores.checked import checked, checked_labels, checked_probabilities
 
 ENERGY = 0.8  # share of the variance that NLEEP keeps
-CLUSTERS, CROWD = 5, 5  # clusters a class, and the fewest items a cluster on average
+CLUSTERS, CROWD = 5, 5  # clusters per class, and the fewest items per cluster on average
 
 
 def leep(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
     """LEEP (Nguyen et al. 2020, ICML): mean log likelihood of the labels, given the source.
 
     probabilities: N x S, the source's head on the items. At most 0; minus the entropy of the labels when the
-    source's classes say nothing about them.
+    source's classes are independent of them.
     """
     y, classes = checked_labels(labels)
     p = checked_probabilities(probabilities, len(y))
@@ -32,7 +32,7 @@ def leep(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
 def nce(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
     """NCE (Tran et al. 2019, ICCV): minus the entropy of the labels given the source's class.
 
-    probabilities: N x S; the likeliest class counts, of equals the first. At most 0.
+    probabilities: N x S; the likeliest class counts, the first among ties. At most 0.
     """
     y, classes = checked_labels(labels)
     p = checked_probabilities(probabilities, len(y))
@@ -43,11 +43,11 @@ def nce(probabilities: ArrayLike | None, labels: ArrayLike) -> float:
 
 
 def nleep(features: ArrayLike, labels: ArrayLike) -> float:
-    """NLEEP (Li et al. 2021, CVPR): LEEP with clusters of the features for source classes.
+    """NLEEP (Li et al. 2021, CVPR): LEEP with clusters of the features as source classes.
 
     Principal components with 80 % of the variance, scaled together; a mixture of Gaussians along those axes
-    (diagonal: few labels do not carry more) with five clusters a class, but of five items each on average.
-    A fixed seed starts it. Fewer than 10 items make one cluster: the score is then that of knowing nothing.
+    (diagonal: few labels support no more) with five clusters per class, but at least five items each on
+    average; the seed is fixed. Fewer than 10 items make one cluster: the score is then uninformative.
     """
     x, y, classes = checked(features, labels)
     parts = PCA(ENERGY, svd_solver="full").fit_transform(x)
@@ -58,18 +58,20 @@ def nleep(features: ArrayLike, labels: ArrayLike) -> float:
 
 
 def has_classes(card: Mapping[str, Any]) -> bool:
-    """Whether the outputs of the source's head are classes: not where it learnt by a contrast of views."""
+    """Whether the outputs of the source's head are classes: not after contrastive pretraining."""
     return not card.get("pretraining", {}).get("contrast")
 
 
 def source_accuracy(card: Mapping[str, Any]) -> float:
-    """How well the source does its own task, from its card: a number, or the first of several by name.
+    """Accuracy of the source on its own task, from its card: a number, or the first of several.
 
-    The baseline everyone forgets (Kornblith et al. 2019, CVPR). Raises UserError where the card has none, or
-    tells of a source without classes: how often that finds a twin compares with nobody's accuracy.
+    The simplest baseline (Kornblith et al. 2019, CVPR). Raises UserError where the card has none, or the
+    source has no classes: how often it finds a positive pair cannot be compared with an accuracy.
     """
     if not has_classes(card):
-        raise UserError(f"{card['name']} learnt without classes: it has no accuracy; leave this score out.")
+        raise UserError(
+            f"{card['name']} was pretrained without classes: it has no accuracy; leave this score out."
+        )
     value = card.get("source_accuracy")
     if isinstance(value, Mapping):
         value = next(iter(value.values()), None)

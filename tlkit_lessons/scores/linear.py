@@ -1,4 +1,4 @@
-"""Scores that ask how well a linear map reads the classes: LogME, H-score, shrinkage H-score, a probe."""
+"""Scores of how well a linear model separates the classes: LogME, H-score, shrinkage H-score, a probe."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,11 +17,11 @@ FOLDS = 5
 
 
 def logme(features: ArrayLike, labels: ArrayLike) -> float:
-    """LogME (You et al. 2021, ICML, algorithm 1): log evidence an item, mean over one-hot classes.
+    """LogME (You et al. 2021, ICML, algorithm 1): log evidence per item, mean over one-hot classes.
 
     For each class, the largest density over alpha, beta of y ~ N(0, X X'/alpha + 1/beta). Features (N x D)
-    are neither centred nor scaled; turning or scaling all of them changes nothing. Works for N < D. There
-    code in wide use counts D instead of k = min(N, D) terms of log alpha; this is the evidence itself.
+    are neither centred nor scaled; rotating or scaling all of them changes nothing. Works for N < D, where
+    widely used code counts D instead of k = min(N, D) terms of log alpha; this is the evidence itself.
     """
     x, y, classes = checked(features, labels)
     u, s, _ = np.linalg.svd(x, full_matrices=False)
@@ -32,9 +32,9 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
 
 
 def _evidence(sigma: np.ndarray, seen: np.ndarray, rest: float, items: int) -> float:
-    """Log evidence an item at its maximum over the penalty alpha / beta; beta has a closed form at each.
+    """Log evidence per item at its maximum over the penalty alpha / beta; beta has a closed form at each.
 
-    sigma: squared singular values; seen: squared projections of y on their directions; rest: what is left.
+    sigma: squared singular values; seen: squared projections of y on their directions; rest: the remainder.
     """
 
     def evidence(log_penalty: ArrayLike) -> np.ndarray:
@@ -53,9 +53,9 @@ def _evidence(sigma: np.ndarray, seen: np.ndarray, rest: float, items: int) -> f
 def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     """H-score (Bao et al. 2019, ICIP): trace of cov(X)^-1 cov(E[X | y]), from 0 to C - 1.
 
-    The inverse is the pseudo-inverse. With N <= D and features in general position, the score is C - 1
-    whatever they mean: it has nothing to say there, which is what the shrinkage is for. That value is given
-    exactly, so that sources tie instead of being ranked by rounding.
+    The inverse is the pseudo-inverse. With N <= D and features in general position, the score is C - 1 for
+    any source: it is uninformative there, hence the shrinkage. That value is returned exactly, so that
+    sources tie instead of being ranked by rounding errors.
     """
     x, y, classes = checked(features, labels)
     u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
@@ -79,7 +79,7 @@ def shrinkage_h_score(features: ArrayLike, labels: ArrayLike) -> float:
 
 
 def linear_probe(features: ArrayLike, labels: ArrayLike) -> float:
-    """Share of items that a logistic regression (C = 1) on standardised features gets right, unseen.
+    """Cross-validated accuracy of a logistic regression (C = 1) on standardised features.
 
     Stratified folds, five or as many as the rarest class has items; shuffled by a fixed seed. Raises
     UserError for a class of one item.

@@ -1,4 +1,4 @@
-"""What the intervals and verdicts of `tlkit.stats` are worth, on simulated data whose truth is known."""
+"""Coverage and error rates of the intervals and verdicts of `tlkit.stats`, on simulated data."""
 
 from tlkit_lessons.selftest.coverage import selftest, selftest_table, write_selftest
 

@@ -1,4 +1,4 @@
-"""Run the self-test and print its table; the exit status is 1 if a judged row fails."""
+"""Run the self-test and print its table; the exit status is 1 if a guaranteed row fails."""
 
 import argparse
 import sys

@@ -1,7 +1,6 @@
-"""The self-test: what the intervals cover, how often a family of verdicts errs, and what it can find.
+"""The self-test: coverage of the intervals, error rate of a family of verdicts, and statistical power.
 
-Rows marked PASS or FAIL are the guarantee; `reported` rows show where it ends, `comparison` rows what other
-methods would give.
+Rows marked PASS or FAIL are the guarantee; `reported` rows show its limits, `comparison` rows other methods.
 """
 
 import json
@@ -19,10 +18,10 @@ from tlkit_lessons.savings import label_saving
 from tlkit_lessons.selftest import samples
 
 LONG = 20_000  # reps of the committed result
-STRICT = 10_000  # from here on, coverage is judged without allowance for simulation error
+STRICT = 10_000  # from here on, coverage is tested without allowance for simulation error
 SIZES = (5, 10, 20)
 BAND = (0.93, 0.97)
-CHUNK = 250  # samples at a time: 20 seeds x 100 items of them stay in cache
+CHUNK = 250  # samples at a time: 20 seeds x 100 items each fit into the cache
 
 Row = tuple[
     str, str, int, str, tuple[float, float] | None, int, Callable[[np.random.Generator, int], np.ndarray]
@@ -34,12 +33,11 @@ def selftest(reps: int = LONG, seed: int = 0, progress: Callable[[int, int], Non
 
     Returns {"reps", "seed", "passed", "rows"}; a row has check, data, n (seeds), value (a rate), error (its
     simulation standard error), low, high (the band, or None) and status. Below 10,000 reps the band is
-    widened by three simulation errors. Rows draw from streams of their own: adding one leaves the others as
-    they were.
+    widened by three simulation errors. Every row has its own random stream: adding one changes no other.
     Raises UserError for fewer than 200 reps.
     """
     if reps < 200:
-        raise UserError(f"{reps} samples a row say nothing about a coverage of 95 %: use 2000 or more.")
+        raise UserError(f"{reps} samples per row are too few for a coverage of 95 %: use 2000 or more.")
     rows, results = list(_rows()), []
     for check, data, n, status, band, share, hits in rows:
         rng = np.random.default_rng([seed, crc32(f"{check} {data} {n}".encode())])
@@ -81,13 +79,13 @@ def write_selftest(result: dict, path: str | os.PathLike) -> None:
 
 def _rows() -> Iterator[Row]:
     for name, draw in samples.ONE_LEVEL.items():
-        judged = name in ("normal", "skewness 1", "skewness 2")
+        band = BAND if name in ("normal", "skewness 1", "skewness 2") else None
         for n in SIZES:
-            yield "coverage", name, n, "reported", BAND if judged else None, 1, _covers(draw, n)
+            yield "coverage", name, n, "reported", band, 1, _covers(draw, n)
     for name, sds in samples.TWO_LEVEL.items():
-        judged = name != "neither"
+        band = BAND if name != "neither" else None
         for n in SIZES:
-            yield "coverage, items", name, n, "reported", BAND if judged else None, 1, _covers_items(n, *sds)
+            yield "coverage, items", name, n, "reported", band, 1, _covers_items(n, *sds)
     yield "coverage, items", "rare disagreements", 10, "reported", None, 1, _covers_rare(10)
     for n in SIZES:
         yield "family has a false one", "20 plans, normal", n, "", (0, 0.05), 1, _family_errs("normal", n)
@@ -159,7 +157,7 @@ def _in_chunks(hits):
 def _family_errs(name: str, n: int):
     def hits(rng, reps):
         low, high, p = limits(samples.family(rng, reps, n, samples.ONE_LEVEL[name]))
-        # The narrowest delta: nothing hides behind "equal".
+        # The narrowest delta: no difference counts as "equal".
         found = words(low, high, holm(p), n, 1e-12)
         return np.isin(found, ("better", "worse")).any(axis=-1)
 

@@ -1,4 +1,4 @@
-"""Samples for the self-test: stacks of paired differences whose true mean is known exactly."""
+"""Samples for the self-test: paired differences whose true mean is known exactly."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +9,7 @@ from scipy.special import ndtr
 Draw = Callable[[np.random.Generator, int, int], np.ndarray]
 
 N_ITEMS = 100
-# Latent strengths of the two plans; item difficulty has sd 1 and chance per seed and item sd 0.5.
+# Latent strengths of the two plans; item difficulty has sd 1, noise per seed and item sd 0.5.
 STRENGTHS = (0.9, 0.5)
 
 
@@ -39,7 +39,7 @@ def two_level(
 ) -> tuple[np.ndarray, float]:
     """(reps, n, N_ITEMS) differences of correctness in {-1, 0, 1}, and their true mean.
 
-    A plan answers an item correctly when strength + difficulty + seed effect + item effect + chance > 0.
+    A plan answers an item correctly when strength + difficulty + seed effect + item effect + noise > 0.
     Difficulty is shared by both plans, the other three are normal and their own; so P(correct) is one normal
     probability.
     """
@@ -56,13 +56,13 @@ def two_level(
 
 
 def rare(rng: np.random.Generator, reps: int, n: int) -> tuple[np.ndarray, float]:
-    """(reps, n, N_ITEMS): plans that differ on 2 % of the items, one way only, in four of five seeds."""
+    """(reps, n, N_ITEMS): plans that differ on 2 % of the items, in one direction, in four of five seeds."""
     differs = (rng.random((reps, 1, N_ITEMS)) < 0.02) & (rng.random((reps, n, N_ITEMS)) < 0.8)
     return differs.astype(float), 0.016
 
 
 def family(rng: np.random.Generator, reps: int, n: int, draw: Draw, members: int = 20) -> np.ndarray:
-    """(reps, members, n) differences of `members` plans to one shared baseline that none of them beats."""
+    """(reps, members, n) differences of `members` plans from one shared baseline; all true means are 0."""
     plans = draw(rng, reps * (members + 1), n).reshape(reps, members + 1, n)
     return plans[:, 1:] - plans[:, :1]
 

@@ -1,7 +1,7 @@
 """Widgets that also work on a page without a kernel.
 
-Everything that moves is linked in the browser, so a saved notebook or a static page slides too. Where no
-widget is drawn at all (a notebook not yet trusted, a preview on the web) the same output shows a picture or a
+Sliders and buttons are linked in the browser, so they work in a saved notebook or a static page too. Where no
+widget is drawn at all (a notebook not yet trusted, a preview on the web) the same output shows an image or a
 line of text.
 """
 

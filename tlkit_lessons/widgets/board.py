@@ -1,4 +1,4 @@
-"""The freeze board: click a stage to freeze or thaw it, read what that costs, and fit."""
+"""The freeze board: click a stage to freeze or train it, see what that costs, and fit."""
 
 import html
 from collections.abc import Collection, Mapping, Sequence
@@ -13,17 +13,34 @@ from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError
 from tlkit.fit import Fit, fit
-from tlkit.plans import Plan
+from tlkit.plans import Audit, Plan
+from tlkit.plots.style import GREY, INK
 from tlkit.recipe import Recipe
 from tlkit.tasks import Task
 from tlkit_lessons import plan_strip
+from tlkit_lessons.look import FROZEN, FROZEN_TILE, TRAINED, TRAINED_TILE
 from tlkit_lessons.nb14_depth import Price, price
 from tlkit_lessons.widgets.frames import drawn, page
 from tlkit_lessons.widgets.shown import WithStill
 
 _SHOWN = ("frozen", "last-1", "full")  # on a page without widgets
 _WIDTH = {"width": "auto"}
+_ROW = {"flex_flow": "row wrap"}  # on a phone one below the other
+_LEFT = {"width": "100%", "max_width": "28em"}
 _LEAST = 0.1  # the least span of the axis on which fits are compared
+_STYLE = f"""<style>
+.tlkit-board .widget-html-content, .tlkit-board td, .tlkit-board button {{
+  font-family: system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }}
+.tlkit-board .tlkit-stage, .tlkit-board .tlkit-stage:disabled {{
+  background: {FROZEN_TILE}; color: {INK}; border: 2px solid {FROZEN}; opacity: 1; box-shadow: none; }}
+.tlkit-board .tlkit-stage.mod-active {{ background: {TRAINED_TILE}; border-color: {TRAINED}; }}
+.tlkit-board .tlkit-fit {{ background: {INK}; color: white; }}
+.tlkit-board .tlkit-fit:disabled {{ background: {GREY}; }}
+.tlkit-board .widget-html-content {{ line-height: 1.4; }}
+.tlkit-board table {{ border-collapse: collapse; width: 100%; line-height: 1.35; font-size: 14px; }}
+.tlkit-board td {{ padding: 0.25em 0.5em 0.25em 0; text-align: left; vertical-align: top; }}
+.tlkit-board td + td {{ text-align: right; white-space: nowrap; }}
+</style>"""
 
 
 def choices(stages: Sequence[str]) -> dict[frozenset[str], Plan]:
@@ -36,15 +53,15 @@ def choices(stages: Sequence[str]) -> dict[frozenset[str], Plan]:
     return found
 
 
-def nearest(stages: Sequence[str], moving: Collection[str]) -> tuple[Plan, int]:
-    """The plan fewest clicks away from letting exactly `moving` move, and how many; of equals the first."""
+def nearest(stages: Sequence[str], trained: Collection[str]) -> tuple[Plan, int]:
+    """The plan fewest clicks away from training exactly `trained`, and how many; of equals the first."""
     named = choices(stages)
-    best = min(named, key=lambda chosen: len(chosen ^ set(moving)))
-    return named[best], len(best ^ set(moving))
+    best = min(named, key=lambda chosen: len(chosen ^ set(trained)))
+    return named[best], len(best ^ set(trained))
 
 
 class Board(WithStill):
-    """A toggle for each stage (`value`: it moves), its price below, a button that fits, a dot for each fit.
+    """A toggle for each stage (`value`: it is trained), the price, a button that fits, a dot for each fit.
 
     `plan` is the plan whose price is shown, `price` that price, `clicks` how far the choice is from it: none
     where the choice has a name. `fits`: what has been fitted, by plan.
@@ -58,15 +75,22 @@ class Board(WithStill):
         self._prices: dict[str, Price] = {}
         self.toggles = [ToggleButton(value=name in start, layout=_WIDTH) for name in backbone.stages]
         self.strip, self.words, self.table, self.result, self.dots = (HTML() for _ in range(5))
-        self.button = Button(description="Fit", icon="play", button_style="success")
+        self.button = Button(
+            description="Fit", icon="play", layout=_WIDTH | {"align_self": "flex-start"}
+        ).add_class("tlkit-fit")
         for toggle in self.toggles:
             toggle.observe(lambda _: self._show(), "value")
         self.button.on_click(lambda _: self._fit())
         self._show()
         self.still = _still(backbone.stages, [self.price_of(plan) for plan in _SHOWN])
-        head = ToggleButton(value=True, description="head: moves", icon="fire", disabled=True, layout=_WIDTH)
-        left = VBox([self.words, self.table, self.button, self.result], layout={"max_width": "34em"})
-        super().__init__([HBox([*self.toggles, head]), self.strip, HBox([left, self.dots])])
+        head = ToggleButton(
+            value=True, description="head: trained", icon="fire", disabled=True, layout=_WIDTH
+        )
+        row = [toggle.add_class("tlkit-stage") for toggle in (*self.toggles, head)]
+        left = VBox([self.words, self.table, self.button, self.result], layout=_LEFT)
+        below = HBox([left, self.dots], layout=_ROW)
+        super().__init__([HBox(row, layout=_ROW), self.strip, below, HTML(_STYLE)])
+        self.add_class("tlkit-board")
 
     def price_of(self, plan: str) -> Price:
         """The price of a plan, found once."""
@@ -85,31 +109,31 @@ class Board(WithStill):
         plan = done.audit.plan
         self.fits[plan] = done
         metric, value = self.task.objective.metric, done.test.metrics[self.task.objective.metric]
-        lines = f"{plan}: {metric} {value:.3f} in {done.measured['seconds']:.1f} s.", str(done.audit)
+        lines = f"{plan}: {metric} {value:.3f} in {done.measured['seconds']:.1f} s.", _audited(done.audit)
         self.result.value = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
-        self.dots.value = page(*drawn(_dots(self.fits, metric), "dots")).value
+        said = f"Test {metric} over operations: {', '.join(self.fits)}"
+        self.dots.value = page(drawn(_dots(self.fits, metric), "dots")[0], said).value
 
     def _show(self) -> None:
-        moving = []
+        trained = []
         for name, toggle in zip(self.backbone.stages, self.toggles, strict=True):
-            moves = toggle.value
-            moving += [name] * moves
-            toggle.description = f"{name}: {'moves' if moves else 'frozen'}"
-            toggle.icon, toggle.button_style = ("fire", "warning") if moves else ("snowflake-o", "info")
-        self.plan, self.clicks = nearest(self.backbone.stages, moving)
+            trained += [name] * toggle.value
+            toggle.description = f"{name}: {'trained' if toggle.value else 'frozen'}"
+            toggle.icon = "fire" if toggle.value else "snowflake-o"
+        self.plan, self.clicks = nearest(self.backbone.stages, trained)
         strip = plan_strip.chain(self.backbone.stages, self.plan)
-        self.strip.value = page(*drawn(strip, "strip")).value
-        self.words.value = self._said(moving)
+        self.strip.value = page(drawn(strip, "strip")[0], f"What {self.plan} freezes and trains").value
+        self.words.value = self._said(trained)
         self.table.value = _table(self.price, self.price_of("full"))
         self.button.description, self.button.disabled = f"Fit {self.plan}", self.clicks > 0
 
-    def _said(self, moving: Sequence[str]) -> str:
+    def _said(self, trained: Sequence[str]) -> str:
         if not self.clicks:
-            return f"The plan is called <b>{self.plan}</b>."
+            return f"This plan is called <b>{self.plan}</b>."
         away = f"{self.clicks} click{'s' * (self.clicks > 1)} away"
         return (
-            f"To let just {html.escape(', '.join(moving))} move has no name here, so no plan does it. "
-            f"The nearest that has one is <b>{self.plan}</b>, {away}: strip and numbers are its."
+            f"No plan trains just {html.escape(', '.join(trained))}. The nearest one is <b>{self.plan}</b>, "
+            f"{away}; strip and numbers belong to it."
         )
 
     def _fit(self) -> None:
@@ -149,24 +173,28 @@ def freeze_board(
 
 
 def _table(one: Price, whole: Price) -> str:
-    """What a plan costs, and how much of what it costs to let everything move."""
+    """What a plan costs, and how much of what it costs to train every stage."""
     rows = {
-        "parameters that move": (f"{one.trained:,}", one.trained / whole.trained),
-        "operations of the prefix, run once": (f"{one.once / 1e6:,.0f} million", None),
-        "operations of each step behind it": (_steps(one), one.step / whole.step if one.step else None),
+        "trained parameters": (f"{one.trained:,}", one.trained / whole.trained),
+        "operations of the frozen stages, once": (f"{one.once / 1e6:,.0f} million", None),
+        "operations of each step": (_steps(one), one.step / whole.step if one.step else None),
         "memory for training": (f"{one.memory / 1e6:.1f} MB", one.memory / whole.memory),
         "predicted time of a fit": (f"{one.seconds:.1f} s", one.seconds / whole.seconds),
     }
     cells = (
-        f"<tr><td>{name}</td><td style='text-align: right; padding: 0 1em'>{number}</td>"
-        f"<td style='text-align: right'>{'' if share is None else f'{share:.0%} of full'}</td></tr>"
+        f"<tr><td>{name}</td><td>{number}</td><td>{'' if share is None else f'{share:.0%} of full'}</td></tr>"
         for name, (number, share) in rows.items()
     )
-    return f"<table style='white-space: nowrap; line-height: 1.6'>{''.join(cells)}</table>"
+    return f"<table>{''.join(cells)}</table>"
 
 
 def _steps(one: Price) -> str:
-    return f"{one.step / 1e6:,.0f} million" if one.step else "none: the head is solved at once"
+    return f"{one.step / 1e6:,.0f} million" if one.step else "none: fitted by a solver"
+
+
+def _audited(audit: Audit) -> str:
+    """What a fit changed, in a sentence; a fit that changes a frozen tensor raises, so it never gets here."""
+    return f"{len(audit.moved)} tensors changed, {len(audit.still)} unchanged; no frozen one changed."
 
 
 def _dots(fits: Mapping[str, Fit], metric: str) -> Figure:
@@ -181,7 +209,7 @@ def _dots(fits: Mapping[str, Fit], metric: str) -> Figure:
     low, high = ax.get_ylim()
     room = max(0.0, _LEAST - (high - low)) / 2  # a hundredth must not look like a gulf
     ax.set_ylim(low - room, high + room)
-    ax.set(xlabel="floating-point operations of the fit", ylabel=f"test {metric}")
+    ax.set(xlabel="floating-point operations of the fit", ylabel=f"test {metric} (one seed)")
     ax.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -20,7 +20,7 @@ _WIDE = {"description_width": "initial"}
 
 
 class Frames(WithStill):
-    """Pictures under a slider or a row of buttons, one in view.
+    """Images under a slider or a row of buttons, one in view.
 
     `slider.index` drives `stack.selected_index` in the browser.
     """

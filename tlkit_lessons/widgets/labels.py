@@ -17,8 +17,9 @@ from tlkit_lessons.widgets.frames import Frames, drag
 def label_slider(store: Store, plans: Sequence[str], against: str = "scratch") -> Frames:
     """Drag the labels: the seeds of `plans` as dots, and what transferred plans gain over `against` so far.
 
-    The verdicts that head the frames are one family: the comparisons shown, no others. A mark stands where
-    the gain of a plan ends for good. Raises UserError where the store holds fewer than two budgets of them.
+    The verdicts that head the frames, in words, are one family: the comparisons shown, no others. A mark
+    stands where the gain of a plan ends for good. Raises UserError where the store holds fewer than two
+    budgets of them.
     """
     transferred = [plan for plan in plans if plan not in (*compare.BASELINES, against)]
     records = store.read()
@@ -51,28 +52,43 @@ def _frame(
         _dots(left, x, plan, plots.by_labels(records, plan).get(labels, {}))
     left.set_xticks(range(len(plans)), plans)
     lowest = min(r.value for r in records if r.plan in plans and r.split == "test" and r.status == "ok")
-    left.set(
-        xlim=(-0.6, len(plans) - 0.4), ylim=(lowest - 0.03, 1.01), ylabel="test accuracy, a dot per seed"
-    )
+    left.set(xlim=(-0.6, len(plans) - 0.4), ylim=(lowest - 0.03, 1.01), xlabel="one dot per seed, bar: mean")
+    left.set_ylabel("test accuracy" + " (axis does not start at 0)" * (lowest > 0.03))
     _gains(right, labels, judged)
     right.set_ylabel(f"gain over {against}, 95 % interval")
     _marks(right, {plan: stop for plan, stop in stops.items() if stop is not None and stop <= labels})
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
-    heading = [v.sentence(plan, against) for (plan, n), v in judged.items() if n == labels]
-    figure.suptitle("\n".join([f"{labels} label{'s' * (labels != 1)} per class", *heading]), fontsize=10)
+    said = {plan: v.word for (plan, n), v in judged.items() if n == labels}
+    figure.suptitle(f"{labels} label{'s' * (labels != 1)} per class: {_heading(said, against)}", fontsize=11)
     return figure
 
 
+_SAID = {
+    "better": "better than {}",
+    "worse": "worse than {}",
+    "equal": "equal to {}",
+    "cannot tell": "undecided against {}",
+}
+
+
+def _heading(words: Mapping[str, str], against: str) -> str:
+    """What the verdicts of one budget, plan -> word, say together."""
+    parts = []
+    for word in dict.fromkeys(words.values()):
+        alike = [plan for plan in words if words[plan] == word]
+        parts.append(f"{' and '.join(alike)} {'are' if alike[1:] else 'is'} {_SAID[word].format(against)}")
+    return ", ".join(parts)
+
+
 def _marks(ax: Axes, stops: Mapping[str, int]) -> None:
-    """Where a gain ends for good: a line, and a note on the side of it that has more room."""
-    middle = ax.get_xlim()[0] * ax.get_xlim()[1]  # squared: the axis is logarithmic
-    for k, (plan, stop) in enumerate(stops.items()):
+    """Where a gain ends for good: a line, and a note on its left, or on its right where that has no room."""
+    first = ax.get_xlim()[0]
+    for plan, stop in stops.items():
         ax.axvline(stop, color=plots.look(plan)["color"], linestyle=":", zorder=0)
-        place, text = ax.get_xaxis_transform(), f"from here on {plan}\nis not shown to be better"
-        x, side = (stop * 1.06, "left") if stop**2 < middle else (stop / 1.06, "right")
-        note = ax.text(x, 0.99 - 0.16 * k, text, transform=place, ha=side, va="top", fontsize=9)
-        note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
+        place, text = ax.get_xaxis_transform(), f"{plan}:\nno gain shown\nfrom here"
+        x, side = (stop / 1.06, "right") if stop > 4 * first else (stop * 1.06, "left")
+        note = ax.text(x, 0.99, text, transform=place, ha=side, va="top", fontsize=9)
         note.set_in_layout(False)
 
 
@@ -91,7 +107,7 @@ def _gains(ax: Axes, labels: int, judged: Judged) -> None:
     ax.axhline(0, color="black", linewidth=1)
     for k, plan in enumerate(dict.fromkeys(plan for plan, _ in judged)):
         style, shown = plots.look(plan), [n for n in budgets if n <= labels and (plan, n) in judged]
-        places = [n * 1.05**k for n in shown]  # side by side, so that intervals can be told apart
+        places = [n * 1.05**k for n in shown]  # side by side, so that intervals do not overlap
         means = [judged[plan, n].mean for n in shown]
         ax.plot(places, means, **style | {"marker": "", "label": None})
         ax.plot([], [], **style)
@@ -106,4 +122,4 @@ def _gains(ax: Axes, labels: int, judged: Judged) -> None:
     ax.minorticks_off()
     ax.set(xlim=(budgets[0] / 1.3, budgets[-1] * 1.4), ylim=(low - 0.03, high + 0.35 * (high - low)))
     ax.set_xlabel("labels per class (open: not better)")
-    ax.legend(handlelength=3, fontsize=9, loc="upper left", frameon=False)
+    ax.legend(handlelength=3, fontsize=9, loc="lower left", frameon=False)

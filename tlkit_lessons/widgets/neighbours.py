@@ -3,49 +3,52 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from tlkit.errors import UserError
 from tlkit.tasks import Task
 from tlkit_lessons import nb13_stages
-from tlkit_lessons.nb13_stages import Strip
+from tlkit_lessons.nb13_stages import Block, Strip
 from tlkit_lessons.widgets.frames import Frames, click
 
-Found = tuple[np.ndarray, np.ndarray]  # positions and marks, both N x k
+Found = tuple[np.ndarray, np.ndarray]  # positions, and which are of the class, both N x k
 
 
-def neighbours_by_stage(tasks: Sequence[Task], found: Mapping[str, Mapping[str, Found]], at: str) -> Frames:
-    """A button for each stage; for each task one training picture and the labelled ones that the stage finds.
+def neighbours_by_stage(
+    tasks: Sequence[Task], found: Mapping[str, Mapping[str, Found]], at: str, images: Sequence | None = None
+) -> Frames:
+    """A button for each stage; for each task one training image and the labelled ones that the stage finds.
 
     found: task name -> stage -> for every training item the positions of the nearest labelled ones (N x k)
-    and whether each is of its class. Of each task that picture is shown which finds most at stage `at` beyond
-    what it finds at the first; the number under the name is the share of unlabelled items whose nearest
-    neighbour is of their class. A page without widgets shows all stages at once, each with these numbers.
-    Raises UserError where the tasks were not read at the same stages, `at` among them.
+    and whether each is of its class. images: the training images of each task as they are to be shown, by
+    default as they are. Of each task that image is shown which finds most at stage `at` beyond what it finds
+    at the first; the number at the right is the share of unlabelled images whose nearest neighbour is of
+    their class. A page without widgets shows all stages at once. Raises UserError where the tasks were not
+    taken after the same stages, `at` among them.
     """
     stages = list(next(iter(found.values())))
     if any(list(each) != stages for each in found.values()) or at not in stages:
         raise UserError(
-            f"the tasks must be read at the same stages, {at} among them, to be shown side by side."
+            f"the tasks must be given after the same stages, {at} among them, to be shown side by side."
         )
-    strips: dict[str, dict[str, Strip]] = {stage: {} for stage in stages}
-    right: dict[str, list[str]] = {stage: [] for stage in stages}
-    for task in tasks:
-        each = found[task.name]
-        where, _ = each[at]
-        itself = (where == np.arange(len(where))[:, None]).any(1)  # a labelled item finds itself
-        gain = each[at][1].sum(1) - each[stages[0]][1].sum(1)
-        shown = int(np.where(itself, -np.inf, gain).argmax())
-        for stage, (nearest, same) in each.items():
-            right[stage].append(f"{same[~itself, 0].mean():.2f}")
-            name = f"{task.name}\n{right[stage][-1]} right"
-            images = [task.train.inputs[int(i)] for i in nearest[shown]]
-            strips[stage][name] = task.train.inputs[shown], images, same[shown]
-    names = (f"{stage}\n{' · '.join(shares)}" for stage, shares in right.items())
-    still = nb13_stages.neighbours(
-        dict(zip(names, (list(each.values()) for each in strips.values()), strict=True))
-    )
-    return click(lambda stage: _page(strips[stage]), stages, "stage", still)
+    images = [task.train.inputs for task in tasks] if images is None else images
+    blocks = {task.name: _block(own, found[task.name], at) for task, own in zip(tasks, images, strict=True)}
+    return click(lambda stage: _page(blocks, stage), stages, "stage", nb13_stages.neighbours(blocks, 0.5))
 
 
-def _page(strips: Mapping[str, Strip]):
-    return nb13_stages.neighbours({name: [strip] for name, strip in strips.items()}, cell=0.85)
+def _block(images: Sequence, each: Mapping[str, Found], at: str) -> Block:
+    """The image of one task that shows most, and its neighbours after every stage."""
+    where, _ = each[at]
+    itself = (where == np.arange(len(where))[:, None]).any(1)  # a labelled item finds itself
+    gain = each[at][1].sum(1) - next(iter(each.values()))[1].sum(1)
+    shown = int(np.where(itself, -np.inf, gain).argmax())
+    rows = {}
+    for stage, (nearest, same) in each.items():
+        tiles = [images[int(i)] for i in nearest[shown]]
+        rows[stage] = Strip(tiles, same[shown], f"1-NN {same[~itself, 0].mean():.0%}")
+    return images[shown], rows
+
+
+def _page(blocks: Mapping[str, Block], stage: str) -> Figure:
+    only = {name: (image, {stage: rows[stage]}) for name, (image, rows) in blocks.items()}
+    return nb13_stages.neighbours(only)
