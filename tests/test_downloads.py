@@ -669,7 +669,7 @@ def test_clear_empties_the_computed_folder_alone(server, register, here):
     assert clear_sets(computed=True) == 5 + link
     assert [p.name for p in folder.iterdir()] == ["CACHEDIR.TAG"]
     assert contents(here) == FILES
-    with pytest.raises(UserError, match="either a set or what was computed"):
+    with pytest.raises(UserError, match="either one set or what was computed"):
         clear_sets("insects", computed=True)
 
 

@@ -297,7 +297,7 @@ def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(world, smal
     cells, store = grid(("pixels", "frozen"), (2,), range(12)), Store(small_disk / "r.jsonl")
     study.run(grid(("pixels", "frozen"), (2,), (0,)), store)
     (small_disk / "ballast").write_bytes(bytes((shutil.disk_usage(small_disk).free // PAGE - pages) * PAGE))
-    with pytest.raises(UserError, match=r"jsonl cannot be written \(No space left on device\): make room"):
+    with pytest.raises(UserError, match=r"jsonl cannot be written \(No space left on device\): free space"):
         study.run(cells, store)
     for file in small_disk.glob("*.jsonl"):
         text = file.read_text()

@@ -66,9 +66,7 @@ def scale(rows: Iterable[Record]) -> Scale:
         raise UserError(f"the scale of a record is damaged ({error!r}): delete that line.") from error
     if len(found) != 1:
         names = " and ".join(sorted(one.metric for one in found)) or "none"
-        raise UserError(
-            f"records of one metric are needed, these are of {names}: keep one metric and test set."
-        )
+        raise UserError(f"records of one metric are needed, not of {names}: keep one metric and test set.")
     return found.pop()
 
 
