@@ -98,7 +98,7 @@ def accuracy_by_stage(
     """
     ax, names = canvas(ax, 5.6, 3.8), {}
     if len(curves) > _SERIES:
-        raise UserError(f"{len(curves)} curves cannot be told apart: draw at most {_SERIES}.")
+        raise UserError(f"{len(curves)} curves are too many to tell apart: draw at most {_SERIES}.")
     for k, (name, given) in enumerate(curves.items()):
         each = np.atleast_2d(np.asarray(given, float))
         if each.shape[1] != len(stages):
