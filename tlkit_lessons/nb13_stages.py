@@ -20,7 +20,7 @@ from tlkit_lessons.look import INDIGO, WRONG, guess_line, series
 
 _SERIES = 4  # that `look.series` tells apart
 _GAP, _FRAME = 0.3, 0.12  # between the tiles of a strip, and around one, in tiles
-_LEFT, _RIGHT = 3.4, 2.2  # room for the query and a row's name, and for its note, in tiles
+_LEFT, _RIGHT = 3.3, 2.3  # room for the query and a row's name, and for its note, in tiles
 _LINE = 0.045  # height of a line of a label, as a share of the axis
 
 
@@ -35,7 +35,7 @@ class Strip(NamedTuple):
 Block = tuple[Any, Mapping[str, Strip]]  # an image, and what is found for it under the name of each row
 
 
-def neighbours(blocks: Mapping[str, Block], cell: float = 0.56) -> Figure:
+def neighbours(blocks: Mapping[str, Block], cell: float = 0.46) -> Figure:
     """An image on the left of each block, and a row of its neighbours, nearest first, for each strip.
 
     A neighbour of the image's own class has a solid frame, another a dashed one and a cross; a strip's note
@@ -98,7 +98,7 @@ def accuracy_by_stage(
     """
     ax, names = canvas(ax, 5.6, 3.8), {}
     if len(curves) > _SERIES:
-        raise UserError(f"{len(curves)} curves cannot be told apart: draw at most {_SERIES}.")
+        raise UserError(f"{len(curves)} curves are too many to tell apart: draw at most {_SERIES}.")
     for k, (name, given) in enumerate(curves.items()):
         each = np.atleast_2d(np.asarray(given, float))
         if each.shape[1] != len(stages):

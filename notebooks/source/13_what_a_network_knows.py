@@ -13,8 +13,7 @@
 #
 # <details><summary><b>In one sentence</b> (guess first)</summary>Each stage keeps what the source labels need and forgets the rest, so the best features may come from a stage before the last: choose the cut on a validation set.</details>
 #
-# **You will** probe every stage of a pretrained network, see what it forgets on the way, and choose where to cut it for a near
-# task and for a far one.
+# **You will** probe every stage of a pretrained network, see what it forgets on the way, and choose where to cut it.
 #
 # **Needs** [12](12_feature_extraction.ipynb). Every term is in the [glossary](../book/glossary.md).
 #
@@ -43,9 +42,9 @@ assert labels in (5, 20), "the records that section 6 draws were made with 5 and
 # %% [markdown]
 # ## 1 · A near target and a far one
 #
-# We take the letters network again, and two new tasks. Digits are *near*: they have strokes, corners and loops, as letters do.
-# Textures are *far*: they have no shapes. Their grain is coarse or fine, and runs in one of four directions or in none.
-# Which spots are bright is random.
+# We take the letters network again, and two new tasks. Digits are *near*: they have strokes and loops, as letters do. Textures
+# are *far*: they have no shapes. Their grain is coarse or fine, in one of four directions or in none. Which spots are
+# bright is random.
 
 # %% alt="Two rows of ten images, 16 by 16 pixels: handwritten digits above, grainy textures below. Only the digits have shapes."
 backbone = backbones.load("letters")
@@ -89,13 +88,13 @@ shown = network.stages["stem"][0].weight[strong]
 figure = nb13_stages.filters(shown, responses=maps[:, strong], rows=("filter", "digit", "texture"))
 
 # %% [markdown]
-# Some filters detect upright edges, some slanted ones. They were trained on letters, but textures have edges too. This is what
-# people mean by *early layers are general*. Is it true?
+# They detect edges, upright or slanted. They were trained on letters, but textures have edges too. This is what people mean by
+# *early layers are general*. Is it true?
 #
 # ## 3 · Probe every stage
 #
-# A *linear probe* is a linear classifier on the frozen features of one stage. In notebook 12 the features were averages: the
-# mean of each feature map over the image. We do the same after every stage.
+# A *linear probe* is a linear classifier on the frozen features of one stage. As in notebook 12, we take averages: the mean of
+# each feature map over the image.
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -132,11 +131,11 @@ for stage, accuracy in by_stage(averages, sides[0], near, [labelled]).items():
     print(f"{stage:7} {accuracy:.2f}")
 
 # %% [markdown]
-# So early stages know next to nothing about digits? **That was a wrong turn.** Even raw pixels look useless here, and
-# notebook 11 showed that they are not. An average says *how much* of an edge an image has, but not *where*. We have measured
-# the pooling, not the stage.
+# So early stages know little about digits? **That was a wrong turn.** Even raw pixels look useless here, and notebook 11
+# showed that they are not. An average says *how much* of an edge there is, but not *where*. We measured the pooling, not
+# the stage.
 #
-# Let us keep some of the *where*. Divide each map into tiles, as many as fit into 512 numbers, and average within each tile.
+# To keep some of the *where*, divide each map into tiles, as many as fit into 512 numbers, and average within each tile.
 
 
 # %%
@@ -149,13 +148,12 @@ for stage, accuracy in by_stage(tiles, sides[0], near, [labelled]).items():
     print(f"{stage:7} {accuracy:.2f}")
 
 # %% [markdown]
-# Now the stem is as good as raw pixels. And the best stage is not the last one.
+# Now the stem is as good as raw pixels. And the best stage is not the last.
 #
 # ## 4 · What each stage finds similar
 #
-# Which five labelled images lie nearest to a new one, in the features of each stage? A solid frame marks the same class, a
-# cross another class. On the right is the *1-NN accuracy*: how often the nearest image has the right class. Click through
-# the stages.
+# Which labelled images lie nearest to a new one, in the features of each stage? A solid frame marks the same class, a cross
+# another. *1-NN* is how often the nearest image has the right class, over all images. Click through the stages.
 
 
 # %%
@@ -172,13 +170,13 @@ for task, (maps, _) in zip(two, sides, strict=True):
 widgets.neighbours_by_stage(two, found, at="block2", images=images)
 
 # %% [markdown]
-# At first, images are similar if the same pixels are bright; later, if they show the same shape. We chose these two because
-# they show it best, but the accuracies count all images. Compare them after `block2` and after `block3`.
+# At first, images are similar if the same pixels are bright; later, if they show the same shape. These two were chosen because
+# they show it best. Compare the accuracies after `block2` and `block3`.
 #
 # ## 5 · Cut
 #
-# By hand, we cut already: the stages up to `block2`, tiles, a head. In one line, `until=block2` ends the network there, and the
-# plan is `frozen` as before. For a fair comparison, `until=block3` keeps every stage and uses tiles too.
+# By hand, we have cut already: the stages up to `block2`, tiles, a head. In one line, `until=block2` ends the network there,
+# and the plan is `frozen`. For a fair comparison, `until=block3` keeps every stage and uses tiles too.
 
 # %%
 from tlkit.fit import fit
@@ -194,16 +192,14 @@ by_hand = probe_by_hand(
 assert np.mean(by_hand == cut.test.predicted) > 0.99, "by hand and in one line must predict the same digits"
 
 # %% [markdown]
-# Most of the weights are in the last stage, and without it the network is *better*. A lucky choice of labelled images? In the
-# records, the cut network is ahead in {{ahead 13_digits letters,until=block2 letters,until=block3 frozen 5}} seeds. A lucky
-# pretraining? Two networks pretrained on the same letters with other seeds agree:
-# {{ahead 13_digits letters-s1,until=block2 letters-s1,until=block3 frozen 5}} and
+# Most weights are in the last stage, and without it the network is *better*. Was it luck? In the records, the cut network is
+# ahead in {{ahead 13_digits letters,until=block2 letters,until=block3 frozen 5}} labelled subsets. Two networks pretrained with
+# other seeds agree: {{ahead 13_digits letters-s1,until=block2 letters-s1,until=block3 frozen 5}} and
 # {{ahead 13_digits letters-s2,until=block2 letters-s2,until=block3 frozen 5}}.
 #
 # ## 6 · Where would you cut?
 #
-# Thin lines are the three networks, thick lines their mean. *Tiles* come from the records; *averages* are measured here, on fewer
-# seeds.
+# Thin lines are the three networks, thick lines their mean. *Tiles* come from the records; *averages* are measured here.
 
 # %% tags=["headline"] alt="Test accuracy after each of the four stages, for digits on the left and textures on the right, with tiles and with averages. Digits do best with tiles, textures with averages, and both before the last stage."
 sources = [backbones.load(name) for name in ("letters", "letters-s1", "letters-s2")]
@@ -225,15 +221,13 @@ assert abs(kept - cut.test.metrics["accuracy"]) < 0.02, "block2 scores otherwise
 
 # %% [markdown]
 # Digits need the *where*, and most of the network. For textures the *where* is noise, so averages are better, and `block1` is
-# nearly as good as `block2`. With the pooling that suits it, each task does best **before** the last stage.
-#
-# How can a stage make features *worse*?
+# nearly as good as `block2`. Both do best **before** the last stage. How can a stage make features *worse*?
 #
 # ## 7 · What a network forgets
 #
-# It drops what its own labels do not need. To see this, train probes for other labels on the same features. For letters: is it a
-# capital? Is the stroke thick or thin, for that letter? For textures: coarse or fine? Which direction? As a
-# *control*, we take networks with random weights, whose batch-norm statistics we re-estimate on the images.
+# It drops what its own labels do not need. To see this, train probes for other labels. Of letters: is it a capital? Is the
+# stroke thick, for that letter? Of textures: coarse? Which direction? The *control* is networks with random weights, their
+# batch-norm statistics re-estimated on the images.
 
 # %%
 glyphs = material.glyphs("letters", 20, seed)
@@ -268,16 +262,14 @@ panels["textures: the last stage blurs both"] = of_grains, chances, None
 figure = nb13_stages.side_by_side(network.names, panels, 0.2)
 
 # %% [markdown]
-# Whether a letter is a capital gets clearer with every stage. Its stroke width is easy to tell at first, and near chance at
-# the end. Random networks keep it. So the letters networks *learned* to ignore it, because a thick **g** and a thin
-# **g** have the same label. In notebook 11 that was a strength.
-#
-# A late stage is *specific* not because it knows so much about letters, but because it has forgotten the rest.
+# Capitals get clearer with every stage. Stroke width is clear at first, and near chance at the end. Random networks keep it, so
+# the letters networks *learned* to ignore it: a thick **g** and a thin **g** have the same label. In notebook 11 that was
+# a strength. A late stage is *specific* because it has forgotten the rest.
 #
 # ## 8 · Probe or transplant?
 #
-# We *probe*: the network is fixed, and only a linear classifier is trained on its features. Yosinski et al. 2014
-# *transplant*: they keep the first layers of a trained network and retrain the layers above them from random weights.
+# We *probe*: the network is fixed, and only a linear classifier is trained. Yosinski et al. 2014 *transplant*: they keep the
+# first layers of a trained network and retrain all layers above them, from random weights.
 
 # %%
 transplant = backbone.fresh("random")
@@ -285,9 +277,10 @@ for stage in ("stem", "block1"):
     transplant.stages[stage] = network.stages[stage].requires_grad_(False)  # True: both parts are fine-tuned
 
 # %% [markdown]
-# They found three things. Frozen middle layers hurt even if the target *is* the source task: neighbouring layers are
-# *co-adapted*, and new upper layers do not learn to fit the frozen ones again. If both parts are fine-tuned, they do, and the
-# loss vanishes. And a network that is transferred *and* fine-tuned generalises better than one trained on the target alone.
+# They found two causes of loss. Late layers are *specific*, as here. And splitting the network between *co-adapted* layers hurts
+# even if the target *is* the source task: the new upper layers do not learn to fit the frozen ones again. If both parts are
+# fine-tuned, they re-adapt, and this loss vanishes. Transferred *and* fine-tuned, a network even generalises better than one
+# trained on the target alone.
 #
 # ## What we saw
 #
@@ -301,19 +294,18 @@ for stage in ("stem", "block1"):
 #
 # ## When this fails
 #
-# - **The test set chose the cut.** We compared test accuracies. For your own task the cut is a hyperparameter: choose it on
-#   a validation set, as in exercise 13.2.
-# - **The validation set is tiny.** Ten digits are almost all correct after any stage and decide nothing. If stages tie,
-#   keep the whole network.
+# - **The test set chose the cut.** For your own task the cut is a hyperparameter: choose it on a validation set, as in
+#   exercise 13.2.
+# - **The validation set is tiny.** Then stages tie. If they do, keep the whole network.
 # - **Fine-tuning.** A stage with poor frozen features may still be a good start: notebooks 14 and 15.
-# - **Other networks.** This is one small architecture. Large networks with many classes keep more until the end.
+# - **Other networks.** Large networks with many classes keep more until the end.
 #
 # <details><summary>Fine print</summary>
 #
-# The claims average three networks over ten seeds. The first interval is wide: in two seeds all settings of `pixels` tied in
-# validation, and a poor one was taken. Early stages with *random* weights do nearly as well on textures (exercise 13.1), so
-# *general* does not mean *learned*. The second verdict looks wrong: its criterion, written before the run, takes tiles on both
-# tasks. It stands all the same, because a criterion changed after the results are known can prove anything.
+# Claims average three networks over ten seeds; an interval within two points of zero counts as equal. The first is wide: in two
+# seeds all settings of `pixels` tied in validation, and a poor one was taken. Early stages with *random* weights do nearly as
+# well on textures (exercise 13.1). The second verdict looks wrong: its criterion, written before the run, takes tiles on both
+# tasks. It stands: a criterion changed after the results are known can prove anything.
 #
 # </details>
 #
@@ -321,9 +313,9 @@ for stage in ("stem", "block1"):
 #
 # ### Exercise 13.1 · Learned, or architecture?
 #
-# How much of what early stages know about textures did they *learn*? Take the three random networks of section 7,
-# `untrained`, each `reestimated` on the `grains`. Fill `control`: for each, the accuracy of a probe on the averages of every
-# stage. `subsets` and `now` still hold the subsets of section 6 and the results of the letters networks.
+# How much of what early stages know about textures did they *learn*? Take the random networks of section 7, `untrained`, each
+# `reestimated` on the `grains`. Fill `control`: for each, the accuracy after every stage, with averages, on the `subsets` of
+# section 6.
 
 # %% tags=["solution"]
 control = [by_stage(averages, both(far, backbone, reestimated(n, grains)), far, subsets) for n in untrained]
@@ -386,9 +378,9 @@ for stage, each in fits.items():
 # %% [markdown]
 # ### Exercise 13.3 · Features from all stages
 #
-# Why choose one stage? The plan `select`, after Head2Toe, starts from the features of all stages. It fits a probe, keeps as
-# many features as the last stage has, and fits again. Compute the `importance` of each feature: the norm of its column of
-# weights, times its standard deviation over the labelled images.
+# The plan `select`, after Head2Toe, fits a probe on the features of all stages, keeps as many as the last stage has, and fits
+# again. Compute the `importance` of each feature: the norm of its column of weights, times its standard deviation over the
+# labelled images.
 
 # %% tags=["solution"]
 parts = [[*(tiles(side[s]) for s in network.names[:-1]), averages(side["block3"])] for side in sides[0]]
@@ -417,12 +409,12 @@ print("features kept from", ", ".join(network.names), np.histogram(best, ends)[0
 # `np.linalg.norm(weight, axis=0)` is one norm per feature; `known.std(0)` one spread per feature.
 
 # %% [markdown]
-# **Think.** Networks trained on a thousand kinds of photographs are usually cut at their very end, and most tasks are served
-# well. Does that contradict this notebook?
+# **Think.** Networks trained on a thousand kinds of photographs are usually cut at their very end, and it works well. Does that
+# contradict this notebook?
 
 # %% [markdown] tags=["answer"]
 # No. What a network forgets depends on its source labels. With a thousand classes, fabrics and furs among them, it can forget
-# very little. For images from a microscope, an earlier cut is worth a try again.
+# very little. For images from a microscope, an earlier cut is worth a try.
 
 # %% tags=["quiz"]
 widgets.quizzes("13")
@@ -430,17 +422,15 @@ widgets.quizzes("13")
 # %% [markdown]
 # ## Recap
 #
-# - Each stage keeps what the source labels need, and forgets the rest. Early stages hold what many tasks can use; much of
-#   that needs no training.
-# - So the last stage is not always the best place to cut. Digits and textures do best after `block2`, each with its own
-#   pooling. In one line: `until=block2`.
+# - Each stage keeps what the source labels need, and forgets the rest.
+# - So the best features may come from a stage before the last: digits and textures both do best after `block2`, each with its
+#   own pooling.
 # - The cut is a hyperparameter: choose it on a validation set.
 #
 # **Next:** [14](14_partial_fine_tuning.ipynb) fine-tunes the last stages instead of dropping them.
 #
 # **To read.** Yosinski et al. 2014, *How transferable are features in deep neural networks?*, arXiv:1411.1792. Alain and
-# Bengio 2016, *Understanding intermediate layers using linear classifier probes*, arXiv:1610.01644. Evci et al. 2022,
-# *Head2Toe*, arXiv:2201.03529.
+# Bengio 2016, on linear probes, arXiv:1610.01644. Evci et al. 2022, *Head2Toe*, arXiv:2201.03529.
 
 # %% tags=["record"]
 {"cut": cut.test.metrics["accuracy"], "whole": whole.test.metrics["accuracy"]}

@@ -11,7 +11,7 @@
 #
 # **Question.** How many of the last stages should be fine-tuned: what does each one cost, and what does it gain?
 #
-# <details><summary><b>In one sentence</b> (guess first)</summary>Fine-tune the last stage first: it brings most of the gain at about a third of the cost of a step, and with very few labels, training deeper makes the network worse.</details>
+# <details><summary><b>In one sentence</b> (guess first)</summary>Fine-tune the last stage first: it brings most of the gain at about a third of the cost per step, and with very few labels, training deeper makes the network worse.</details>
 #
 # **You will** price every depth before training, fine-tune one stage by hand, freeze and train stages on a board, compare ten
 # seeds at three label budgets, and catch a library training what it was told to freeze.
@@ -47,13 +47,13 @@ env.setup(seed)
 # %% [markdown]
 # ## 1 · What depth costs
 #
-# The plan `last-1` trains the last stage and the new head, `last-2` the last two stages, and so on down to the stem. The
-# frozen stages run once per image, as in notebook 12. The trained stages cost a forward and a backward pass in **every step**, and
-# the backward pass costs about twice the forward one.
+# The plan `last-1` trains the last stage and the new head, `last-2` the last two stages, and so on down to the stem. Frozen
+# stages run once per image. Trained stages cost a forward pass in **every step**, and a backward pass, which is about twice as
+# much.
 #
-# All this can be counted before training. *Memory* is what training needs besides the network: for each trained
-# parameter its gradient and two averages of the optimiser Adam, and for each image of the batch the activations after the cut,
-# which the backward pass needs. Seconds are a rough forecast.
+# All this can be counted before training. *Memory* is what training adds: for each trained parameter its gradient and two
+# averages of the optimiser, and for each image of the batch the activations after the cut. Seconds are a rough
+# forecast.
 
 # %% alt="Parameters, operations and memory of each plan, from frozen to full, in percent of full. Parameters rise to nearly all at last-1 and last-2; operations and memory keep rising to full."
 task, backbone, settings = tasks.load("digits"), backbones.load("letters"), recipe.default()
@@ -64,14 +64,12 @@ print(*prices, sep="\n")
 ax = nb14_depth.price_by_depth(prices)
 
 # %% [markdown]
-# Most *parameters* are in the last stage. *Operations* and *memory* keep growing towards the stem: it has few weights, but its
-# feature maps are large, and each weight is used at every position. So the number of trained parameters says little about the
-# cost.
+# Most *parameters* are in the last stage. *Operations* and *memory* keep growing towards the stem: its weights are few, but
+# each is used at every position of a large map. So the number of parameters says little about the cost.
 #
 # ## 2 · One stage, by hand
 #
-# Freeze everything as in notebook 12: no gradients, eval mode. Then undo both for the last stage and the head. The
-# frozen stages run once; the training loop is the usual five lines.
+# Freeze everything as in notebook 12: no gradients, eval mode. Then undo both for the last stage and the head.
 
 
 # %%
@@ -99,8 +97,8 @@ for _ in range(settings.steps):
     optimiser.step()
 
 # %% [markdown]
-# In one line, `fit` chooses a learning rate on a fifth of the labels as validation set, trains on all of them, audits which
-# tensors changed, and tests once. Both must change the same tensors and classify equally well.
+# In one line, `fit` chooses a learning rate on a validation set, a fifth of the labels; trains on all of them; audits which
+# tensors changed; and tests once.
 
 # %%
 last = Plan.parse("last-1")
@@ -118,9 +116,9 @@ print(f"accuracy {by_hand:.3f} by hand, {in_one_line:.3f} in one line; {len(audi
 # %% [markdown]
 # ## 3 · The freeze board
 #
-# Each stage is a switch. Click one, and the strip, the plan's name and its price follow. The fit of section 2 is on the board
-# already; *Fit* adds another, with its audit and a point. Try the stem alone. It has very few parameters: what share of the
-# operations and of the memory does it need, and why?
+# Each stage is a switch: click it to freeze or train that stage. The fit of section 2 is on the board already; *Fit* adds
+# another. Try the stem alone. It has very few parameters: what share of the operations and of the memory does it need, and
+# why?
 
 # %% alt="Three plans as strips of stages with their prices: frozen trains only the head, last-1 also the last stage, full every stage."
 board = widgets.freeze_board(task, backbone, labels, seed, settings, choice)
@@ -132,10 +130,8 @@ print(board.price_of("block:stem"), board.price_of("full"), sep="\n")
 
 # %% [markdown]
 # Two thirds of both. The gradient must travel back to the stem through all other stages, so every step runs all of them and
-# keeps their activations. Only their own weight gradients are saved. What counts is **how deep the cut is**, not how much is
-# trained after it.
-#
-# Every point on the board is a look at the test set with one seed. It shows what happens; it is no way to choose a plan.
+# keeps their activations. Freezing the later stages saves only their weight gradients. What counts is **how deep the cut
+# is**, not how much is trained after it.
 
 # %% [markdown] tags=["predict"]
 # ## 4 · Ten seeds, three budgets
@@ -155,11 +151,11 @@ rows = ledger.shelf().store("14_depth").read()
 figure = nb14_depth.accuracy_by_depth(rows, depths, (1, 5, 20), {1: shallow.value, 20: deep.value})
 
 # %% [markdown]
-# A thin line is one seed, which picks the labelled subset: what each depth gains over `frozen` *with the same labels*. The
-# thick line is the mean, the ring its best. `last-1` brings most of the gain at every budget. With one label per class, training
-# deeper loses part of it again.
+# A thin line is one seed, that is, one labelled subset: what each depth gains over `frozen` *with the same labels*. The thick
+# line is their mean. `last-1` brings most of the gain at every budget. With one label per class, training deeper loses part
+# of it again.
 #
-# We run a few of these fits again. It prints nothing as long as they agree with the records.
+# We run a few of these fits again, to check the records.
 
 # %%
 slower, live = "full@decay=0.5", {}  # section 6 explains the name
@@ -172,8 +168,8 @@ for plan in ("frozen", "last-1", "full", slower):
 # %% [markdown]
 # ## 5 · Does depth depend on the labels?
 #
-# Follow each seed. Take what `full` gains over `frozen`, and over `last-1`, at every budget. If depth had nothing to do with
-# the number of labels, as many lines would rise as fall.
+# Follow each seed: what does `full` gain over `frozen`, and over `last-1`, at every budget? If the number of labels did not
+# matter, as many lines would rise as fall.
 
 
 # %% alt="Gain of full fine-tuning over frozen on the left and over last-1 on the right, at 1, 5 and 20 labels per class, a line per seed. Over frozen the seeds with one label are scattered; over last-1 nearly all lines rise from below zero to about zero."
@@ -190,15 +186,15 @@ for ax, against in zip(axes, ("frozen", "last-1"), strict=True):
 _ = axes[1].set_ylabel("")
 
 # %% [markdown]
-# On the left, with one label per class, everything depends on which images are labelled. On the right both plans share that
-# luck, because both train the last stage. There `last-1` is ahead of `full` in {{wins 14_depth last-1 full 1}} seeds with one
-# label per class, and in {{wins 14_depth last-1 full 20}} with twenty. A likely reason: a few labels can teach how to combine
-# the last features, but not how to see a stroke. With more labels depth hardly matters, and the price decides.
+# On the left the count is near chance: with one label per class, everything depends on which images are labelled. On the right
+# both plans share that luck. `last-1` is ahead of `full` in {{wins 14_depth last-1 full 1}} seeds with one label per class, and
+# in {{wins 14_depth last-1 full 20}} with twenty. A likely reason: a few labels can teach how to combine shapes, but not how to
+# see a stroke. With more labels depth hardly matters, and the price decides.
 #
 # ## 6 · Frozen, slow or free
 #
 # Between frozen and free there is *slow*. *Discriminative learning rates* give early stages smaller rates, because general
-# features should change less (Howard and Ruder 2018). The modifier `@decay=0.5` halves the rate from each stage to the one before it.
+# features should change less. The modifier `@decay=0.5` halves the rate from each stage to the one before it.
 
 
 # %% alt="Two bar charts, full fine-tuning with one rate and with rates that halve from stage to stage. Left: the largest learning rate of each stage. Right: how far its weights changed, least in the stem under both."
@@ -222,7 +218,8 @@ ax = figures.bars_by_stage(change, "change, relative to the weights", right)
 
 # %% [markdown]
 # In fastai, fine-tuning the last stage is `learn.freeze_to(-2)`: freeze all but the last two groups of layers, here `block3`
-# and the head. A `slice` of two rates spreads the groups between them. Train five epochs, then audit against `last-1`.
+# and the head. A `slice` of two rates gives the small one to the stem and the large one to the head. Train five epochs, then
+# audit against `last-1`.
 
 # %% alt="A tile for each tensor, a row for each stage. The batch-norm tensors of the frozen stages stem, block1 and block2 are marked with a cross: they changed."
 from fastai.basics import DataLoader, DataLoaders, Learner, params
@@ -243,11 +240,9 @@ with learn.no_bar(), learn.no_logging():
 ax = plan_strip.moved(plans.audit(before, chain, last, strict=False))
 
 # %% [markdown]
-# **A wrong turn**, and a quiet one. Every cross is a tensor of a "frozen" stage that changed: the batch norms. Notebook 12 met
-# their statistics; here fastai trains their scale and shift too, at the small end of the slice. This may well help, but it is
-# not the plan we asked for, nor its price: with a trained norm in the stem, no stage can run just once.
-#
-# The slice itself is a decay by another name:
+# **A wrong turn**, and a quiet one. Every cross is a tensor of a "frozen" stage that changed: fastai keeps training the batch
+# norms. That may well help, but it is not the plan we asked for, nor its price: with a trained norm in the stem, no stage
+# can run just once. The slice itself is a decay by another name:
 
 # %%
 rate = 0.003
@@ -256,10 +251,10 @@ ours = plans.groups(fits[slower].model, Plan.parse(slower), rate)[1]
 np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 
 # %% [markdown]
-# fastai's usual call, `learn.fine_tune(epochs, b)`, builds on both. First comes one *frozen* epoch: the head trains at the rate
-# `b`, and the norm layers of the frozen groups still learn, at a tenth of it, which is what `slice(b)` means. Then it *unfreezes* all
-# groups and trains them with discriminative learning rates: half of `b` at the head, falling to a hundredth of that at the stem.
-# You write it yourself in exercise 14.3.
+# The usual call, `learn.fine_tune(epochs, b)`, builds on both. First comes one *frozen* epoch at `slice(b)`: the head trains at
+# the rate `b`, the norm layers of the frozen groups at a tenth of it. Then it *unfreezes* every group and halves the rate:
+# discriminative learning rates from `b / 2` at the head down to a hundredth of that at the stem. Exercise 14.3 writes it by
+# hand. `b` stays a hyperparameter.
 #
 # ## What we saw
 #
@@ -280,20 +275,19 @@ np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 #
 # ## When this fails
 #
-# - **The shift is not at the output.** Lee et al. 2023 call it *surgical fine-tuning* to train one block, chosen by the kind of
-#   shift: the *first* block if the inputs change, as with noise or blur; a *middle* one if the features change, as
-#   with new subclasses; the *last* if only the outputs change, as with new labels. Our digits need the last. The next part of the
-#   workbook tests all three, with plans such as `block:stem`.
-# - **Another learning rate.** The rate is a hyperparameter. One label per class leaves no validation set, so each plan takes the
-#   rate that suited similar tasks. Notebook 15 varies it.
-# - **Another network.** Here the last stage has most of the parameters. Elsewhere prices differ: ask for them.
-# - **Augmentation.** If images are distorted at random in every epoch, frozen stages must run in every step.
+# - **Another kind of shift.** *Surgical fine-tuning* (Lee et al. 2023) trains only the block nearest to the shift: the *first* if
+#   the inputs change, as with noise or blur; a *middle* one if the features change, as with new subclasses; the *last* if the
+#   outputs change, as with new labels. Part 3 tests all three, with plans such as `block:stem`.
+# - **Another learning rate.** One label per class leaves no validation set, so each plan takes the rate that suited similar
+#   tasks. Notebook 15 varies it.
+# - **Another network.** Where parameters are spread otherwise, prices differ: ask for them.
+# - **Augmentation.** With random distortions, frozen stages must run in every step.
 #
 # <details><summary>Fine print</summary>
 #
-# The first claim comes from ten other seeds, those of notebook 16. The second question was written down before the runs;
-# the comparison with `last-1` in section 5 arose from the figure. fastai counts frozen groups too: under `freeze_to(-2)`
-# the two trained ones share the upper end of the slice.
+# An interval within two points of zero counts as equal, and equal does not beat. The first claim comes from ten other seeds,
+# those of notebook 16. The comparison with `last-1` in section 5 arose from the figure; the claims were written down before
+# the runs. fastai counts frozen groups too: under `freeze_to(-2)` the two trained ones share the upper end of the slice.
 #
 # </details>
 
@@ -328,18 +322,17 @@ for name, one in {"60 steps": live["last-1"][first], "longer": longer, "full": f
 # %% [markdown]
 # ### Exercise 14.2 · One block in the middle
 #
-# Surgical fine-tuning of a middle block is the plan `block:block1`: it trains `block1`, the head, and nothing else. Which is
-# `dearer`, that or `last-1`? Decide first. Then set the switches of a board of your own (`value` is true for a trained
-# stage), and fit.
+# The plan `block:block1` is surgical: it trains `block1`, the head, and nothing else. Which is `costlier`, that or `last-1`?
+# Decide first. Then set the switches of your own board, `value` being true for a trained stage, and fit.
 
 # %% tags=["solution"]
-dearer = "block:block1"
+costlier = "block:block1"
 mine = widgets.freeze_board(task, backbone, 1, first, settings, "frozen")
 for name, switch in zip(stages, mine.toggles, strict=True):
     switch.value = name == "block1"
 mine.button.click()
 # stub:
-# dearer = ...
+# costlier = ...
 # mine = widgets.freeze_board(task, backbone, 1, first, settings, "frozen")
 # for name, switch in zip(stages, mine.toggles, strict=True):
 #     switch.value = ...
@@ -348,7 +341,7 @@ mine.button.click()
 # %% tags=["check"]
 assert "block:block1" in mine.fits, f"no such fit: train block1 alone, then fit (not {mine.plan})"
 cost = {plan: mine.price_of(plan).step for plan in ("block:block1", "last-1")}
-assert dearer == max(cost, key=cost.get), f"how many stages must run in every step? {cost}"
+assert costlier == max(cost, key=cost.get), f"how many stages must run in every step? {cost}"
 print(*map(mine.price_of, cost), sep="\n")
 
 # %% [markdown] tags=["hint"]
@@ -357,12 +350,12 @@ print(*map(mine.price_of, cost), sep="\n")
 # %% [markdown]
 # ### Exercise 14.3 · fine_tune, by hand
 #
-# Write `by_hand_too`: freeze, one epoch at `slice(b)`; unfreeze, then `epochs` with discriminative learning rates. The check
-# compares every weight with those of `learn.fine_tune`. Keep `pct_start` and `div`: they shape the one-cycle schedule.
+# Write it: freeze, one epoch at `slice(b)`; unfreeze, then `epochs` with discriminative learning rates. The check compares every
+# weight with `learn.fine_tune`. Keep `pct_start` and `div`: they shape the schedule.
 
 
 # %% tags=["solution"]
-def by_hand_too(learn, epochs, b):
+def fine_tune_by_hand(learn, epochs, b):
     learn.freeze()
     learn.fit_one_cycle(1, slice(b), pct_start=0.99)
     learn.unfreeze()
@@ -370,7 +363,7 @@ def by_hand_too(learn, epochs, b):
 
 
 # stub:
-# def by_hand_too(learn, epochs, b):
+# def fine_tune_by_hand(learn, epochs, b):
 #     learn.freeze()
 #     learn.fit_one_cycle(1, ..., pct_start=0.99)
 #     ...
@@ -378,7 +371,7 @@ def by_hand_too(learn, epochs, b):
 
 # %% tags=["check"]
 states = []
-for train in (by_hand_too, Learner.fine_tune):
+for train in (fine_tune_by_hand, Learner.fine_tune):
     chain = start_again(backbone)[0]
     chain.head.load_state_dict(top[1].state_dict())
     env.setup(seed)
@@ -399,21 +392,19 @@ assert torch.allclose(*states, atol=1e-6), (
 
 # %% [markdown] tags=["answer"]
 # The test set chose it, so it is too high on average, even if all plans are equally good. And it is one seed: with few labels,
-# seeds differ much more than plans. Choose on a validation set, as `fit` chooses its rate, and average over seeds.
+# seeds differ more than plans. Choose on a validation set, and average over seeds.
 
 # %% [markdown]
 # ## Recap
 #
-# - **Cost.** Every stage after the cut runs forwards and backwards in every step. Depth decides the cost, not the number of
-#   trained parameters.
 # - **Gain.** Fine-tune the last stage first: it brings most of the gain. With very few labels, training deeper makes the
-#   network worse; with more labels it changes little.
-# - **Check what is frozen.** `freeze_to` keeps training batch norms; an audit of one line shows it.
+#   network worse; with more, it changes little.
+# - **Cost.** Depth decides the cost, not the number of trained parameters.
 #
 # **Next:** [15](15_full_fine_tuning.ipynb) trains every stage, and asks what the network forgets.
 #
-# **To read.** Howard and Ruder 2018, *Universal language model fine-tuning*, arXiv:1801.06146. Lee et al. 2023, *Surgical
-# fine-tuning improves adaptation to distribution shifts*, arXiv:2210.11466. Yosinski et al. 2014, arXiv:1411.1792.
+# **To read.** Howard and Ruder 2018, *Universal language model fine-tuning*, on discriminative rates, arXiv:1801.06146. Lee et
+# al. 2023, *Surgical fine-tuning*, arXiv:2210.11466.
 
 # %% tags=["record"]
 {"by hand": by_hand, "in one line": in_one_line}

@@ -33,7 +33,7 @@ def neighbours_by_stage(
         )
     images = [task.train.inputs for task in tasks] if images is None else images
     blocks = {task.name: _block(own, found[task.name], at) for task, own in zip(tasks, images, strict=True)}
-    return click(lambda stage: _page(blocks, stage), stages, "stage", nb13_stages.neighbours(blocks, 0.5))
+    return click(lambda stage: _page(blocks, stage), stages, "stage", nb13_stages.neighbours(blocks))
 
 
 def _block(images: Sequence, each: Mapping[str, Found], at: str) -> Block:
