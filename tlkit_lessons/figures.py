@@ -52,7 +52,7 @@ def gain_along(
         looks.guess_line(ax, guess, "x", f"your guess: {guess:g}")
     every = [end for found in gains.values() for v in found for end in (v.low, v.high, 0.0)]
     pad = 0.06 * (max(every) - min(every))
-    ax.set(xlim=(1.05, -0.05), ylim=(min(every) - pad, max(every) + pad))
+    ax.set(xlim=(1.05, -0.05), ylim=(min(every) - 2 * pad, max(every) + pad))
     ax.set_xlabel("similarity to the source (1: the same)")
     ax.set_ylabel(f"gain in accuracy over {against}")
     legend(ax, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, columnspacing=1)
