@@ -58,7 +58,7 @@ def test_the_latest_share_and_a_gap_before_it():
         ((1, 2), {"test": DAY}, "times such as 1 are of another kind"),
         ((DAY, DAY + timedelta(days=1)), {"gap": 3}, "are of another kind"),
         ((1, 2), {"test": 5}, "has 0 items and leaves 2 for training: move its beginning"),
-        ((1, 1, 1), {}, "has 3 items and leaves 0 to learn from"),
+        ((1, 1, 1), {}, "has 3 items and leaves 0 for training"),
     ],
 )
 def test_a_split_by_time_that_cannot_be_is_refused(times, more, says):
