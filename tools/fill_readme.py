@@ -24,7 +24,7 @@ from tools.notebooks.listing import notebook_map
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "book/how_we_measure.md")
-TO_FILL_IN = " `ADDRESS` is the address of this page; in a downloaded copy, start with `make run`."
+TO_FILL_IN = " `ADDRESS` is the address of this page; in a downloaded copy, leave the first line out."
 FIELD = re.compile(r"<!--(\{\{.*?\}\})-->.*?<!--/-->", re.DOTALL)
 CLONE = re.compile(r"^git clone \S+", re.M)
 SELFTEST = re.compile(r"\{\{selftest (.+)/(.+)/(\d+)\}\}")

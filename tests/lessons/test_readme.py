@@ -55,6 +55,12 @@ def test_no_line_of_code_and_no_table_is_wider_than_the_column(root, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_no_line_begins_with_a_field(root, page):
+    """Markdown would take the whole line for HTML, and show its backticks."""
+    assert not re.findall(r"^<!--.*?-->[^\n<]+", (root / page).read_text("utf-8"), re.M)
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_of_a_page_lead_somewhere(root, page):
     text = (root / page).read_text("utf-8")
     for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
