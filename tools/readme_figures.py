@@ -40,7 +40,7 @@ def task() -> Figure:
     names += [digits.classes[i] for i in digits.targets[ten]]
     labels = ("pretrained on\n(letters)", "10 labelled digits", ledger.fill(TESTED))
     figure = drawing.gallery(images, [*names, *["?"] * 10], 10, labels)
-    figure.text(0, 1.04, "Pretrained on letters, a network learns digits from fewer labels", fontsize=12)
+    figure.text(0, 1.04, "With ten labels, pretraining on letters beats training from scratch", fontsize=12)
     figure.text(1, -0.02, ledger.fill(WHOLE), ha="right", va="top", fontsize=9, color=INK)
     return figure
 
