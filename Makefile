@@ -21,7 +21,7 @@ CLUSTERS := pytest tests/test_clusters.py
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo 'PYTHON=python3.12 chooses the Python, TORCH_BACKEND=cpu the small torch; both count at the first set-up.'
+	@echo 'PYTHON=python3.12 chooses the Python, TORCH_BACKEND=cpu the CPU-only PyTorch; both count at the first set-up.'
 
 install: $(STAMP) ## set everything up in .venv (every other target does it by itself)
 
@@ -73,7 +73,7 @@ notebooks: $(STAMP) ## build and execute the notebooks from notebooks/source; NU
 records: $(STAMP) ## run the full grids that are not finished; then `tlkit claims --write` and `make notebooks`
 	python tools/make_records.py
 
-claims: $(STAMP) ## the verdict on every saying that was tested, from the committed records
+claims: $(STAMP) ## the verdict on every claim that was tested, from the committed records
 	tlkit claims
 
 $(BENCH): $(STAMP)

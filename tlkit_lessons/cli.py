@@ -14,7 +14,7 @@ from tlkit.cli.saying import console, say
 if TYPE_CHECKING:
     from tlkit_lessons.ledger import Saying
 
-SAYING = 61  # columns that the longest saying takes
+SAYING = 61  # columns that the longest claim takes
 
 
 def run(
@@ -59,11 +59,11 @@ def run(
 
 def claims(
     every: Annotated[
-        bool, typer.Option("--all", help="Every row of evidence, with its effect, power and notebooks.")
+        bool, typer.Option("--all", help="Every experiment, with its effect, power and notebooks.")
     ] = False,
     write: Annotated[bool, typer.Option(help="Write data/verdicts.json, which CI compares with.")] = False,
 ) -> None:
-    """The verdict on every saying tested, from the committed records; --all: the evidence, row by row."""
+    """The verdict on every claim tested, from the committed records; --all: the evidence for each."""
     from tlkit import compare
     from tlkit_lessons import ledger
 
@@ -74,12 +74,12 @@ def claims(
     if every:
         console.print(
             "In brackets: 95 % intervals. Detectable: the true difference that 8 in 10 such measurements "
-            "would find (statistical power 0.8), each row taken by itself."
+            "would find (statistical power 0.8), each experiment taken by itself."
         )
     else:
         console.print(
             "Refuted: the opposite was found, or no difference that matters. Undecided: we cannot tell.\n"
-            f"`tlkit claims --all` prints the evidence, {len(rows)} rows with their effects."
+            f"`tlkit claims --all` prints the evidence, {len(rows)} experiments with their effects."
         )
     if note := compare.outdated(ledger.on_shelf()):
         say(note, "note:", "yellow")
@@ -91,7 +91,7 @@ def _headlines(found: list["Saying"]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
     saying_width = max(20, min(SAYING, console.width - 39))
-    table.add_column("saying", min_width=saying_width)
+    table.add_column("claim", min_width=saying_width)
     table.add_column("verdict", max_width=console.width - saying_width - 6)
     for saying in found:
         if saying.word:
@@ -107,7 +107,7 @@ def _evidence(found: list["Saying"]) -> Table:
         table.add_row(str(saying.number), saying.text.upper())
         for row in saying.evidence:
             power = f" Detectable {row.power}." if row.power else ""
-            found_in = f"Row {row.id}, notebook{'s' * (len(row.claim.where) > 1)} {row.where}."
+            found_in = f"Experiment {row.id}, notebook{'s' * (len(row.claim.where) > 1)} {row.where}."
             table.add_row("", f"{row.text}: {row.said}.")
             table.add_row("", Padding(f"{row.effect}.{power} {found_in}", (0, 0, 0, 3)))
     return table

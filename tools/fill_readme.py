@@ -19,22 +19,34 @@ from tlkit.env import data_dir
 from tlkit.files import write_whole
 from tlkit_lessons import ledger
 from tools import readme_figures
+from tools.notebooks.layout import Layout
 from tools.notebooks.listing import notebook_map
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "book/how_we_measure.md")
+TO_FILL_IN = " `ADDRESS` is the address of this page; in a downloaded copy, leave the first line out."
 FIELD = re.compile(r"<!--(\{\{.*?\}\})-->.*?<!--/-->", re.DOTALL)
+CLONE = re.compile(r"^git clone \S+", re.M)
 SELFTEST = re.compile(r"\{\{selftest (.+)/(.+)/(\d+)\}\}")
 
 
 def filled(text: str) -> str:
-    """`text` with the content of every field computed anew."""
-    return FIELD.sub(lambda found: f"<!--{found[1]}-->{_content(found[1])}<!--/-->", text)
+    """`text` with the content of every field computed anew, and the address to clone from."""
+    text = FIELD.sub(lambda found: f"<!--{found[1]}-->{_content(found[1])}<!--/-->", text)
+    return CLONE.sub(f"git clone {address()}", text)
+
+
+def address() -> str:
+    """Where the repository can be cloned from; ADDRESS as long as pyproject.toml has none."""
+    there = Layout(ROOT).repository()
+    return f"https://github.com/{there.name}" if there else "ADDRESS"
 
 
 def _content(placeholder: str) -> str:
     if found := SELFTEST.fullmatch(placeholder):
         return simulated(found[1], found[2], int(found[3]))
+    if placeholder == "{{address}}":
+        return TO_FILL_IN if address() == "ADDRESS" else ""
     if placeholder == "{{map}}":
         return f"\n{notebook_map(ROOT / 'notebooks', 'notebooks/')}\n"
     return ledger.fill(placeholder)

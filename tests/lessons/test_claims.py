@@ -348,7 +348,7 @@ def test_a_record_without_costs_is_named(tmp_path):
         ("{{wins 16_digits frozen scratch 1}}", "10 of 10"), ("{{seeds 16_digits frozen 1}}", "10"),
         ("{{saving 16_digits frozen 2}}", r".*x \[.*x\]"), ("{{card letters seconds}}", r"\d+"),
         ("{{card letters source_accuracy}}", r"0\.\d\d"), ("{{card letters flops}}", r"\d\.\d × 10\^\d+"),
-        ("{{ledger}}", r"Of 36 common sayings .*, \d+ have been tested so far: \d+ confirmed, .*"),
+        ("{{ledger}}", r"Of 36 common claims .*, \d+ have been tested so far: \d+ confirmed, .*"),
         ("{{card letters classes}}", "52"), ("{{card letters licence}}", ".*MIT.*"),
         ("plain {x} text", r"plain \{x\} text"),
         ("a {{seeds 16_digits full 1}} b {{wins 16_digits full scratch 1}}", "a 10 b 10 of 10"),

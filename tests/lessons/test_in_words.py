@@ -50,15 +50,15 @@ def test_a_condition_in_tasks_has_words():
     verdict = "holds when tasks >= 564, does not when tasks < 21, else cannot tell"
     said = in_words.verdict_in_words(verdict, (5,))
     assert said == "confirmed from 564 tasks on, refuted below 21, undecided between"
-    assert in_words.headline(verdict) == "confirmed under a condition"
+    assert in_words.headline(verdict) == "confirmed only under a condition"
 
 
 @pytest.mark.parametrize(
     ("verdict", "word"),
     [
         ("holds", "confirmed"), ("does not hold", "refuted"), ("cannot tell", "undecided"),
-        ("holds only when labels <= 2", "confirmed under a condition"),
-        ("does not hold when labels = 5, else cannot tell", "refuted under a condition"),
+        ("holds only when labels <= 2", "confirmed only under a condition"),
+        ("does not hold when labels = 5, else cannot tell", "refuted only under a condition"),
         (ledger.ABSENT, ""),
     ],
 )  # fmt: skip
@@ -135,17 +135,17 @@ def test_sayings_are_counted_by_outcome():
     found = ledger.sayings()
     said, count = ledger.counted(found), Counter(saying.word for saying in found)
     tested = len(found) - count[""]
-    assert said.startswith(
-        f"Of 36 common sayings about transfer learning, {tested} have been tested so far: "
-    )
-    outcomes = dict(part.split(" ", 1)[::-1] for part in said.partition(": ")[2].split(", "))
+    assert said.startswith(f"Of 36 common claims about transfer learning, {tested} have been tested so far: ")
+    listed, _, waiting = said.partition(": ")[2].partition("; ")
+    assert waiting == f"{count['']} wait for an experiment"
+    outcomes = dict(part.split(" ", 1)[::-1] for part in listed.split(", "))
     assert {word: int(n) for word, n in outcomes.items()} == {w: n for w, n in count.items() if w}
 
 
 def test_without_records_nothing_has_been_tested(tmp_path):
     found = ledger.sayings(ledger.shelf(tmp_path))
     assert not any(saying.word or saying.evidence for saying in found)
-    assert ledger.counted(found).endswith("0 have been tested so far")
+    assert ledger.counted(found).endswith("0 have been tested so far; 36 wait for an experiment")
 
 
 def test_a_headline_must_be_a_claim_of_its_number(tmp_path):
@@ -173,13 +173,15 @@ def test_claims_prints_a_row_for_each_saying_tested(width, monkeypatch, capsys):
     if width == 100:
         assert all(any(saying.text in line for line in lines) for saying in tested), "none is broken"
     assert len(lines) < 2.5 * len(tested), "no more lines than a screen or two"
-    assert f"prints the evidence, {len(ledger.criteria())} rows" in lines[-1]
+    assert f"prints the evidence, {len(ledger.criteria())} experiments" in lines[-1]
 
 
 def test_claims_all_prints_every_row(rows, monkeypatch, capsys):
     text = " ".join(" ".join(printed(monkeypatch, capsys, 100, "claims", "--all")).split())
     for row in rows:
-        assert f"{row.text}: {row.said}. {row.effect}." in text and f"Row {row.id}, notebook" in text, row.id
+        assert (
+            f"{row.text}: {row.said}. {row.effect}." in text and f"Experiment {row.id}, notebook" in text
+        ), row.id
 
 
 def printed(monkeypatch, capsys, width: int, *words: str) -> list[str]:

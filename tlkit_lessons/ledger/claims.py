@@ -67,7 +67,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Common:
-    """One of the common sayings about transfer learning, and the id of the claim that decides it.
+    """One of the common claims about transfer learning, and the id of the experiment that decides it.
 
     `headline` is "" where it has not been tested. It is chosen by meaning, never by outcome.
     """
@@ -79,7 +79,7 @@ class Common:
 
 @cache
 def common(path: Path | None = None) -> tuple[Common, ...]:
-    """Every saying, in the order of the file. Raises UserError for a bad row or an unknown headline."""
+    """Every common claim, in the order of the file. Raises UserError for a bad row or an unknown headline."""
     path = path or env.data_dir() / "claims.toml"
     rows = tuple(_typed(Common, row, "saying", row.get("number")) for row in _read(path)["saying"])
     numbers = {claim.id: claim.number for claim in criteria(path)}

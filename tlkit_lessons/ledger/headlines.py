@@ -1,4 +1,4 @@
-"""The ledger in two tiers: common sayings, each with one headline verdict, and the evidence beneath."""
+"""The ledger in two tiers: common claims, each with one headline verdict, and the evidence beneath."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,16 +9,16 @@ from tlkit_lessons.ledger.in_words import headline
 from tlkit_lessons.ledger.measures import ABSENT, Row, table
 
 OUTCOMES = (
-    "confirmed", "confirmed under a condition", "refuted", "refuted under a condition", "undecided",
+    "confirmed", "confirmed only under a condition", "refuted", "refuted only under a condition", "undecided",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Saying:
-    """One common saying about transfer learning and what the records say of it.
+    """One common claim about transfer learning and what the records say of it.
 
     verdict: that of the headline row in words, with its condition; word: without it, one of OUTCOMES; effect:
-    that of the headline row, short enough for a sentence. All three are "" where the saying has not been
+    that of the headline row, short enough for a sentence. All three are "" where the claim has not been
     tested. evidence: every row of that number, the headline row first.
     """
 
@@ -52,8 +52,9 @@ def sayings(where: Shelf | None = None, rows: Iterable[Row] | None = None) -> li
 
 
 def counted(found: list[Saying]) -> str:
-    """How many sayings there are, how many have been tested, and with what outcome."""
+    """How many common claims there are, how many have been tested, and with what outcome."""
     count = Counter(saying.word for saying in found if saying.word)
     outcomes = ", ".join(f"{count[word]} {word}" for word in OUTCOMES if count[word])
-    lead = f"Of {len(found)} common sayings about transfer learning, {count.total()} have been tested so far"
-    return f"{lead}: {outcomes}" if outcomes else lead
+    lead = f"Of {len(found)} common claims about transfer learning, {count.total()} have been tested so far"
+    rest = f"; {waiting} wait for an experiment" if (waiting := len(found) - count.total()) else ""
+    return f"{lead}: {outcomes}{rest}" if outcomes else f"{lead}{rest}"

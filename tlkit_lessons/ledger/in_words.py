@@ -23,8 +23,8 @@ def headline(verdict: str) -> str:
     if verdict in WHOLE:
         return WHOLE[verdict]
     if verdict.startswith("holds"):
-        return "confirmed under a condition"
-    return "refuted under a condition" if verdict.startswith("does not hold") else ""
+        return "confirmed only under a condition"
+    return "refuted only under a condition" if verdict.startswith("does not hold") else ""
 
 
 def verdict_in_words(verdict: str, budgets: Sequence[int]) -> str:

@@ -11,7 +11,7 @@
 {{ahead FILE BACKBONE AGAINST PLAN LABELS}}   10 of 10: a plan from one backbone, or place, and another
 {{saving FILE PLAN LABELS}}               4.0x [3.1x, 4.9x], against scratch
 {{seeds FILE PLAN LABELS}}                10
-{{ledger}}                                Of 36 common sayings ..., 19 have been tested so far: ...
+{{ledger}}                                Of 36 common claims ..., 19 have been tested so far: ...
 {{card BACKBONE flops|seconds|source_accuracy|...}}
 """
 
@@ -72,7 +72,7 @@ def _claim(where: Shelf, name: str, part: str = "said") -> str:
 
 
 def _ledger(where: Shelf) -> str:
-    """How many of the common sayings were tested, and how they came out."""
+    """How many of the common claims were tested, and how they came out."""
     return counted(sayings(where))
 
 

@@ -1,4 +1,4 @@
-"""The report of a run of notebooks: the headlines of each, the sayings they test, times and failures."""
+"""The report of a run of notebooks: the headlines of each, the claims they test, times and failures."""
 
 import re
 from collections import Counter
@@ -50,7 +50,7 @@ def workbook_html(run_results: Iterable[RunResult], out: str | Path) -> Path:
 def _summary(
     results: Sequence[RunResult], shown: Sequence[ledger.Saying], fits: Sequence[Record], names: Sequence[str]
 ) -> list[str]:
-    """At most four sentences: what ran, what the sayings come to, and what was not computed in this run."""
+    """At most four sentences: what ran, how the claims came out, and what was not computed in this run."""
     ran, seconds = sum(r.ok for r in results), sum(r.seconds for r in results)
     found = [f"{ran} of {_counted(len(results), 'notebook')} ran to the end; this took {_time(seconds)}."]
     if shown:
@@ -59,7 +59,7 @@ def _summary(
         test = "They test" if len(results) > 1 else "It tests"
         earlier = _time(sum(r.measured.get("seconds", 0) for r in fits))
         found += [
-            f"{test} {_counted(len(shown), 'common saying')} about transfer learning: {outcomes}.",
+            f"{test} {_counted(len(shown), 'common claim')} about transfer learning: {outcomes}.",
             f"These verdicts come from the committed records of {len(fits):,} fits ({earlier} of computing "
             "before this run); none of these fits was run again.",
         ]
@@ -71,7 +71,7 @@ def _summary(
 
 
 def _sayings(numbers: set[str]) -> list[ledger.Saying]:
-    """The tested sayings of these notebooks, each with the evidence that they show."""
+    """The tested claims of these notebooks, each with the evidence that they show."""
     found = []
     for saying in ledger.sayings():
         rows = tuple(row for row in saying.evidence if numbers & set(row.claim.where))
@@ -81,7 +81,7 @@ def _sayings(numbers: set[str]) -> list[ledger.Saying]:
 
 
 def _records(shown: Iterable[ledger.Saying]) -> ledger.Shelf:
-    """The files of records behind these sayings."""
+    """The files of records behind these claims."""
     claims = [row.claim for saying in shown for row in saying.evidence]
     names = {name for claim in claims for name in (claim.records, claim.against_records) if name}
     return ledger.Shelf(ledger.shelf().folder, tuple(sorted(names)))

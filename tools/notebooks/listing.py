@@ -6,9 +6,11 @@ from tlkit_lessons.notebooks import notebooks
 
 
 def notebook_map(folder: Path, prefix: str = "") -> str:
-    """The notebooks that are built, with the seconds each took; links start with `prefix`."""
-    rows = ["| notebook | question | seconds |", "|---|---|--:|"]
+    """The notebooks that are built, with the seconds each took; links start with `prefix`. 00 stands out."""
+    rows = ["| notebook | question | run time (s) |", "|---|---|--:|"]
     for nb in notebooks(folder):
         seconds = nb.seconds if nb.seconds is not None else ""
-        rows.append(f"| {nb.number} [{nb.title}]({prefix}{nb.path.name}) | {nb.question} | {seconds} |")
+        name = f"{nb.number} [{nb.title}]({prefix}{nb.path.name})"
+        name = f"**{name}**" if nb.number == "00" else name
+        rows.append(f"| {name} | {nb.question} | {seconds} |")
     return "\n".join(rows)
