@@ -222,8 +222,8 @@ assert abs(kept - cut.test.metrics["accuracy"]) < 0.02, "block2 scores otherwise
 # Digits need the *where*, and most of the network. For textures the *where* is noise, so averages are better, and `block1` is
 # nearly as good as `block2`. Both do best **before** the last stage.
 #
-# The other notebooks keep the default of `frozen`, averages after the last stage, so that all comparisons share one setting.
-# So [26](26_sources_without_labels.ipynb) says that textures need fine-tuning: `frozen` reaches
+# The other notebooks keep the default of `frozen`, averages after the last stage. It is not the best cut, but one setting
+# makes them comparable. So [26](26_sources_without_labels.ipynb) says that textures need fine-tuning: `frozen` reaches
 # {{accuracy 26_sources letters frozen 5 textures}} there, scratch {{accuracy 26_sources letters scratch 5 textures}}. Averages
 # after `block2` come much nearer to scratch. How can a stage make features *worse*?
 #
@@ -287,8 +287,8 @@ with torch.no_grad():
 
 # %% [markdown]
 # On another lower half it is near chance, one in 52. Can *new* upper layers learn to fit? Yosinski et al. froze the lower
-# layers and trained new upper ones, on the *source* task itself. Accuracy fell, most with a cut in the middle: once, both parts
-# adjusted to each other, but now only one can, and it finds no equally good fit.
+# layers and trained new upper ones, on the *source* task itself. Accuracy fell, most with a cut in the middle. At first, both
+# parts had adjusted to each other; now only the new one can, and it finds no equally good fit.
 #
 # When both parts are fine-tuned, they adjust to each other again, and the loss *of accuracy* vanishes. On a *new* task, transfer
 # with fine-tuning even generalises better than training on the target alone. The numbers are in their Figure 2; each of its
