@@ -19,8 +19,8 @@ from tlkit_lessons.drawing import grid_of, name_rows, picture
 from tlkit_lessons.look import INDIGO, WRONG, guess_line, series
 
 _SERIES = 4  # that `look.series` tells apart
-_GAP, _FRAME = 0.3, 0.12  # between the tiles of a strip, and around one, in tiles
-_LEFT, _RIGHT = 3.3, 2.3  # room for the query and a row's name, and for its note, in tiles
+_GAP, _FRAME = 0.3, 0.12  # between the images of a strip, and around one, in sides of an image
+_LEFT, _RIGHT = 3.3, 2.3  # room for the query and a row's name, and for its note, likewise
 _LINE = 0.045  # height of a line of a label, as a share of the axis
 
 
@@ -39,7 +39,7 @@ def neighbours(blocks: Mapping[str, Block], cell: float = 0.46) -> Figure:
     """An image on the left of each block, and a row of its neighbours, nearest first, for each strip.
 
     A neighbour of the image's own class has a solid frame, another a dashed one and a cross; a strip's note
-    stands at its right. `cell` is a tile's side in inches. Raises UserError for no blocks, strips of
+    stands at its right. `cell` is an image's side in inches. Raises UserError for no blocks, strips of
     different lengths, or as many answers as there are no neighbours.
     """
     strips = [strip for _, rows in blocks.values() for strip in rows.values()]
@@ -64,10 +64,10 @@ def _block(ax: Axes, top: float, name: str, image: Any, rows: Mapping[str, Strip
     for row, strip in rows.items():
         y -= 1 + _GAP
         ax.text(_LEFT - 0.25, y + 0.5, row, ha="right", **words)
-        for k, (tile, kin) in enumerate(zip(strip.found, strip.same, strict=True)):
+        for k, (neighbour, same) in enumerate(zip(strip.found, strip.same, strict=True)):
             x = _LEFT + k * (1 + _GAP)
-            _framed(ax, x, y, tile, *((INDIGO, "-", 2.4) if kin else (WRONG, (0, (2, 1.2)), 1.4)))
-            if not kin:
+            _framed(ax, x, y, neighbour, *((INDIGO, "-", 2.4) if same else (WRONG, (0, (2, 1.2)), 1.4)))
+            if not same:
                 ax.plot(x + 1, y + 1, "X", color=WRONG, markersize=8, markeredgecolor="white", zorder=5)
         ax.text(_LEFT + len(strip.found) * (1 + _GAP), y + 0.5, strip.note, **words)
     return min(y, top - 1.6 - _GAP)  # below the name, too

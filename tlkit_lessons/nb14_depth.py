@@ -101,7 +101,7 @@ def _panel(ax: Axes, gains: np.ndarray, plans: Sequence[str]) -> int:
     x, mean = range(len(plans)), gains.mean(1)
     ax.axhline(0, color=INK, linewidth=0.8)
     ax.plot(x, gains, color=GREY, linewidth=0.7, alpha=0.7)
-    ax.plot(x, mean, **series(0), linewidth=2.4, markersize=6)
+    ax.plot(x, mean, color=series(0)["color"], linewidth=2.4)
     best = int(mean.argmax())
     ax.plot(best, mean[best], "o", markersize=14, markerfacecolor="none", markeredgecolor=INK, mew=1.6)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85}
@@ -112,10 +112,10 @@ def _panel(ax: Axes, gains: np.ndarray, plans: Sequence[str]) -> int:
 
 
 def gain_by_seed(gains: Mapping[int, ArrayLike], plan: str, against: str, ax: Axes | None = None) -> Axes:
-    """What `plan` gains over `against`, (n_seeds,) at each budget, in points: thin lines are seeds.
+    """What `plan` gains over `against`, (n_seeds,) at each budget, in points.
 
-    The title counts the seeds that gain more at the last budget than at the first. Raises UserError for
-    budgets with different numbers of seeds.
+    Thin lines are seeds, the thick one their mean. The title counts the seeds that gain more at the last
+    budget than at the first. Raises UserError for budgets with different numbers of seeds.
     """
     if len({np.size(each) for each in gains.values()}) != 1:
         raise UserError("gains by seed need the same seeds at every budget.")
@@ -123,9 +123,7 @@ def gain_by_seed(gains: Mapping[int, ArrayLike], plan: str, against: str, ax: Ax
     points = 100 * np.array([np.asarray(each, float) for each in gains.values()])  # budgets x seeds
     ax.axhline(0, color=INK, linewidth=0.8)
     ax.plot(x, points, color=GREY, linewidth=0.8)
-    style = look(plan) | {"linestyle": "none", "label": None}
-    ax.plot(x, points, **style, markersize=5)
-    ax.plot(x, points.mean(1), color=INK, linewidth=2.4)
+    ax.plot(x, points.mean(1), color=look(plan)["color"], linewidth=2.8)
     ax.annotate(
         "mean", (x[-1], points[-1].mean()), (9, 0), textcoords="offset points", va="center", fontsize=9
     )

@@ -21,7 +21,7 @@
 # **Time** {{time}} to run, 25 minutes to read.
 
 # %% tags=["parameters"]
-seed = 10  # decides which digits are labelled; the records of this notebook begin with this one
+seed = 10  # decides which digits are labelled; the stored results of this notebook begin with this one
 labels = 5  # labelled digits per class in sections 2, 3 and 6
 choice = "last-1"  # the plan that the freeze board shows when it opens
 few = 2  # your guess in section 4: how many stages to train with 1 label per class
@@ -53,7 +53,8 @@ env.setup(seed)
 #
 # All this can be counted before training. *Memory* is what training adds: for each trained parameter its gradient and two
 # averages of the optimiser, and for each image of the batch the activations after the cut. Seconds are a rough
-# forecast.
+# forecast. They depend on the *recipe*, that is, all hyperparameters of a fit: its steps, its batch size, the learning rates
+# to try. We use the default.
 
 # %% alt="Parameters, operations and memory of each plan, from frozen to full, in percent of full. Parameters rise to nearly all at last-1 and last-2; operations and memory keep rising to full."
 task, backbone, settings = tasks.load("digits"), backbones.load("letters"), recipe.default()
@@ -69,7 +70,8 @@ ax = nb14_depth.price_by_depth(prices)
 #
 # ## 2 · One stage, by hand
 #
-# Freeze everything as in notebook 12: no gradients, eval mode. Then undo both for the last stage and the head.
+# Freeze everything as in notebook 12: no gradient, no place in the optimiser, eval mode. Then undo all three for the last
+# stage and the head.
 
 
 # %%
@@ -155,7 +157,7 @@ figure = nb14_depth.accuracy_by_depth(rows, depths, (1, 5, 20), {1: shallow.valu
 # line is their mean. `last-1` brings most of the gain at every budget. With one label per class, training deeper loses part
 # of it again.
 #
-# We run a few of these fits again, to check the records.
+# All this comes from the *records*, the stored results of the full runs. We run a few of these fits again, to check them.
 
 # %%
 slower, live = "full@decay=0.5", {}  # section 6 explains the name
@@ -186,8 +188,9 @@ for ax, against in zip(axes, ("frozen", "last-1"), strict=True):
 _ = axes[1].set_ylabel("")
 
 # %% [markdown]
-# On the left the count is near chance: with one label per class, everything depends on which images are labelled. On the right
-# both plans share that luck. `last-1` is ahead of `full` in {{wins 14_depth last-1 full 1}} seeds with one label per class, and
+# On the left, about as many seeds rise as fall: with one label per class, the gain depends on which images are labelled. On the
+# right, it depends less on them. Both plans train the last stage, so a good or bad choice of images affects both in
+# nearly the same way. `last-1` is ahead of `full` in {{wins 14_depth last-1 full 1}} seeds with one label per class, and
 # in {{wins 14_depth last-1 full 20}} with twenty. A likely reason: a few labels can teach how to combine shapes, but not how to
 # see a stroke. With more labels depth hardly matters, and the price decides.
 #
@@ -218,10 +221,11 @@ ax = figures.bars_by_stage(change, "change, relative to the weights", right)
 
 # %% [markdown]
 # In fastai, fine-tuning the last stage is `learn.freeze_to(-2)`: freeze all but the last two groups of layers, here `block3`
-# and the head. A `slice` of two rates gives the small one to the stem and the large one to the head. Train five epochs, then
-# audit against `last-1`.
+# and the head. A `slice` of two rates gives the small one to the stem and the large one to the head. `fit_one_cycle` follows a
+# *one-cycle* schedule: within one training, the learning rate rises, then falls. The rates in the slice are the largest ones.
+# Train five epochs, then audit against `last-1`.
 
-# %% alt="A tile for each tensor, a row for each stage. The batch-norm tensors of the frozen stages stem, block1 and block2 are marked with a cross: they changed."
+# %% alt="A square for each tensor, a row for each stage. The batch-norm tensors of the frozen stages stem, block1 and block2 are marked with a cross: they changed."
 from fastai.basics import DataLoader, DataLoaders, Learner, params
 
 
@@ -241,8 +245,8 @@ ax = plan_strip.moved(plans.audit(before, chain, last, strict=False))
 
 # %% [markdown]
 # **A wrong turn**, and a quiet one. Every cross is a tensor of a "frozen" stage that changed: fastai keeps training the batch
-# norms. That may well help, but it is not the plan we asked for, nor its price: with a trained norm in the stem, no stage
-# can run just once. The slice itself is a decay by another name:
+# norms. That may well help, but it is not the plan we asked for, and it costs more. When the batch norm of the stem changes,
+# the outputs of all stages change, so every stage must run in every step. The slice itself is a decay by another name:
 
 # %%
 rate = 0.003
@@ -251,10 +255,14 @@ ours = plans.groups(fits[slower].model, Plan.parse(slower), rate)[1]
 np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 
 # %% [markdown]
-# The usual call, `learn.fine_tune(epochs, b)`, builds on both. First comes one *frozen* epoch at `slice(b)`: the head trains at
-# the rate `b`, the norm layers of the frozen groups at a tenth of it. Then it *unfreezes* every group and halves the rate:
-# discriminative learning rates from `b / 2` at the head down to a hundredth of that at the stem. Exercise 14.3 writes it by
-# hand. `b` stays a hyperparameter.
+# The usual call, `learn.fine_tune(epochs, b)`, builds on both:
+#
+# 1. One *frozen* epoch at `slice(b)`. With a single rate, a slice gives `b` to the last group, the head, and a tenth of it to
+#    all others. In those, only the batch norms are trained.
+# 2. Then all groups are *unfrozen*. The head gets half of `b`, the stem a hundredth of that, and the rates between grow by equal
+#    factors: discriminative learning rates.
+#
+# Exercise 14.3 writes it by hand. The default `b=2e-3` need not suit your task: `b` stays a hyperparameter.
 #
 # ## What we saw
 #
@@ -277,7 +285,7 @@ np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 #
 # - **Another kind of shift.** *Surgical fine-tuning* (Lee et al. 2023) trains only the block nearest to the shift: the *first* if
 #   the inputs change, as with noise or blur; a *middle* one if the features change, as with new subclasses; the *last* if the
-#   outputs change, as with new labels. Part 3 tests all three, with plans such as `block:stem`.
+#   outputs change, as with new labels. Part 3, which is planned, will test all three with plans such as `block:stem`.
 # - **Another learning rate.** One label per class leaves no validation set, so each plan takes the rate that suited similar
 #   tasks. Notebook 15 varies it.
 # - **Another network.** Where parameters are spread otherwise, prices differ: ask for them.
@@ -287,7 +295,8 @@ np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 #
 # An interval within two points of zero counts as equal, and equal does not beat. The first claim comes from ten other seeds,
 # those of notebook 16. The comparison with `last-1` in section 5 arose from the figure; the claims were written down before
-# the runs. fastai counts frozen groups too: under `freeze_to(-2)` the two trained ones share the upper end of the slice.
+# the runs. A slice spreads its rates over all five groups, frozen ones too. So under `freeze_to(-2)`, `block3` and the head get
+# the two largest of five rates.
 #
 # </details>
 
@@ -351,7 +360,8 @@ print(*map(mine.price_of, cost), sep="\n")
 # ### Exercise 14.3 · fine_tune, by hand
 #
 # Write it: freeze, one epoch at `slice(b)`; unfreeze, then `epochs` with discriminative learning rates. The check compares every
-# weight with `learn.fine_tune`. Keep `pct_start` and `div`: they shape the schedule.
+# weight with `learn.fine_tune`. Keep `pct_start` and `div`, which shape the one-cycle schedule: the share of the steps in which
+# the rate rises, and how many times smaller than the largest rate the first one is.
 
 
 # %% tags=["solution"]

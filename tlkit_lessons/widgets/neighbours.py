@@ -44,8 +44,8 @@ def _block(images: Sequence, each: Mapping[str, Found], at: str) -> Block:
     shown = int(np.where(itself, -np.inf, gain).argmax())
     rows = {}
     for stage, (nearest, same) in each.items():
-        tiles = [images[int(i)] for i in nearest[shown]]
-        rows[stage] = Strip(tiles, same[shown], f"1-NN {same[~itself, 0].mean():.0%}")
+        closest = [images[int(i)] for i in nearest[shown]]
+        rows[stage] = Strip(closest, same[shown], f"1-NN {same[~itself, 0].mean():.0%}")
     return images[shown], rows
 
 
