@@ -187,8 +187,7 @@ ax = nb24_quality.gain_by_count(gains, message, guess=slider_labels.value)
 # before *better* and *worse*. So a filled marker at fifty is no contradiction: a gain may be certain and too small to matter. At twenty
 # the verdict is undecided. Notebook 16 found *equal* from twenty on, with other labelled subsets.
 #
-# `frozen` even falls behind, since its
-# features cannot learn from the labels. On this easy target scratch is then nearly perfect, so little is left to gain; exercise 24.2 looks at errors
+# `frozen` even falls behind, since its features cannot learn from the labels. On this easy target scratch is then nearly perfect, so little is left to gain; exercise 24.2 looks at errors
 # instead.
 #
 # ## 4 · Was scratch trained long enough?
