@@ -114,7 +114,8 @@ def scores_against_truth(
 ) -> Figure:
     """A panel a score, two in a row: its value for each source (x), and that source's accuracy (y).
 
-    harmful: sources with a marker of their own. levels: name -> accuracy of a control, a labelled line each.
+    harmful: sources with a marker of their own. levels: name -> accuracy of a baseline or control, a labelled
+    line each.
     guess: the reader's, for the source with the highest value of the first score. A source that a score says
     nothing of (NaN) has no marker there. Raises UserError for a source without an accuracy.
     """
@@ -147,7 +148,7 @@ def scores_against_truth(
 
 def _points(ax: Axes, column: Mapping[str, float], accuracy: Mapping, harmful: Collection[str]) -> None:
     told = [s for s, value in column.items() if not np.isnan(value)]
-    bad = {"color": WRONG, "marker": "X", "linestyle": "", "label": "source worse than frozen random weights"}
+    bad = {"color": WRONG, "marker": "X", "linestyle": "", "label": "harmful source"}
     for style, part in (
         (series(0) | {"linestyle": "", "label": "other source"}, [s for s in told if s not in harmful]),
         (bad, [s for s in told if s in harmful]),
@@ -174,9 +175,9 @@ def gains_and_shortlist(
 ) -> Axes:
     """A row a source, best first: its gain over scratch, and how often it is shortlisted.
 
-    shortlisted: source -> share of the labelled subsets; open where it never is. harmful: sources worse
-    than the control, for the title. control: the gain of the same plan from random weights: a row, and a line
-    through all others. Raises UserError for a source without a share.
+    A marker is filled where the interval excludes zero. shortlisted: source -> share of the labelled subsets.
+    harmful: sources worse than the control, for the title. control: the gain of the same plan from random
+    weights: a row, and a line through all others. Raises UserError for a source without a share.
     """
     if gains.keys() - shortlisted.keys():
         raise UserError("give for every source how often it is shortlisted.")
@@ -188,13 +189,17 @@ def gains_and_shortlist(
         colour = SLATE if source == CONTROL else style["color"]
         ax.hlines(y, v.low, v.high, color=colour, linewidth=1.6)
         mark = {"marker": "|" if source == CONTROL else style["marker"], "markersize": 8}
-        ax.plot(v.mean, y, **mark, color=colour, markerfacecolor=colour if often else "white")
+        face = colour if v.low > 0 or v.high < 0 else "white"
+        ax.plot(v.mean, y, **mark, color=colour, markerfacecolor=face)
         _aside(ax, "" if source == CONTROL else f"{often:.0%}" if often else "never", y)
     _aside(ax, "shortlisted", len(rows) - 0.1)
     _lines(ax, control)
     ax.set_yticks(range(len(order)), order)
     ax.set_ylim(-0.6, len(order) - 0.4)
-    ax.set(ylabel="source", xlabel=f"gain in accuracy over scratch, {plan} (95 % interval)")
+    ax.set(
+        ylabel="source",
+        xlabel=f"gain in accuracy over scratch, {plan}\n(95 % interval; filled: excludes zero)",
+    )
     none = harmful and not any(shortlisted[source] for source in harmful)
     said = "No harmful source is shortlisted" if none else "Shortlisted sources stand near the top"
     ax.set_title(said, loc="left", fontsize=12, pad=20)

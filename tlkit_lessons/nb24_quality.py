@@ -27,8 +27,9 @@ def gain_by_count(
     """Named gains with their 95 % intervals over labels, steps, or another count; log axis.
 
     gains: name -> count -> verdict; at most four names that are no plans. The band holds what is too small to
-    matter; a marker is filled for better or worse. guess: where the reader expects the gain to be gone.
-    control: the gain of frozen random weights, a dashed line. Raises UserError for no gains, or more names.
+    matter; a marker is filled where the interval excludes zero. guess: where the reader expects the gain to
+    be gone. control: the gain of frozen random weights, a dashed line. Raises UserError for no gains, or more
+    names.
     """
     others = [name for name in gains if name not in _PLANS]
     if not gains or not all(gains.values()) or len(others) > MOST:
@@ -45,7 +46,7 @@ def gain_by_count(
     if control is not None:
         ax.axhline(control.mean, color=SLATE, linestyle="--", linewidth=1.3, zorder=0)
     _counts(ax, sorted({count for found in gains.values() for count in found}))
-    key = "95 % intervals; filled: better or worse; grey: too small to matter"
+    key = "95 % intervals; filled: excludes zero; grey band: too small to matter"
     ax.set(xlabel=f"{xlabel}\n({key})", ylabel=ylabel)
     ax.set_title(title, loc="left", fontsize=12)
     ends = {name: found[max(found)].mean for name, found in gains.items()}
@@ -60,7 +61,7 @@ def _series(ax: Axes, style: Mapping, found: Mapping[int, Verdict], aside: float
     ax.plot(x, [v.mean for v in found.values()], **line)
     for at, v in zip(x, found.values(), strict=True):
         ax.vlines(at, v.low, v.high, color=style["color"], linewidth=1.6)
-        face = style["color"] if v.word in ("better", "worse") else "white"
+        face = style["color"] if v.low > 0 or v.high < 0 else "white"
         mark = {"color": style["color"], "marker": style["marker"], "markerfacecolor": face}
         ax.plot(at, v.mean, **mark, linestyle="", markersize=7)
 

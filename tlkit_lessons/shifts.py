@@ -13,7 +13,7 @@ from tlkit_lessons.adapt.domains import sealed
 from tlkit_lessons.material.glyphs import Glyphs
 
 PER_CLASS = 160  # images of a letter, half of them in fonts that are kept for the test
-DARK, CONTRAST = 0.3, 0.4  # where contrast is faded: brightness of the background, and what strokes add to it
+DARK, CONTRAST = 0.3, 0.4  # where contrast is low: brightness of the background, and what strokes add to it
 RARE = 8  # under label shift, the second five letters are so many times as rare as the first
 
 
@@ -34,7 +34,7 @@ SHIFTS: dict[str, Shift] = {
     "same": Shift("unchanged"),
     "noise": Shift("noise", "noise", 2 / 3),
     "background": Shift("background", "background", 0.4),
-    "faded": Shift("faded", fades=True),
+    "faded": Shift("low contrast", fades=True),
     "polarity": Shift("inverted", "polarity", 0.0),
     "shares": Shift("label shift", shares=True),
 }

@@ -801,18 +801,20 @@ def test_a_source_stands_at_its_score_and_its_accuracy_and_the_harmful_are_marke
         nb23_scores.scores_against_truth(SCORES, dict.fromkeys(SHELF[:-1], 0.5), [], {})
 
 
-def test_a_shortlisted_source_is_filled_and_the_control_has_a_row_and_a_line():
+def test_a_gain_off_zero_is_filled_and_the_control_has_a_row_and_a_line():
     ax = FIGURES["gains_and_shortlist"](None)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["b", nb23_scores.CONTROL, "a"]
     faces = {
         line.get_ydata()[0]: line.get_markerfacecolor() for line in ax.lines if len(line.get_xdata()) == 1
     }
-    assert (faces[0], faces[2]) == ("white", plots.look("frozen")["color"])
+    assert faces[0] == faces[2] == plots.look("frozen")["color"], "shortlisted or not"
     said = text_of(ax)
     assert all(word in said for word in ("never", "40%", "scratch", "frozen random weights"))
     assert ax.get_title(loc="left") == "No harmful source is shortlisted"
     near = nb23_scores.gains_and_shortlist({"a": told(0.1)}, {"a": 1.0}, "full", ["a"])
     assert near.get_title(loc="left").startswith("Shortlisted sources") and len(near.get_yticks()) == 1
+    level = nb23_scores.gains_and_shortlist({"a": told(0.0)}, {"a": 1.0}, "frozen")
+    assert "white" in [line.get_markerfacecolor() for line in level.lines], "zero lies in the interval"
     with pytest.raises(UserError, match="how often"):
         nb23_scores.gains_and_shortlist({"a": told(0.1)}, {}, "full")
 

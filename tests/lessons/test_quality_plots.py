@@ -30,13 +30,13 @@ def names(ax) -> list[str]:
     return [t.get_text() for t in ax.texts]
 
 
-def test_gains_stand_at_their_counts_and_fill_where_they_matter():
+def test_gains_stand_at_their_counts_and_fill_where_the_interval_excludes_zero():
     ax = nb24_quality.gain_by_count({"full": FOUND}, "A message in words", guess=30)
     points = [line for line in ax.lines if len(line.get_xdata()) == 1]
     assert [line.get_ydata()[0] for line in points] == [v.mean for v in FOUND.values()]
     assert [line.get_xdata()[0] for line in points] == pytest.approx(list(FOUND))
     filled = [to_rgb(line.get_markerfacecolor()) != (1, 1, 1) for line in points]
-    assert filled == [True, False, False, True]
+    assert filled == [True, False, True, True]
     assert names(ax) == ["your guess: 30", "full"] and ax.get_title(loc="left") == "A message in words"
     [band] = ax.patches
     assert band.get_extents().transformed(ax.transData.inverted()).height == pytest.approx(0.04)
