@@ -38,12 +38,7 @@ def learning_curves(
         ax.plot(live_steps, live[plan], "*", **star, label=f"{plan}: trained here")
     ax.axhline(probe, color=look("frozen")["color"], linestyle=":", label="frozen: head fitted")
     bottom, left = ax.get_ylim()[0], ax.get_xlim()[0]
-    white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85}
-    ax.plot([left, reached.base_steps], [reached.threshold] * 2, color=INK, linewidth=1)
-    ax.annotate(f"accuracy {reached.threshold:.2f}", (left, reached.threshold), (4, 3), **_POINTS, bbox=white)
-    for steps in (reached.plan_steps, reached.base_steps):
-        ax.plot([steps, steps], [bottom, reached.threshold], color=INK, linewidth=1)
-        ax.annotate(f"{steps:.0f} steps", (steps, bottom), (-4, 6), ha="right", **_POINTS)
+    _lines(ax, reached, bottom, left)
     ax.set(xlabel="training steps (log scale)", xlim=(left, None), ylim=(bottom, None))
     ax.set_ylabel("test accuracy (axis does not start at 0)")
     steps = next(iter(courses.values())).steps
@@ -55,3 +50,13 @@ def learning_curves(
     ax.set_title(": ".join(filter(None, (setting, said))), loc="left")
     legend(ax, loc="lower right")
     return ax
+
+
+def _lines(ax: Axes, reached: Reached, bottom: float, left: float) -> None:
+    """A line across at the accuracy that both reach, and one down from where each does."""
+    white = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85}
+    ax.plot([left, reached.base_steps], [reached.threshold] * 2, color=INK, linewidth=1)
+    ax.annotate(f"accuracy {reached.threshold:.2f}", (left, reached.threshold), (4, 3), **_POINTS, bbox=white)
+    for steps in (reached.plan_steps, reached.base_steps):
+        ax.plot([steps, steps], [bottom, reached.threshold], color=INK, linewidth=1)
+        ax.annotate(f"{steps:.0f} steps", (steps, bottom), (-4, 6), ha="right", **_POINTS)

@@ -86,7 +86,7 @@ def _write_factor(ax: Axes, found: Saving, x: float, y: float) -> None:
     if found.censored != "right":
         ax.annotate(f"{found}", (x, y), (8, -5), va="top", **_WORDS)
         return
-    low = f"\n(95 % interval\nfrom {found.low:.1f}x up)" * bool(found.low < found.most)
+    low = f"\n(95 %: from {found.low:.1f}x up)" * bool(found.low < found.most)
     ax.annotate(f"more than {found.most:g}x{low}", (x, y), (-6, 3), ha="right", va="bottom", **_WORDS)
 
 

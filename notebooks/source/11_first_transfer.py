@@ -91,7 +91,7 @@ def features(images, network, backbone):
 
 network = backbone.fresh().eval()  # the four stages; the head is empty
 known = features(digits, network, backbone)
-print("stages:", ", ".join(network.names), "; embeddings of the ten digits:", tuple(known.shape))
+print(f"stages: {', '.join(network.names)}; embeddings of the ten digits: {tuple(known.shape)}")
 
 # %% [markdown]
 # The simplest classifier is the *nearest neighbour* (1-NN): a new digit gets the label of the closest of the ten embeddings. Does
@@ -165,13 +165,12 @@ for name, view in views.items():
     print(f"{name:15} {accuracy[name]:8.2f} {hit:8.2f} {change:7.0%} {distance:9.0%}")
 
 # %% [markdown]
-# *Change* is how far the shift moves an embedding, *distance* how far two digits are apart. Both are medians in lengths of
-# an embedding.
+# *Change* is how far the shift moves an embedding, *distance* how far two digits are apart. Both are medians, relative to
+# the length of an embedding.
 #
 # Pixels compare *where* the strokes are. The shift changes them as much as replacing the digit by another. The letters
 # network compares *shapes*: to classify distorted letters, it had to learn what does **not** matter. The random network
-# changes least, because its features are averaged. But all its embeddings are nearly the same, so a small change
-# confuses them.
+# changes least. But all its embeddings are nearly the same, so even a small change confuses them.
 #
 # ## 4 · A linear probe, in one call
 #
@@ -261,17 +260,17 @@ print("letters that look like a digit:", *material.LOOKALIKES)
 # Perhaps it only calls an **O** a zero and an **S** a five. So we take a second checkpoint, pretrained on as many images,
 # but of a restricted alphabet, without these look-alikes.
 
-# %% alt="Paired dots: the restricted alphabet is above pixels, and the full alphabet mostly above the restricted one."
+# %% alt="Paired dots: the restricted alphabet is above pixels, and the complete alphabet mostly above the restricted one."
 restricted = backbones.load("letters-nolookalikes")
 assert not set(material.LOOKALIKES) & set(restricted.card["classes"])
 without = scores("frozen", restricted, task, settings, n_seeds)
 _, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
-sides, plans = ("full alphabet", "restricted alphabet"), ("frozen", "frozen@restricted")  # @: hollow dots
+sides, plans = ("complete alphabet", "restricted alphabet"), ("frozen", "frozen@restricted")  # @: hollow dots
 ax = paired.paired_dots(without, pixels, (sides[1], "pixels"), axes[0], plans=(plans[1], "pixels"))
 ax = paired.paired_dots(transferred, without, sides, axes[1], "", plans)
 
 # %% [markdown]
-# Without look-alikes, the network still beats the pixels. It loses some accuracy against the full alphabet, but it also saw
+# Without look-alikes, the network still beats the pixels. It loses some accuracy against the complete alphabet, but it also saw
 # fewer kinds of letters. So more than whole letters is transferred: probably strokes, corners and loops.
 #
 # ## 7 · Does it also learn faster?

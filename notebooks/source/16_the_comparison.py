@@ -147,13 +147,12 @@ widgets.label_slider(store, ["pixels", "scratch", "frozen", "full"], baseline)
 # %% [markdown]
 # With one label per class, `frozen` gains {{gain 16_digits frozen scratch 1}} in accuracy. With more labels the gain shrinks.
 # Then `frozen` falls *behind*: features made for letters are good for digits but not perfect, and frozen they cannot
-# improve. `full` starts from the same weights and improves them: better
-# than scratch with few labels, equal with many.
+# improve. `full` starts from the same weights and improves them: better than scratch with few labels, equal with many.
 #
-# The title gives a *verdict* for each plan. *Equal* comes first: the whole interval lies within two points of accuracy of zero,
-# even if it excludes zero. *Better* and *worse* mean that the interval excludes zero, and that this survives a correction
-# for the number of comparisons, in section 5. All else is *undecided*; the code says `cannot tell`. The intervals drawn are
-# not corrected.
+# The title gives a *verdict* for each plan. *Equal* comes first: the whole interval lies between minus two and plus two points
+# of accuracy, even if it excludes zero. *Better* and *worse* mean that the interval excludes zero, and that this survives a
+# correction for the number of comparisons, in section 5. All else is *undecided*; the code says `cannot tell`. The
+# intervals drawn are not corrected.
 #
 # ## 4 · Ten seeds, one confidence interval
 #
@@ -202,8 +201,8 @@ print(f"variance of the difference {d.var(ddof=1):.5f}; without pairing {unpaire
 print(f"for the same precision, unpaired runs need {unpaired / d.var(ddof=1):.1f} times as many seeds")
 
 # %% [markdown]
-# Pairing costs nothing and replaces many runs. `stats.interval(d)` does all this in one call. Its default corrects an end
-# for skewness, by Hall's method, where Student's interval is too narrow.
+# Pairing costs nothing and replaces many runs. `stats.interval(d)` does all this in one call. It also applies Hall's
+# correction for skewed differences, which can only widen the interval.
 
 # %% alt="Ten differences as dots, below them their mean and its 95 % confidence interval, beside a line at zero."
 ax = paired.interval_from_dots(d, stats.interval(d))
@@ -219,7 +218,7 @@ title = ax.figure.suptitle(
 # of a given size. More seeds, or pairing, raise it.
 #
 # Two more sources of chance. The test set is finite: an accuracy $p$ on $n$ independent items has the standard error
-# $\sqrt{p(1-p)/n}$. Our verdicts include it, but digits by one writer are alike, so the true error is larger. And many
+# $\sqrt{p(1-p)/n}$. Our verdicts include it, but digits by one writer are alike, so the true error can be larger. And many
 # comparisons give *false positives*. *Holm's rule* limits them: the smallest of $m$ p-values must lie below $\alpha/m$, the
 # next below $\alpha/(m-1)$, and so on, until one fails.
 
@@ -253,7 +252,7 @@ nb16_comparison.label_saving(
 ).label_outer()
 
 # %% [markdown]
-# The ratio of the arrow's ends is the *label-saving factor*, {{saving 16_digits frozen 1}} here. Less than you guessed? A digit
+# The ratio of the arrow's ends is the *label-saving factor*, {{saving 16_digits frozen 1}} here. A digit
 # takes a second to label, a biopsy takes a pathologist.
 #
 # On the right the arrow passes the end of the curve. All we can say is *more than*: the factor is *right-censored*.
@@ -267,14 +266,14 @@ ax = nb16_comparison.accuracy_by_cost(records, ("scratch", "full", "frozen"))
 # %% [markdown]
 # Frozen stages run once per digit. Trained stages run forwards and backwards in every training step, for every setting that
 # is tried. From five labels on, several settings are tried, hence the jump. Where computing is scarce, choose `frozen`:
-# with fifty labels it costs less than the others with one. At equal labels `full` is more accurate, from five on.
+# with fifty labels it costs less than the others with one. At equal labels `full` is more accurate, from five labels on.
 #
-# The title compares equal labels. At equal *accuracy*, scratch also needs more labels, so the factor below is larger.
+# The title compares equal labels. At equal *accuracy*, scratch also needs more labels, so the factor in the fourth line below is larger.
 # Pretraining is left out. It took {{card letters flops}} operations, once.
 #
 # ## What we saw
 #
-# Each criterion was written down before the fits were run.
+# Criteria were written down before the fits were run.
 #
 # - {{claim 3 sentence}}
 # - {{claim 3-full sentence}}
@@ -283,7 +282,8 @@ ax = nb16_comparison.accuracy_by_cost(records, ("scratch", "full", "frozen"))
 # - {{claim 1-tasks sentence}}
 #
 # The last one divides the cost of the pretraining by the operations that `full` saves in one task with five labels per class,
-# on the way to nearly the final accuracy of scratch.
+# on the way to nearly the final accuracy of scratch. That number is uncertain: above its interval the claim is confirmed,
+# below it refuted.
 #
 # Did transfer help? That depends on the plan, the number of labels and the cost. A single pair of bars hides all three.
 #
@@ -292,7 +292,7 @@ ax = nb16_comparison.accuracy_by_cost(records, ("scratch", "full", "frozen"))
 # - **One pair of tasks.** Letters and digits are close. [22](22_similarity.ipynb) reduces the similarity until transfer hurts.
 # - **A small network.** Large ones may have more to give.
 # - **Unequal classes.** Then accuracy rewards the frequent class; *balanced accuracy* does not. See exercise 16.3.
-# - **A baseline that was not trained to the end.** `scratch` must fit its training digits before you believe how far it is beaten.
+# - **A baseline that was not trained to the end.** `scratch` must fit its training digits first.
 #
 # <details><summary>Fine print</summary>
 #
@@ -307,8 +307,8 @@ ax = nb16_comparison.accuracy_by_cost(records, ("scratch", "full", "frozen"))
 #
 # ### Exercise 16.1 · One more stage
 #
-# `last-1` trains one stage more than `frozen`. At which budgets is it better? Ask it as one family: fill `pairs` with the
-# scores of both plans for each budget.
+# `last-1` trains one stage more than `frozen`. At how many labels is it better? Ask it as one family: fill `pairs` with
+# the scores of both plans.
 
 # %% tags=["solution"]
 pairs = [(scores(store, "last-1", k), scores(store, "frozen", k)) for k in budgets]
