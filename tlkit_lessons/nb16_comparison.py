@@ -75,18 +75,26 @@ def label_saving(
     else:
         ax.plot([there, there], [ax.get_ylim()[0], reached], color=GREY, linestyle=":", linewidth=1.2)
     ax.annotate("", (there, reached), (n, reached), arrowprops=arrow)
-    beside = (n if found.censored else there, reached)
-    ax.annotate(f"{found}", beside, (8, -5), va="top", **_WORDS)
+    _write_factor(ax, found, n if found.censored else there, reached)
     ax.set_title(said, loc="left", fontsize=10)
     ax.set_ylabel("test accuracy (axis does not start at 0)")
     return ax
 
 
+def _write_factor(ax: Axes, found: Saving, x: float, y: float) -> None:
+    """The factor and its interval beside the arrow; above its start where only a bound is known."""
+    if found.censored != "right":
+        ax.annotate(f"{found}", (x, y), (8, -5), va="top", **_WORDS)
+        return
+    low = f"\n(95 %: from {found.low:.1f}x up)" * bool(found.low < found.most)
+    ax.annotate(f"more than {found.most:g}x{low}", (x, y), (-6, 3), ha="right", va="bottom", **_WORDS)
+
+
 def accuracy_by_cost(records: Iterable[Record], plans: Sequence[str], ax: Axes | None = None) -> Axes:
     """Mean test accuracy of each plan over the operations of its fit, all tries included; log axis.
 
-    A line per plan, named at its first point; at each point the labels per class. Raises UserError for a plan
-    without a network, whose fits cost no such operations.
+    A line per plan, named at its first point; the labels per class at the ends, and between where there is
+    room. Raises UserError for a plan without a network, whose fits cost no such operations.
     """
     records = [r for r in records if r.split == "test" and r.status == "ok"]
     points = {plan: _points(records, plan) for plan in plans}
@@ -94,33 +102,43 @@ def accuracy_by_cost(records: Iterable[Record], plans: Sequence[str], ax: Axes |
     for plan, curve in points.items():
         ax.plot(*zip(*curve.values(), strict=True), **look(plan), linewidth=1.2, markersize=7)
         ax.annotate(plan, curve[min(curve)], (-9, 0), ha="right", va="center", **_WORDS)
-        for n, (cost, mean) in curve.items():
+        for n in _apart({n: cost for n, (cost, _) in curve.items()}):
+            cost, mean = curve[n]
             near = [other[n] for other in points.values() if n in other and 0.5 < other[n][0] / cost < 2]
             lift = 6 if mean >= max(height for _, height in near) else -15
             ax.annotate(str(n), (cost, mean), (0, lift), ha="center", **_WORDS)
     ax.set_xscale("log")
     ax.minorticks_off()
-    ax.xaxis.set_major_formatter("{x:g}")
     ax.margins(x=0.13, y=0.1)
-    ax.set(xlabel="billion floating-point operations of a fit, all tries (at each point: labels per class)")
+    ax.set(xlabel="floating-point operations of a fit, all settings tried (numbers: labels per class)")
     ax.set_ylabel("test accuracy (axis does not start at 0)")
     ax.set_title(_cheapest({plan: curve[min(curve)][0] for plan, curve in points.items()}), loc="left")
     return ax
 
 
 def _points(records: Sequence[Record], plan: str) -> dict[int, tuple[float, float]]:
-    """labels -> (billion operations, test accuracy), means over seeds."""
+    """labels -> (operations, test accuracy), means over seeds."""
     found = {}
     for n, seeds in by_labels(records, plan).items():
         rows = [r for r in records if r.plan == plan and r.labels == n]
-        cost = float(np.mean([effort.operations(row) for row in rows])) / 1e9
+        cost = float(np.mean([effort.operations(row) for row in rows]))
         if not cost:
             raise UserError(f"plan {plan!r} runs no network, so its fits cost no operations: leave it out.")
         found[n] = cost, float(np.mean(list(seeds.values())))
     return found
 
 
+def _apart(cost: Mapping[int, float], room: float = 1.5) -> list[int]:
+    """The labels whose numbers do not collide: both ends, and each whose cost is `room` times apart."""
+    first, *between, last = sorted(cost)
+    chosen = [first]
+    for n in between:
+        if cost[n] >= room * cost[chosen[-1]] and cost[last] >= room * cost[n]:
+            chosen.append(n)
+    return [*chosen, last]
+
+
 def _cheapest(cost: Mapping[str, float]) -> str:
     low, high = min(cost, key=cost.get), max(cost, key=cost.get)
-    times = f"{cost[high] / cost[low]:.0f} times less"
-    return f"With the fewest labels, a fit of {low} costs {times} than one of {high}"
+    times = f"{cost[high] / cost[low]:.0f} times the operations"
+    return f"With the fewest labels, {high} takes {times} of {low}"

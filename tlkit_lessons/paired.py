@@ -48,7 +48,8 @@ def paired_dots(
     cut = " (axis does not start at 0)" if ylabel and ax.get_ylim()[0] > 0 else ""
     ax.set(xlim=(-0.4, 1.4), ylabel=ylabel + cut)
     ax.set_xlabel("one line per seed" + "; dotted: no gain" * bool((a <= b).any()), fontsize=9)
-    ax.set_title(f"{names[0]} is higher in {int((a > b).sum())} of {a.size} seeds", loc="left")
+    said = f"{names[0]} is higher in {int((a > b).sum())} of {a.size} seeds"
+    ax.set_title(said, loc="left", fontsize=12 if len(said) < 44 else 10)  # two panels stand side by side
     return ax
 
 

@@ -487,7 +487,7 @@ def test_where_scratch_never_gets_there_the_arrow_leaves_the_axes(store):
     ax = nb16_comparison.label_saving(made.BUDGETS, low, curves(store, "frozen"), 2, ("frozen", "pixels"))
     [arrow] = [note for note in ax.texts if note.arrow_patch is not None]
     assert arrow.xy[0] == ax.get_xlim()[1] > made.BUDGETS[-1] and arrow.arrow_patch.get_linestyle() == "--"
-    assert "> " in text_of(ax) and "scratch" not in text_of(ax)
+    assert "more than" in text_of(ax) and "scratch" not in text_of(ax)
     assert ax.get_title(loc="left") == "pixels with 50 labels is still below frozen with 2"
 
 
@@ -499,11 +499,12 @@ def test_bars_overlap_where_they_do_and_pairs_are_joined():
     assert apart.get_title(loc="left") == "The bars do not overlap"
 
 
-def test_cost_writes_the_labels_at_each_point_and_says_who_is_cheapest(store):
+def test_cost_writes_the_labels_where_there_is_room_and_says_who_is_cheapest(store):
     ax = FIGURES["accuracy_by_cost"](store)
     words = [note.get_text() for note in ax.texts]
     assert words.count("50") == 2 and {"frozen", "full"} <= set(words)
-    assert "a fit of frozen costs" in ax.get_title(loc="left") and ax.get_legend() is None
+    assert "times the operations of frozen" in ax.get_title(loc="left") and ax.get_legend() is None
+    assert nb16_comparison._apart({1: 10, 2: 20, 5: 70, 10: 80, 20: 90, 50: 110}) == [1, 2, 5, 50]
     with pytest.raises(UserError, match="'pixels' runs no network"):
         nb16_comparison.accuracy_by_cost(store.read(), ["pixels"])
 

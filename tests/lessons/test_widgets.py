@@ -168,7 +168,7 @@ def test_the_mark_stands_only_where_the_gain_has_ended(store, monkeypatch):
     monkeypatch.setattr(slider, "drag", lambda draw, over, name: drawn.extend(map(draw, over)))
     widgets.label_slider(store, list(CURVES))
     marks = [[t.get_text() for t in figure.axes[1].texts] for figure in drawn]
-    assert marks == [[], [], ["frozen:\nno gain shown\nfrom here"]]
+    assert marks == [[], [], ["frozen:\nequal\nfrom here"]]
     widgets.label_slider(store, list(CURVES), against="pixels")
     assert [t.get_text() for figure in drawn[3:] for t in figure.axes[1].texts] == []
     dots = [len(line.get_xdata()) for line in drawn[0].axes[0].lines]

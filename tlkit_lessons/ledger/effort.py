@@ -170,7 +170,7 @@ class Reached:
         why = [f"{plan} is there at the first look in {self.at_once}"] * bool(self.at_once)
         why += [f"{base} never gets there in {self.late}"] * bool(self.late)
         cautious = f"; counted cautiously, because {' and '.join(why)} of {ratio.n} seeds" if why else ""
-        factor = f", {ratio} fewer" + " operations" * (unit != "steps")
+        factor = ", " + "operations in the " * (unit != "steps") + f"ratio {ratio}"
         return f"{start}{at}{of}{factor}{cautious}", f"{start}{at}{factor}"
 
 

@@ -56,7 +56,8 @@ def _frame(
     left.set_ylabel("test accuracy" + " (axis does not start at 0)" * (lowest > 0.03))
     _gains(right, labels, judged)
     right.set_ylabel(f"gain over {against}, 95 % interval")
-    _marks(right, {plan: stop for plan, stop in stops.items() if stop is not None and stop <= labels})
+    ended = {plan: stop for plan, stop in stops.items() if stop is not None and stop <= labels}
+    _marks(right, ended, {plan: _ending(judged, plan, stop) for plan, stop in ended.items()})
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
     said = {plan: v.word for (plan, n), v in judged.items() if n == labels}
@@ -81,12 +82,18 @@ def _heading(words: Mapping[str, str], against: str) -> str:
     return ", ".join(parts)
 
 
-def _marks(ax: Axes, stops: Mapping[str, int]) -> None:
+def _ending(judged: Judged, plan: str, stop: int) -> str:
+    """What the verdicts of a plan from its last gain on have in common."""
+    words = {v.word for (name, n), v in judged.items() if name == plan and n >= stop}
+    return "equal" if words == {"equal"} else "no longer\nbetter"
+
+
+def _marks(ax: Axes, stops: Mapping[str, int], endings: Mapping[str, str]) -> None:
     """Where a gain ends for good: a line, and a note on its left, or on its right where that has no room."""
     first = ax.get_xlim()[0]
     for plan, stop in stops.items():
         ax.axvline(stop, color=plots.look(plan)["color"], linestyle=":", zorder=0)
-        place, text = ax.get_xaxis_transform(), f"{plan}:\nno gain shown\nfrom here"
+        place, text = ax.get_xaxis_transform(), f"{plan}:\n{endings[plan]}\nfrom here"
         x, side = (stop / 1.06, "right") if stop > 4 * first else (stop * 1.06, "left")
         note = ax.text(x, 0.99, text, transform=place, ha=side, va="top", fontsize=9)
         note.set_in_layout(False)
