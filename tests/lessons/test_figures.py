@@ -388,6 +388,14 @@ def test_guilty_tensors_are_lit_crossed_and_named():
     assert [line.get_marker() for line in ax.lines].count("x") == 1
     assert "running_mean" in text_of(ax) and "1 of them frozen" in text_of(ax)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["stem", "block1", "head"]
+    assert ax.get_xlabel().endswith("pale: unchanged, dot: trained, cross: frozen, but changed")
+
+
+def test_a_title_says_where_only_statistics_changed():
+    names = [f"stages.stem.1.{kind}" for kind in plan_strip.STATISTICS]
+    ax = plan_strip.moved(Audit(dict.fromkeys(names, 0.1), ("head.1.weight",), tuple(names), "frozen"))
+    assert ax.get_title(loc="left") == "frozen: only batch-norm statistics changed"
+    assert "dot" not in ax.get_xlabel()
 
 
 def test_the_names_of_all_the_guilty_fit_beside_their_tiles():
