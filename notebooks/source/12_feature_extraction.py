@@ -78,9 +78,8 @@ print(sum(p.requires_grad for p in model.parameters()), "parameters have require
 slider = widgets.guess("Test digits with another prediction", guess, 0, len(task.test), step=1)
 slider
 
-# %% tags=["headline"] alt="Predictions changed against batches passed in training mode: the curve rises almost from batch to batch."
-images = backbone.transform(task.test.inputs)
-batches = backbone.transform(task.train.inputs).split(64)
+# %% tags=["headline"] alt="Predictions changed against batches passed in training mode: the curve rises with nearly every batch."
+images, batches = backbone.transform(task.test.inputs), backbone.transform(task.train.inputs).split(64)
 first, counts = model.eval()(images).softmax(1), []
 for batch in batches:
     model.train()(batch)  # the outputs are ignored
@@ -90,7 +89,7 @@ ax = nb12_frozen.predictions_changed(counts, len(task.test), slider.value)
 
 # %% [markdown]
 # Nothing was trained, yet more and more predictions change. The accuracy you measured belongs to a network that no longer
-# exists. Of the digits that were right before and are wrong now, this one changed most.
+# exists. Of the digits classified correctly before and wrongly now, this one changed most.
 
 # %% alt="A test digit, and bars of the predicted probability of each class before and after the batches passed."
 score = [task.evaluate(lambda _, p=p: p.argmax(1).numpy(), "drift").metrics["accuracy"] for p in (first, now)]
@@ -122,17 +121,17 @@ model.train()(batches[0])
 assert_close(model.stages["stem"][1].running_mean, by_hand)  # silent if both agree
 
 # %% [markdown]
-# Why did the accuracy fall? The head was fitted to features with the old statistics. In
-# [25](25_adapting_without_labels.ipynb), a similar update *helps*: there the task stays the same, and the new statistics
-# correct for another domain. Here they replace what the head was fitted to.
+# A likely reason for the lower accuracy: the head was fitted to digits with the statistics of the letters. In
+# [25](25_adapting_without_labels.ipynb) a similar update, AdaBN, *helps*: there the images are the same letters in another
+# domain, and new statistics bring their features closer to what the head expects.
 #
 # ## 3 · The optimiser can change it, too
 #
-# With `requires_grad=False` from the start, a tensor has the gradient `None`, and the optimiser skips it. The danger is a
-# tensor that was trained before: it keeps its gradient, possibly a zero. A gradient of zero does not protect it. *Weight
-# decay* shrinks every weight a little in each step. It is a form of *regularisation*: it keeps a model from fitting its
-# training set too closely. *Momentum* repeats a part of the previous steps. By hand, we train one weight for one step,
-# then freeze it:
+# With `requires_grad=False` from the start, the gradient of a tensor is `None`, and the optimiser skips it. The danger is a
+# tensor that was trained before it was frozen. It keeps its last gradient, or a zero after `zero_grad(set_to_none=False)`,
+# and a gradient of zero does not protect it. *Weight decay* shrinks every weight a little in each step. It is a form of
+# *regularisation*: it keeps a model from fitting its training set too closely. *Momentum* repeats a part of the previous
+# steps. By hand, we train one weight for one step, then freeze it:
 
 # %% tags=["nbval-check-output"]
 for options in {"weight_decay": 0.1}, {"momentum": 0.9}:
@@ -196,8 +195,8 @@ for options in {}, strict, strict | {"cbs": BnFreeze()}:
 
 # %% [markdown]
 # By default, the batch-norm layers change completely: scales, shifts and running statistics. With `train_bn=False`, only the
-# running statistics change. With the callback `BnFreeze` too, only the head does. Our `fit` audits every run and raises an error if a
-# frozen tensor has changed.
+# running statistics change. With the callback `BnFreeze` too, only the head does. Our `fit` audits every run and raises an
+# error if a frozen tensor has changed.
 #
 # ## 5 · What a frozen network gives
 #
@@ -363,12 +362,14 @@ assert not wrong, f"{wrong}: buffers count like weights, and one value like all:
 # optimiser, and audit. Which tensors do you expect to have changed?
 
 # %% tags=["solution"]
+_ = model.load_state_dict(before)
 last = plans.Plan.parse("last-1")
 plans.freeze(model, last)
 plans.set_modes(model, last)
 model(batches[0])
 changed = plans.audit(before, model, last, strict=False).moved
 # stub:
+# _ = model.load_state_dict(before)
 # last = plans.Plan.parse(...)
 # ...
 # changed = plans.audit(before, model, last, strict=False).moved
