@@ -1,6 +1,6 @@
-"""The kinds of transfer as a map of images, and clusters of images without any label."""
+"""The settings of transfer learning as a map of images, and clusters of images without any label."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from tlkit import features, study, tasks
+from tlkit import features, stats, study, tasks
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError, unknown
 from tlkit.plots.style import GREY, INK, TEXT
@@ -20,15 +20,20 @@ from tlkit.tasks import Evaluation, Items, Task
 from tlkit.tasks.objective import pixels
 from tlkit_lessons import look
 from tlkit_lessons.adapt.domains import sealed
-from tlkit_lessons.drawing import picture
+from tlkit_lessons.drawing import gallery, mark_wrong, picture
 
 HIDDEN = "?"  # stands below an image whose label the learner does not see
 TILE, STEP = 0.37, 0.43  # inches: the side of an image, and from one to the next
 NAME, LINE = 1.1, 0.13  # inches: the column of names left of a strip, and a line of small text
 PLACES = ((True, True), (True, False), (False, True), (False, False))  # same task, same domain
-LEFT, TOP, GAP = 0.4, 0.75, 0.3  # inches: the corner of the first box, and from one box to the next
-KEY = "In each box: source above, target below.\nBelow an image: the label that the learner sees.\n"
-KEY += "?   It sees the image without its label."
+LEFT, TOP, GAP = 0.4, 1.0, 0.3  # inches: the corner of the first box, and from one box to the next
+KEY = "Below each image: the label that the learner sees;  ? : an image without its label."
+WORDS = {
+    "better": "better than",
+    "worse": "worse than",
+    "equal": "equal to",
+    "cannot tell": "undecided against",
+}
 
 
 class Strip(NamedTuple):
@@ -39,8 +44,8 @@ class Strip(NamedTuple):
     labels: Sequence[str]
 
 
-class Kind(NamedTuple):
-    """A kind of transfer: its place on the map, a strip of its source, one of its target, what came of it."""
+class Setting(NamedTuple):
+    """A setting: its box on the map, a strip of its source and of its target, and its result."""
 
     name: str
     same_task: bool
@@ -51,40 +56,49 @@ class Kind(NamedTuple):
     verdict: str = ""
 
 
-def four_places(manner: Task, shifted: Task, digits: Task, net: Backbone, seed: int) -> dict[str, Kind]:
-    """A kind for each place, and two for the last: from letters to letters, their manner, a shift, digits.
+def examples(manner: Task, shifted: Task, digits: Task, net: Backbone, seed: int) -> dict[str, Setting]:
+    """A setting for each box, and two for the last: from letters to letters, their manner, a shift, digits.
 
-    manner: the letters, labelled by how they are drawn. Images are shown as `net` sees them.
+    manner: the letters, labelled by stroke width and slant. Images are shown as `net` sees them.
     """
     letters = tasks.load("dial:manner:1")  # the same images, labelled as letters
     six = [np.flatnonzero(manner.targets == c)[0] for c in (0, 2, 4, 5, 7, 9)]
     told = [letters.classes[letters.targets[i]] for i in six]
-    drawn = [manner.classes[manner.targets[i]].replace(", lean ", "\n").replace(" of ", "/") for i in six]
+    drawn = [
+        manner.classes[manner.targets[i]].replace(", lean ", "\nslant ").partition(" of ")[0] for i in six
+    ]
     some = np.stack([*digits.train.inputs[digits.draw(1, seed).all[:4]], *digits.test.inputs[:2]])
     inputs = (letters.train.inputs[six], letters.test.inputs[:6], shifted.train.inputs[:6], some)
     shown, fresh, moved, written = map(net.transform, inputs)
     source, hidden = Strip("source:\nletters", shown, told), HIDDEN * 6
     few, none = (Strip("target:\ndigits", written, seen) for seen in ("0123??", hidden))
     new, elsewhere = Strip("target:\nletters", fresh, hidden), Strip("target:\nletters", moved, hidden)
-    how = Strip("target: how\nit is drawn", shown, drawn)
+    how = Strip("target: width\nand slant", shown, drawn)
     return {
-        "none": Kind("ordinary learning, no transfer", True, True, source, new),
-        "transductive": Kind("transductive", True, False, source, elsewhere),
-        "manner": Kind("inductive", False, True, source, how),
-        "inductive": Kind("inductive", False, False, source, few),
-        "unsupervised": Kind("unsupervised", False, False, source._replace(labels=hidden), none),
+        "none": Setting("standard supervised learning", True, True, source, new),
+        "transductive": Setting("transductive", True, False, source, elsewhere),
+        "manner": Setting("inductive", False, True, source, how),
+        "inductive": Setting("inductive", False, False, source, few),
+        "unsupervised": Setting("unsupervised", False, False, source._replace(labels=hidden), none),
     }
 
 
-def map_of_kinds(kinds: Sequence[Kind], title: str = "") -> Figure:
-    """Sameness of the task downwards, of the domain across: every kind in its place, source above target.
+def compared(setting: Setting, sides: Mapping[str, Sequence[float]]) -> Setting:
+    """The setting with two means, and with how the first of two sides (n_seeds,) compares to the second."""
+    (first, a), (second, b) = sides.items()
+    word = WORDS[stats.verdict(a, b).word]
+    return setting._replace(note=f"{first} {np.mean(a):.2f}:", verdict=f"{word} {second} ({np.mean(b):.2f})")
 
-    Raises UserError where a place has no kind, or a strip has not one label for each image.
+
+def map_of_settings(settings: Sequence[Setting], title: str = "") -> Figure:
+    """Rows: the same task or another; columns: the same domain or another; in a box, source above target.
+
+    Raises UserError where a box has no setting, or a strip has not one label for each image.
     """
-    cells = {place: [k for k in kinds if (k.same_task, k.same_domain) == place] for place in PLACES}
+    cells = {place: [k for k in settings if (k.same_task, k.same_domain) == place] for place in PLACES}
     if not all(cells.values()):
-        raise UserError("the map has four places, by task and by domain: give at least one kind for each.")
-    wide = NAME + STEP * max(len(s.images) for k in kinds for s in (k.source, k.target)) + 0.15
+        raise UserError("the map has four boxes, by task and by domain: give at least one setting for each.")
+    wide = NAME + STEP * max(len(s.images) for k in settings for s in (k.source, k.target)) + 0.15
     tall = {place: sum(map(_height, cells[place])) + 0.15 for place in PLACES}
     below = TOP + max(tall[place] for place in PLACES[:2]) + GAP
     ax = _sheet(LEFT + 2 * wide + GAP + 0.1, below + max(tall[place] for place in PLACES[2:]) + 0.1)
@@ -96,9 +110,7 @@ def map_of_kinds(kinds: Sequence[Kind], title: str = "") -> Figure:
         ax.add_patch(box)
         _cell(ax, left + 0.12, top + 0.08, found)
     _directions(ax, wide, below)
-    if tall[PLACES[3]] - tall[PLACES[2]] > 0.6:
-        style = {"ha": "left", "va": "bottom", "fontsize": 9, "linespacing": 1.4}
-        ax.text(LEFT + 0.12, below + tall[PLACES[3]], KEY, **style)
+    ax.text(LEFT, 0.46, KEY, ha="left", va="center", fontsize=9)
     return ax.figure
 
 
@@ -125,29 +137,29 @@ def _sheet(width: float, height: float) -> Axes:
     return ax
 
 
-def _height(kind: Kind) -> float:
-    return 0.3 + _tall(kind.source) + _tall(kind.target) + (0.24 if kind.note else 0)
+def _height(setting: Setting) -> float:
+    return 0.3 + _tall(setting.source) + _tall(setting.target) + (0.24 if setting.note else 0)
 
 
 def _tall(strip: Strip) -> float:
     return TILE + 0.1 + LINE * (1 + max(label.count("\n") for label in strip.labels))
 
 
-def _cell(ax: Axes, x: float, y: float, kinds: Sequence[Kind]) -> None:
-    """Draw the kinds of a place from (x, y) downwards."""
-    for kind in kinds:
-        ax.text(x, y + 0.1, kind.name, ha="left", va="center", fontsize=11, weight="bold")
+def _cell(ax: Axes, x: float, y: float, settings: Sequence[Setting]) -> None:
+    """Draw the settings of a box from (x, y) downwards."""
+    for setting in settings:
+        ax.text(x, y + 0.1, setting.name, ha="left", va="center", fontsize=11, weight="bold")
         below = y + 0.28
-        for strip in (kind.source, kind.target):
+        for strip in (setting.source, setting.target):
             ax.text(x + NAME - 0.15, below + TILE / 2, strip.name, ha="right", va="center", fontsize=8.5)
             draw_strip(ax, x + NAME - 0.05, below, strip)
             below += _tall(strip)
-        if kind.note:
-            said = ax.text(x, below + 0.08, kind.note + "  ", ha="left", va="center", fontsize=9.5)
-            colour = look.WRONG if kind.verdict == "worse" else INK
-            style = {"va": "center", "fontsize": 10.5, "weight": "bold", "color": colour}
-            ax.annotate(kind.verdict, (1, 0.5), xycoords=said, **style)
-        y += _height(kind)
+        if setting.note:
+            said = ax.text(x, below + 0.08, setting.note + "  ", ha="left", va="center", fontsize=9.5)
+            colour = look.WRONG if setting.verdict.startswith("worse") else INK
+            style = {"va": "center", "fontsize": 9.5, "weight": "bold", "color": colour}
+            ax.annotate(setting.verdict, (1, 0.5), xycoords=said, **style)
+        y += _height(setting)
 
 
 def draw_strip(ax: Axes, x: float, y: float, strip: Strip) -> None:
@@ -181,6 +193,18 @@ def named_clusters(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
     cluster, to = linear_sum_assignment(both, maximize=True)
     given[cluster] = to
     return given[found]
+
+
+def show_clusters(images: Sequence[Any], wrong: Sequence[bool], classes: Sequence[str]) -> Figure:
+    """Rows of images, a column for each class: its cluster; those of another class are framed."""
+    nrows = len(images) // len(classes)
+    titles = [*classes, *[""] * (len(images) - len(classes))]
+    figure = gallery(images, titles, ncols=len(classes), rows=[""] * nrows)
+    mark_wrong(figure, wrong)
+    figure.set_figheight(figure.get_figheight() + 0.35)
+    title = "Each column: images of one cluster, below the digit matched to it; framed: another digit"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
 
 
 def _bare(items: Items, chosen: np.ndarray) -> np.ndarray:

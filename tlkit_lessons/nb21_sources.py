@@ -17,6 +17,8 @@ from tlkit_lessons.figures import gain_rows
 from tlkit_lessons.nb21_kinds import HIDDEN, NAME, STEP, TILE, Strip, draw_strip
 
 RANDOM = ("random", "random,seed=1", "random,seed=2")  # the control: their mean
+KEY = "Bar: 95 % interval; filled marker: it excludes 0. The panels have different scales."
+KEY_GUESS = "\nDashed line: your guess; that many sources lie below it."
 ROW, PANEL = 0.72, 2.3  # inches: a row of sources, and the width of a panel of gains
 
 
@@ -30,9 +32,10 @@ def sources_and_gains(
     """A row a source: what it was pretrained on, and its gain over scratch; each plan has its own axis.
 
     gains: plan -> source -> verdict against scratch; the best of the first plan stands on top. Filled: the
-    interval lies off zero. freezing: random weights with the first plan, against scratch; taught: each source
-    with it, against those. Tinted: where a source is worse than random weights. guess: how many, counted from
-    below, somebody expects to be worse than scratch. Raises UserError for a source without a strip.
+    interval excludes zero. freezing: random weights with the first plan, against scratch; taught: each source
+    with it, against those. Tinted: where a source is worse than random weights. guess: how many sources the
+    reader expects to be worse than scratch: a line above as many rows. Raises UserError for a source without
+    a strip.
     """
     first = next(iter(gains))
     order = sorted(gains[first], key=lambda source: gains[first][source].mean)
@@ -40,12 +43,12 @@ def sources_and_gains(
         raise UserError(f"no images for source {missing[0]!r}: give a strip for each.")
     wide = NAME + STEP * max(len(strip.images) for strip in strips.values()) + 0.15
     width, tall = wide + (PANEL + 0.3) * len(gains), ROW * len(order)
-    height = tall + 1.1
+    height = tall + 1.6
     figure = plt.figure(figsize=(width, height))
-    left = canvas(figure.add_axes((0.2 / width, 0.5 / height, (wide - 0.2) / width, tall / height)))
+    left = canvas(figure.add_axes((0.2 / width, 1.0 / height, (wide - 0.2) / width, tall / height)))
     _pretrained_on(left, [strips[source] for source in reversed(order)], wide - 0.2)
     for k, (plan, found) in enumerate(gains.items()):
-        place = ((wide + 0.1 + (PANEL + 0.3) * k) / width, 0.5 / height, PANEL / width, tall / height)
+        place = ((wide + 0.1 + (PANEL + 0.3) * k) / width, 1.0 / height, PANEL / width, tall / height)
         ax = canvas(figure.add_axes(place))
         gain_rows(ax, {plan: found}, order)
         _control(ax, freezing.mean if plan == first else 0.0, len(order))
@@ -55,7 +58,9 @@ def sources_and_gains(
             title += f",\n{_worse(taught)} worse than random weights"
         ax.set_title(title, loc="left", fontsize=10)
         if guess is not None and plan == first:
-            look.guess_line(ax, guess - 0.5, text=f"your guess: {guess}")
+            look.guess_line(ax, guess - 0.5, text=f"your guess: {guess} worse")
+    key = KEY + KEY_GUESS * (guess is not None)
+    figure.text(1 - 0.3 / width, 0.06 / height, key, ha="right", va="bottom", fontsize=9)
     return figure
 
 

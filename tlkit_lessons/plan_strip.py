@@ -13,6 +13,7 @@ from tlkit.plans import Audit, Plan
 from tlkit.plots.style import INK, PALE, canvas
 from tlkit_lessons.look import FROZEN, FROZEN_TILE, TRAINED, TRAINED_TILE, WRONG
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # the buffers of batch norm
 _C = Path.CURVE4
 FLAME = Path(
     [(0, -1), (-0.75, -1), (-0.85, -0.2), (-0.42, 0.25), (-0.38, 0.0), (-0.3, -0.1), (-0.2, -0.15),
@@ -109,7 +110,10 @@ def _snowflake(ax: Axes, x: float, y: float, size: float) -> None:
 
 
 def moved(audit: Audit, ax: Axes | None = None) -> Axes:
-    """A row of tiles a stage, a tile a tensor: unchanged, trained (dot), frozen but changed (cross)."""
+    """A row of tiles a stage, a tile a tensor: unchanged, trained (dot), frozen but changed (cross).
+
+    The title says it where all that changed are running statistics of batch norm.
+    """
     rows: dict[str, list[str]] = {}
     for name in sorted((*audit.still, *audit.moved), key=_place):
         rows.setdefault(_stage(name), []).append(name)
@@ -126,10 +130,20 @@ def moved(audit: Audit, ax: Axes | None = None) -> Axes:
     ax.set(xlim=(-0.6, widest * 1.7 if audit.guilty else widest), ylim=(len(rows) - 0.4, -0.6))
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(left=False)
-    count = f"{len(audit.moved)} of {len(audit.moved) + len(audit.still)} tensors changed"
-    wrong = f"{len(audit.guilty) or 'none'} of them frozen"
-    ax.set_title(f"{audit.plan}: {count}, {wrong} (pale: unchanged)", loc="left")
+    signs = ["pale: unchanged"]
+    signs += ["dot: trained"] * (len(audit.moved) > len(audit.guilty))
+    signs += ["cross: frozen, but changed"] * bool(audit.guilty)
+    ax.set_xlabel(f"one tile per tensor; {', '.join(signs)}", loc="left", fontsize=9)
+    ax.set_title(f"{audit.plan}: {_changed(audit)}", loc="left")
     return ax
+
+
+def _changed(audit: Audit) -> str:
+    """What changed, in words: all of it statistics, or how many tensors, and how many of these are frozen."""
+    if audit.guilty and all(name.endswith(STATISTICS) for name in audit.moved):
+        return "only batch-norm statistics changed"
+    count = f"{len(audit.moved)} of {len(audit.moved) + len(audit.still)} tensors changed"
+    return f"{count}, {len(audit.guilty) or 'none'} of them frozen"
 
 
 def _tile(ax: Axes, x: float, y: float, moves: bool, guilty: bool) -> None:

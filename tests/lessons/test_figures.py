@@ -42,7 +42,7 @@ from tlkit_lessons import (
 )
 from tlkit_lessons.look import INDIGO, TRAINED_TILE, WINE, WRONG
 from tlkit_lessons.nb14_depth import Price
-from tlkit_lessons.nb21_kinds import PLACES, Kind, Strip
+from tlkit_lessons.nb21_kinds import PLACES, Setting, Strip
 
 STAGES = ["stem", "block1", "block2", "block3"]
 DEPTHS = ("frozen", "last-1", "full")
@@ -234,8 +234,11 @@ FIGURES = {
         SHIFTED, BY_SHIFT, {"same": "unchanged", "noise": "noise"}, {}
     ),
     "lost_to_oracle": lambda s: nb25_adapting.lost_to_oracle(BY_SHIFT, ["same", "noise"]),
-    "map_of_kinds": lambda s: nb21_kinds.map_of_kinds(
-        [Kind("k", *place, ROW, Strip("to", ROW.images, "?b?")) for place in PLACES]
+    "map_of_settings": lambda s: nb21_kinds.map_of_settings(
+        [Setting("k", *place, ROW, Strip("to", ROW.images, "?b?")) for place in PLACES]
+    ),
+    "show_clusters": lambda s: nb21_kinds.show_clusters(
+        np.random.default_rng(0).random((40, 16, 16)), [False] * 36 + [True] * 4, "0123456789"
     ),
     "sources_and_gains": lambda s: nb21_sources.sources_and_gains(
         dict.fromkeys("ab", ROW), {p: {"a": told(-0.2), "b": told(0.3)} for p in ("frozen", "full")},
@@ -280,7 +283,7 @@ def test_every_public_figure_is_tried_here():
 
 
 UNLABELLED = {"answers", "chain", "moved", "gallery", "filters", "neighbours", "interval_from_dots"}
-UNLABELLED |= {"map_of_kinds", "sources_and_gains"}  # pictures with words beside them
+UNLABELLED |= {"map_of_settings", "show_clusters", "sources_and_gains"}  # pictures with words beside them
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES.keys() - UNLABELLED))
@@ -388,6 +391,14 @@ def test_guilty_tensors_are_lit_crossed_and_named():
     assert [line.get_marker() for line in ax.lines].count("x") == 1
     assert "running_mean" in text_of(ax) and "1 of them frozen" in text_of(ax)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["stem", "block1", "head"]
+    assert ax.get_xlabel().endswith("pale: unchanged, dot: trained, cross: frozen, but changed")
+
+
+def test_a_title_says_where_only_statistics_changed():
+    names = [f"stages.stem.1.{kind}" for kind in plan_strip.STATISTICS]
+    ax = plan_strip.moved(Audit(dict.fromkeys(names, 0.1), ("head.1.weight",), tuple(names), "frozen"))
+    assert ax.get_title(loc="left") == "frozen: only batch-norm statistics changed"
+    assert "dot" not in ax.get_xlabel()
 
 
 def test_the_names_of_all_the_guilty_fit_beside_their_tiles():
