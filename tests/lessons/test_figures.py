@@ -191,7 +191,7 @@ FIGURES = {
     "gain_by_source": lambda s: figures.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
     "gain_near_and_far": lambda s: figures.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2)),
     "near_and_far": lambda s: nb26_unlabelled.near_and_far(
-        NEAR_AND_FAR, {"near": told(0.1), "far": told(0.0)}, 0.2, at="b"
+        NEAR_AND_FAR, {"near": told(0.1), "far": told(0.0)}, 0.2, {"near": -0.1, "far": -0.2}, at=("a", "b")
     ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
