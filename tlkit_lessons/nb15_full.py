@@ -126,8 +126,8 @@ def accuracy_by_rate(
 
     One budget, one recipe a rate. A fit that diverged stands at `chance`, with a cross. The title says at
     which end accuracy is lost, a note how far a seed's accuracies lie from their mean (standard deviation
-    over the rates, and over the upper half of them, mean over seeds). Raises UserError for several budgets, fewer than two rates, or a
-    diverged fit whose rate nothing tells.
+    over the rates, and over their upper half, mean over seeds). Raises UserError for several budgets, fewer
+    than two rates, or a diverged fit whose rate nothing tells.
     """
     found, lost = _by_rate(list(records), plan, chance)
     rates = sorted(found)
