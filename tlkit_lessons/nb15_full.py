@@ -42,7 +42,7 @@ def over_steps(
         guess_line(ax, guess, text=f"your guess: {guess:.2f}")
     if chance is not None:
         ax.axhline(chance, color=GREY, linestyle=":", linewidth=1.5, zorder=1)
-        _beside(ax, 1.03 * last, chance, "chance")
+        _beside(ax, 1.03 * last, chance, "chance (letters)")
     _at_the_ends(ax, curves)
     return ax
 
@@ -126,8 +126,8 @@ def accuracy_by_rate(
 
     One budget, one recipe a rate. A fit that diverged stands at `chance`, with a cross. The title says at
     which end accuracy is lost, a note how far a seed's accuracies lie from their mean (standard deviation
-    over the rates, mean over seeds). Raises UserError for several budgets, fewer than two rates, or a
-    diverged fit whose rate nothing tells.
+    over the rates, and over their upper half, mean over seeds). Raises UserError for several budgets, fewer
+    than two rates, or a diverged fit whose rate nothing tells.
     """
     found, lost = _by_rate(list(records), plan, chance)
     rates = sorted(found)
@@ -146,7 +146,10 @@ def accuracy_by_rate(
     ax.set(xlabel="learning rate", ylabel="test accuracy", ylim=(0, 1.04))
     words = {"xycoords": "axes fraction", "ha": "right", "fontsize": 9, "color": SLATE}
     ax.annotate("chance", (1, chance / 1.04 + 0.02), va="bottom", **words)
-    ax.annotate(f"standard deviation over rates: {lines.std(1).mean():.2f}", (1, 0.26), **words)
+    upper = lines[:, len(rates) // 2 :]
+    note = f"standard deviation over rates: {lines.std(1).mean():.2f}"
+    note += f"\nover the upper {upper.shape[1]}: {upper.std(1).mean():.2f}"
+    ax.annotate(note, (1, 0.26), **words)
     ax.set_title(f"{plan}: {_ends(lines.mean(0))}", loc="left", fontsize=10)
     return ax
 
@@ -154,8 +157,8 @@ def accuracy_by_rate(
 def _ends(means: np.ndarray) -> str:
     """At which end of the rates, in rising order, accuracy is lost."""
     low, high = (bool(means.max() - end > _LOSS) for end in (means[0], means[-1]))
-    sides = ["unfinished at low"] * low + ["spoilt at high"] * high
-    return f"{', '.join(sides)} rates" if sides else "good over nearly all rates"
+    sides = ["low"] * low + ["high"] * high
+    return f"loses accuracy at {' and '.join(sides)} rates" if sides else "good over nearly all rates"
 
 
 def _by_rate(

@@ -25,7 +25,7 @@ import tlkit
 from tlkit import files
 from tlkit_lessons.material import ALPHABETS, FAMILIES, FONTS, glyphs
 from tlkit_lessons.material.glyphnet import STAGES, GlyphNet, glyph_input, load_glyph_net, save_glyph_net
-from tlkit_lessons.material.simclr import distorted, likeness
+from tlkit_lessons.material.simclr import augmented, similarities
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "backbones"
@@ -153,7 +153,7 @@ class Run:
             return F.cross_entropy(self.net(images), labels)
         # seeded by the step, so that a resumed run has the same views
         rng = torch.Generator().manual_seed(1_000_003 * self.recipe.seed + self.step)
-        logits, positive = likeness(self.net, torch.cat([distorted(images, rng), distorted(images, rng)]))
+        logits, positive = similarities(self.net, torch.cat([augmented(images, rng), augmented(images, rng)]))
         return F.cross_entropy(logits / self.recipe.contrast, positive)
 
     def save(self, path: Path, number: int) -> None:
@@ -260,7 +260,7 @@ def asked_afterwards(net: GlyphNet, images: Tensor, labels: Tensor) -> dict[str,
     rng = torch.Generator().manual_seed(HELD_OUT_SEED)
     with torch.no_grad():
         hits = [
-            likeness(net, torch.cat([distorted(part, rng), distorted(part, rng)]))
+            similarities(net, torch.cat([augmented(part, rng), augmented(part, rng)]))
             for part in images.split(128)
             if len(part) == 128
         ]

@@ -191,7 +191,7 @@ FIGURES = {
     "gain_by_source": lambda s: figures.gain_by_source({"frozen": {"a": told(-0.2), "b": told(0.3)}}),
     "gain_near_and_far": lambda s: figures.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2)),
     "near_and_far": lambda s: nb26_unlabelled.near_and_far(
-        NEAR_AND_FAR, {"near": told(0.1), "far": told(0.0)}, 0.2, at="b"
+        NEAR_AND_FAR, {"near": told(0.1), "far": told(0.0)}, 0.2, {"near": -0.1, "far": -0.2}, at=("a", "b")
     ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
@@ -564,7 +564,8 @@ def test_rates_are_curves_of_seeds_and_what_diverged_is_crossed_at_chance():
         [pytest.approx(y) for y in ([0.5, 0.9, 0.4], [0.4, 0.8, 0.3], [0.45, 0.85, 0.35])]
     )
     assert f"over rates: {np.std([0.5, 0.9, 0.4]):.2f}" in text_of(ax) and ax.get_xscale() == "log"
-    assert ax.get_title(loc="left") == "full: unfinished at low, spoilt at high rates"
+    assert "over the upper 2: 0.25" in text_of(ax)
+    assert ax.get_title(loc="left") == "full: loses accuracy at low and high rates"
     lost = nb15_full.accuracy_by_rate(rates(lost=True), "full", chance=0.1)
     assert lost.lines[-1].get_xydata().tolist() == [[0.1, 0.1]] and lost.lines[-1].get_marker() == "x"
     assert lost.lines[2].get_ydata()[2] == 0.1

@@ -226,7 +226,7 @@ def test_twins_are_found_by_the_loss_of_simclr(tool):
     """Against Chen et al. 2020, equation 1, written out view by view."""
     net, views = GlyphNet(6).eval(), torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        logits, twin = tool.likeness(net, views)
+        logits, twin = tool.similarities(net, views)
         z = net(views)
     terms = []
     for i in range(8):
@@ -238,7 +238,7 @@ def test_twins_are_found_by_the_loss_of_simclr(tool):
 
 def test_views_repeat_by_their_seed_and_stay_pictures(tool):
     images = glyph_input(glyphs("symbols-a", 4, 0).images)
-    one, again, other = (tool.distorted(images, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    one, again, other = (tool.augmented(images, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert one.shape == images.shape and one.min() >= 0 and one.max() <= 1
     assert torch.equal(one, again) and not torch.equal(one, other)
     # a view is nearer to its own picture than to most others

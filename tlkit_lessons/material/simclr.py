@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def distorted(images: Tensor, rng: torch.Generator) -> Tensor:
+def augmented(images: Tensor, rng: torch.Generator) -> Tensor:
     """Augment each image (Nx1x16x16): random rotation, shear, scale, shift, bending and stroke width.
 
     The deviations are those of the rendered glyphs or a little larger; no label is used.
@@ -23,7 +23,7 @@ def distorted(images: Tensor, rng: torch.Generator) -> Tensor:
     return moved.clamp(0, 1) ** chance(1, 1, 1, spread=0.5).exp()
 
 
-def likeness(net: nn.Module, views: Tensor) -> tuple[Tensor, Tensor]:
+def similarities(net: nn.Module, views: Tensor) -> tuple[Tensor, Tensor]:
     """Cosines between the projections of 2N views, 2N x 2N, and the index of each view's positive, 2N.
 
     net: views to one projection each. The views of image i are i and N + i, a positive pair; a view is not
