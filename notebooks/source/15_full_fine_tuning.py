@@ -187,12 +187,12 @@ lost = np.sum(new[shown] != true[shown])
 title = figure.suptitle(f"After 60 steps on digits: {lost} of {len(shown)} letters, right before, are wrong")
 
 # %% [markdown]
-# How soon did that happen? One point is added: the final network in *train mode*, so that batch norm uses the statistics of
+# How soon did that happen? One point is added: the final network in *training mode*, so that batch norm uses the statistics of
 # these letters.
 
-# %% alt="Accuracy over training steps: on test digits it rises, on letters it falls, most of it in the first ten steps. In train mode the final accuracy on letters is higher."
+# %% alt="Accuracy over training steps: on test digits it rises, on letters it falls, most of it in the first ten steps. In training mode the final accuracy on letters is higher."
 in_train_mode = {60: accuracy(with_old_head(network.train(), backbone), letters, letter_targets)}
-scores = {"test digits": digits, "letters": kept, "letters, train mode": in_train_mode}
+scores = {"test digits": digits, "letters": kept, "letters, training mode": in_train_mode}
 ax = nb15_full.over_steps(scores, "accuracy", slider.value, 1 / 52)
 title = ax.set_title(f"Digits up, letters down from {kept[0]:.2f} to {kept[60]:.2f}", loc="left")
 
@@ -390,7 +390,7 @@ print(f"old head {kept_by['full']:.2f}; new head {again['after']:.2f}, before di
 # `rows[0]` are the features of `mine`, to fit the head on; `rows[1]` those of `letters`, to score it on.
 
 # %% [markdown]
-# ### Exercise 15.3 · Batch norm: train mode or eval mode?
+# ### Exercise 15.3 · Batch norm: training mode or eval mode?
 #
 # "With few images, fine-tune in eval mode" is common advice. Test it with ten digits, one per class, at two learning rates. Fill
 # `found[size, mode]` with five test accuracies, one per seed, after twenty steps.
@@ -413,7 +413,9 @@ for (size, mode), accuracies in found.items():
 # %% tags=["check"]
 means = {key: np.mean(accuracies) for key, accuracies in found.items()}
 assert means[rate / 10, False] > means[rate / 10, True], "at the low rate eval mode is ahead: pass train_mode"
-assert means[rate, False] < means[rate, True], "at the high rate train mode is ahead: pass the rate, 20 steps"
+assert means[rate, False] < means[rate, True], (
+    "at the high rate training mode is ahead: pass the rate, 20 steps"
+)
 for (size, mode), mean in means.items():
     print(f"rate {size:g}, {'train' if mode else 'eval'} mode: {mean:.2f}")
 

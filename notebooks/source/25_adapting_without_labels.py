@@ -20,7 +20,7 @@
 # **You will** align two clouds of features, repair a network without a single label, break it again, and choose between methods
 # without looking at the test.
 #
-# **Needs** [12](12_feature_extraction.ipynb), which shows what train mode does to batch norm. Terms are in the
+# **Needs** [12](12_feature_extraction.ipynb), which shows what training mode does to batch norm. Terms are in the
 # [glossary](../book/glossary.md).
 #
 # **Time** {{time}} to run, 30 min to read.

@@ -363,7 +363,7 @@ print(f"perfect for the first loss; {loss(10):.2f} for SimCLR's: chance level")
 # `fractals` never saw a real image. A program drew random fractals, and the label says by which formula (Kataoka et al.
 # 2020). Frozen, it beats random weights. How much of that gain is only batch-norm statistics? Write
 # `reestimated(net, inputs)`: a copy of the network whose batch norms hold the mean and variance of `inputs`, from one pass in
-# train mode, returned in `eval` mode. Then compare with the records.
+# training mode, returned in `eval` mode. Then compare with the records.
 
 
 # %% tags=["solution"]
