@@ -53,8 +53,7 @@ env.setup(seed)
 #
 # All this can be counted before training. *Memory* is what training adds: for each trained parameter its gradient and two
 # averages of the optimiser, and for each image of the batch the activations after the cut. Seconds are a rough
-# forecast. They depend on the *recipe*, that is, all hyperparameters of a fit: its steps, its batch size, the learning rates
-# to try. We use the default.
+# forecast. They depend on the *recipe*, all hyperparameters of a fit such as steps and batch size; we use the default.
 
 # %% alt="Parameters, operations and memory of each plan, from frozen to full, in percent of full. Parameters rise to nearly all at last-1 and last-2; operations and memory keep rising to full."
 task, backbone, settings = tasks.load("digits"), backbones.load("letters"), recipe.default()
@@ -288,7 +287,6 @@ np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 #   outputs change, as with new labels. Part 3, which is planned, will test all three with plans such as `block:stem`.
 # - **Another learning rate.** One label per class leaves no validation set, so each plan takes the rate that suited similar
 #   tasks. Notebook 15 varies it.
-# - **Another network.** Where parameters are spread otherwise, prices differ: ask for them.
 # - **Augmentation.** With random distortions, frozen stages must run in every step.
 #
 # <details><summary>Fine print</summary>

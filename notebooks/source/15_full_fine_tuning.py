@@ -198,7 +198,7 @@ title = ax.set_title(f"Digits up, letters down from {kept[0]:.2f} to {kept[60]:.
 
 # %% [markdown]
 # This is *catastrophic forgetting*, and most of it happens in the first ten steps. Nothing in the loss protects the letters.
-# Train mode recovers a part. That part was lost to batch-norm statistics, not to weights, as in
+# Training mode recovers a part. That part was lost to batch-norm statistics, not to weights, as in
 # notebook 12.
 #
 # Most remedies keep the weights near the pretrained ones: a lower learning rate, fewer steps, *freezing*, or *L2-SP*, a penalty on
@@ -413,9 +413,7 @@ for (size, mode), accuracies in found.items():
 # %% tags=["check"]
 means = {key: np.mean(accuracies) for key, accuracies in found.items()}
 assert means[rate / 10, False] > means[rate / 10, True], "at the low rate eval mode is ahead: pass train_mode"
-assert means[rate, False] < means[rate, True], (
-    "at the high rate training mode is ahead: pass the rate, 20 steps"
-)
+assert means[rate, False] < means[rate, True], "at the high rate training mode is ahead: pass the rate"
 for (size, mode), mean in means.items():
     print(f"rate {size:g}, {'train' if mode else 'eval'} mode: {mean:.2f}")
 

@@ -268,11 +268,10 @@ print(
 #
 # <details><summary>Fine print</summary>
 #
-# Three small grey targets. Seven sources are Latin, four of them almost alike. The scores see all fifty labels, the
+# Seven sources are Latin, four of them almost alike. The scores see all fifty labels, the
 # held-out ones included; the test images were not used. In each fit the ten validation images also chose the regularisation, so validation
 # accuracy is a little too high. `letters-early` has the weights of the checkpoint of 100 steps in notebook 24, but not its source accuracy:
-# there the batch-norm statistics were re-estimated. The shortlist was studied after the records existed, so its table is exploratory; no
-# criterion was written before.
+# there the batch-norm statistics were re-estimated. The table of shortlists is exploratory: no criterion was written before.
 #
 # </details>
 #

@@ -449,3 +449,12 @@ def test_the_committed_verdicts_are_what_the_committed_records_say(root):
 
 def test_made_up_rows_are_records():
     assert isinstance(made.row("full", 1, 0, 0.5), Record)
+
+
+def test_a_claim_names_the_notebooks_that_show_it(root):
+    """The others name the notebook whose subject they are."""
+    shown: dict[str, set[str]] = {}
+    for path in (root / "notebooks" / "source").glob("[0-9]*.py"):
+        for name in re.findall(r"\{\{claim (\S+?)[ }]", path.read_text("utf-8")):
+            shown.setdefault(name, set()).add(path.name[:2])
+    assert {c.id: set(c.where) for c in ledger.criteria() if c.id in shown} == shown
