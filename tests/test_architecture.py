@@ -49,6 +49,7 @@ ROWS = {
             "detection",
             "doctor",
             "figures",
+            "language",
             "language_modelling",
             "ledger",
             "selftest",

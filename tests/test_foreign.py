@@ -197,7 +197,7 @@ def languages(folder: Path) -> list[bytes]:
 
 
 def language(path: Path) -> None:
-    from tlkit.backbones.language import _tokenizer
+    from tlkit_lessons.language import _tokenizer
 
     place, (name, _, data) = path.parent / "bert", path.read_bytes().partition(b"\0")
     shutil.copytree(path.parent / "made" / "bert", place, dirs_exist_ok=True)

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from tlkit import downloads
-from tlkit.backbones import depth, language, libraries, sequences
+from tlkit.backbones import depth, libraries
 from tlkit.backbones.chain import UNTRAINED, Backbone
 from tlkit.backbones.libraries import TIMM, TORCHVISION, Library, View
 from tlkit.backbones.weights import file_digest, load_weights, read_card, read_tensors
@@ -33,10 +33,6 @@ def _own() -> None:
     for row in (TIMM, TORCHVISION):
         register_library(row)
     register(LITE0, efficientnet_lite0)
-    register("sequence", sequences.sequence)
-    for name in language.SETS:
-        register(name, partial(language.load, name))
-    register("transformers:", language.load, ("transformers:FOLDER", "transformers:NAME"))
 
 
 BACKBONES = Registry("backbone", "tlkit.backbones", _own)

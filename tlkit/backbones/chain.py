@@ -14,7 +14,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tlkit import downloads, env
 
 UNTRAINED = 1_000_003  # seed of a source without weights; no seed that a study counts up to
-State = dict[str, torch.Tensor]  # of a text: "hidden", N x T x D, and "mask", N x T, true where there is text
 
 
 class Chain(nn.Module):
@@ -62,28 +61,6 @@ class TokenPool(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x[:, 0] if self.kind == "token" else x[:, self.prefix :].mean(1)
-
-
-class Hidden(nn.Module):
-    """Every token, nothing pooled: N x T x D."""
-
-    def forward(self, x: State) -> torch.Tensor:
-        return x["hidden"]
-
-
-class MeanToken(nn.Module):
-    """The mean of the tokens that are text: N x D."""
-
-    def forward(self, x: State) -> torch.Tensor:
-        return (x["hidden"] * x["mask"][..., None]).sum(1) / x["mask"].sum(1, keepdim=True)
-
-
-class LastToken(nn.Module):
-    """The last token that is text: N x D."""
-
-    def forward(self, x: State) -> torch.Tensor:
-        last = x["mask"].sum(1)[:, None, None] - 1
-        return x["hidden"].take_along_dim(last, 1)[:, 0]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tlkit import backbones
 from tlkit.backbones.chain import Backbone, Chain
 from tlkit.backbones.weights import file_digest, load_weights, read_card
 from tlkit.errors import UserError
@@ -16,6 +17,11 @@ from tlkit.errors import UserError
 KERNEL = 3
 WINDOW, HOP = 0.025, 0.01  # seconds of a spectrum, and between two
 FAINT = 1e-6  # power below which all is silence
+
+
+def register() -> None:
+    """Register the network as `sequence`; an entry point of this package."""
+    backbones.register("sequence", sequence)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ pytest.importorskip("transformers", reason="needs the extra `text`")
 import transformers
 
 from tlkit import backbones, compare, downloads, report, study
-from tlkit.backbones import language
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.plans import Plan
@@ -19,6 +18,7 @@ from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.tasks import TFIDF, Task, classification
 from tlkit.tasks.text import from_csv
+from tlkit_lessons import language
 from tlkit_lessons.language_modelling import from_text
 
 TEXTS = ["A man is eating food.", "Someone is having a meal.", "The stock market fell sharply today."]

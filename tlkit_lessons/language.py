@@ -12,14 +12,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from tlkit import downloads, files
-from tlkit.backbones.chain import Backbone, Chain, Hidden, LastToken, MeanToken, State, alike
+from tlkit import backbones, downloads, files
+from tlkit.backbones.chain import Backbone, Chain, alike
 from tlkit.backbones.weights import file_digest, from_hub, hub_source
 from tlkit.errors import UserError
 
 SETS = ("minilm", "smollm2")  # of the registry
 CARD = {"recipe": "photos"}  # whose rates are the nearest
 SUFFIXES = (".json", ".safetensors", ".bin", ".gguf", ".txt", ".model")  # what a network is read from
+State = dict[str, torch.Tensor]  # of a text: "hidden", N x T x D, and "mask", N x T, true where there is text
+
+
+def register() -> None:
+    """Register the networks of the registry, and `transformers:`; an entry point of this package."""
+    for name in SETS:
+        backbones.register(name, partial(load, name))
+    backbones.register("transformers:", load, ("transformers:FOLDER", "transformers:NAME"))
 
 
 def load(source: str, /, *, spec: str, length: int = 64) -> Backbone:
@@ -73,6 +81,28 @@ class Part(nn.Module):
     def forward(self, x: State) -> State:
         given = {"input_ids": x["words"]} if "words" in x else {"inputs_embeds": x["hidden"]}
         return {"hidden": self.body(attention_mask=x["mask"], **given).last_hidden_state, "mask": x["mask"]}
+
+
+class Hidden(nn.Module):
+    """Every token, nothing pooled: N x T x D."""
+
+    def forward(self, x: State) -> torch.Tensor:
+        return x["hidden"]
+
+
+class MeanToken(nn.Module):
+    """The mean of the tokens that are text: N x D."""
+
+    def forward(self, x: State) -> torch.Tensor:
+        return (x["hidden"] * x["mask"][..., None]).sum(1) / x["mask"].sum(1, keepdim=True)
+
+
+class LastToken(nn.Module):
+    """The last token that is text: N x D."""
+
+    def forward(self, x: State) -> torch.Tensor:
+        last = x["mask"].sum(1)[:, None, None] - 1
+        return x["hidden"].take_along_dim(last, 1)[:, 0]
 
 
 class Passed(nn.Module):

@@ -13,10 +13,10 @@ import transformers
 import words
 
 from tlkit import backbones, saved_model
-from tlkit.backbones import language
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.plans import Plan
+from tlkit_lessons import language
 from tlkit_lessons.language_modelling import from_text
 
 TEXTS = ["how far is the moon", "who is the man", ""]
