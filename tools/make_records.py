@@ -136,7 +136,7 @@ def _blocks(_: str, recipe: Recipe) -> Iterator[Grid]:
     """One stage at a time where the images, the shapes or the labels differ from the source's."""
     plans = ("frozen", *(f"block:{stage}" for stage in STAGES), "full")
     for task in ("dial:background:0.25", TASKS["symbols"], "dial:coarse:0"):
-        yield Grid(task, "letters", plans, (5,), LATEST, recipe)
+        yield Grid(task, "letters", plans, (5, 20), LATEST, recipe)
 
 
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
