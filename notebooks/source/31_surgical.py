@@ -11,7 +11,7 @@
 #
 # **Question.** If you may train only one block of a pretrained network, which one: the first, a middle one or the last?
 #
-# <details><summary><b>In one sentence</b> (guess first)</summary>LESSON.</details>
+# <details><summary><b>In one sentence</b> (guess first)</summary>The rule <i>train the block nearest to what changed</i> was not confirmed here: all blocks were best for changed images, the last one for new shapes, and no more than a new head for new labels.</details>
 #
 # **You will** change the images, the shapes and the labels of one task; train a single block by hand; see which block gains most
 # for each change; and test a rule that chooses the block.
@@ -94,6 +94,10 @@ display(first, second)
 #
 # Freeze everything, then free one block and the head: gradients on, train mode, a place in the optimiser.
 
+# %% alt="A strip of stages: a flame on one block and on the head, which are trained, and a snowflake on the others."
+plan = Plan.parse(f"block:{block}")
+ax = plan_strip.chain(letters.stages, plan)
+
 # %%
 task = shifts["images change"]
 drawn = task.draw(labels, seed).all
@@ -117,23 +121,19 @@ for _ in range(60):
 # In one line, the plan is called `block:` and the name of the stage. `fit` also chooses the learning rate on a validation set. Both
 # must change the same tensors, and no others.
 
-# %% alt="A square for each tensor, a row for each stage. Only the tensors of one block and of the head are marked as trained."
-plan = Plan.parse(f"block:{block}")
+# %%
 done = fit(task, letters, plan, labels, seed)
 audit = plans.audit(before, chain, plan)
 assert audit.moved.keys() == done.audit.moved.keys(), "by hand, other tensors changed"
-ax = plan_strip.moved(audit)
-
-# %%
 tested = task.evaluate(lambda test: chain.eval()(letters.transform(test.inputs)).argmax(1).numpy(), "hand")
 by_hand, in_one_line = (one.metrics["accuracy"] for one in (tested, done.test))
 assert abs(by_hand - in_one_line) < 0.15, "by hand it classifies otherwise"
-print(f"accuracy {by_hand:.3f} by hand, {in_one_line:.3f} in one line")
+print(audit, f"Accuracy {by_hand:.3f} by hand, {in_one_line:.3f} in one line.", sep="\n")
 
 # %% [markdown]
 # ## 3 · Which block?
 #
-# The records, the stored results of the full runs, hold ten seeds for every block and every change. The fit above is one of them:
+# The records, the stored results of the full runs, hold ten seeds for every block, every change and two budgets. The fit above is one of them:
 
 # %%
 store = ledger.shelf().store("31_blocks")
@@ -141,16 +141,24 @@ recorded = values(store.read(), plan=str(plan), labels=labels, task=task.name)
 print(f"{in_one_line:.3f} here, {recorded[seed]:.3f} in the records")
 assert abs(in_one_line - recorded[seed]) < 0.03, "this fit does not come out as recorded"
 
-# %% tags=["headline"] alt="Three panels: the images, the shapes, the labels change. In each, the gain over the frozen network when the stem, block1, block2, block3 or every stage is trained, with intervals and a ring around the best block."
+# %% tags=["headline"] alt="Two rows, 5 and 20 labels per class, of three panels: the images, the shapes, the labels change. Each shows the gain over the frozen network when the stem, block1, block2, block3 or every stage is trained. Images: all gain, full most. Shapes: only block3 gains. Labels: all lose."
 nearest = dict(zip(shifts, (("stem",), ("block1", "block2"), ("block3",)), strict=True))
 trained = (*(f"block:{stage}" for stage in letters.stages), "full")
-gains = ledger.along(store, list(names.values()), trained, "frozen", labels)
+gains = {n: ledger.along(store, list(names.values()), trained, "frozen", n) for n in (5, 20)}
 guesses = {"images change": first.value, "labels change": second.value}
 figure = nb31_blocks.gain_by_block(gains, nearest, guesses)
 
 # %% [markdown]
-# RESULT.
-
+# - **The images change.** Every block gains on average, and their order differs between the budgets. `full` has the best mean at
+#   both. So the texture does not concern one block alone.
+# - **The shapes change.** Only `block3` gains. Symbols are drawn with the same strokes as letters. A likely reason: the
+#   early features fit already, and only their combination is new. In a network of four blocks, combining is the work of the last.
+# - **The labels change.** No block gains. What is nearest to the labels is the head, and training the head alone is best. Each block adds
+#   weights that the same few labels must determine.
+#
+# The best plan differs from change to change, but it is not the nearest block. We saw this after the runs, in the figure. The
+# tests written before the runs follow in *What we saw*.
+#
 # %% [markdown]
 # ## 4 · A wrong turn: let the gradient choose
 #
@@ -165,7 +173,7 @@ def relative_gradients(network, images, targets):
     network.requires_grad_(True).eval().zero_grad()
     nn.functional.cross_entropy(network(images), targets).backward()
     weights = {name: [p for p in s.parameters() if p.ndim > 1] for name, s in network.stages.items()}
-    return {name: np.mean([float(p.grad.norm() / p.norm()) for p in ps]) for name, ps in weights.items()}
+    return {name: np.mean([(p.grad.norm() / p.norm()).item() for p in ps]) for name, ps in weights.items()}
 
 
 # %%
@@ -179,10 +187,11 @@ def frozen_gradients(task, letters, labels, seed):
 asked = {shift: frozen_gradients(t, letters, labels, seed) for shift, t in shifts.items()}
 for k, (shift, found) in enumerate(asked.items()):
     said = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
-    print(f"{shift}: {said}; best in the records: {nb31_blocks.best(gains, k)}")
+    print(f"{shift}: {said}; best block in the records: {nb31_blocks.best(gains[labels], k, '')}")
 
 # %% [markdown]
-# WRONGTURN
+# The gradient names the stem, whatever changed. The stem is small, and relative to its weights the gradient is large on any task. So
+# the size of the gradient does not show what changed. Exercise 31.2 compares it with a task on which nothing changed.
 #
 # ## What we saw
 #
@@ -190,7 +199,7 @@ for k, (shift, found) in enumerate(asked.items()):
 #
 # - {{claim 7 sentence}}
 # - {{claim 7-input sentence}}
-# - {{claim 7-feature sentence}}
+# - {{claim 7-feature sentence}} In full: {{claim 7-feature effect}}.
 # - {{claim 7-output sentence}}
 # - {{claim 7-full sentence}}
 #
@@ -198,15 +207,17 @@ for k, (shift, found) in enumerate(asked.items()):
 #
 # - **With the old head.** In the paper the network keeps its classes and its head. There, exchanged labels do cost accuracy, and the
 #   last block has something to repair. With a new head, the head repairs it.
-# - **Deep networks.** Ours has four blocks, and the first is a single layer. The paper tuned networks of dozens of layers.
+# - **Deep networks.** Ours has four blocks, and the first is a single layer. The paper tuned networks of dozens of layers, with
+#   hundreds or thousands of labels. There the rule may well hold; we have not tested it.
 # - **As a way to save time.** The stem has the fewest weights and nearly the price of `full`: the gradient travels through all
 #   blocks. [14](14_partial_fine_tuning.ipynb) counts it.
 #
 # <details><summary>Fine print</summary>
 #
 # One pretrained network, ten labelled subsets; each plan chose its learning rate on a validation set of a fifth of the labels. For
-# `frozen` the head is fitted by a solver, for the others by descent. The claim about both tasks at once covers new labelled subsets,
-# not new test images. With five labels per class, some of the fifty letters in the new groups have no labelled image. Two of the
+# `frozen` the head is fitted by a solver, for the others by descent, from random weights; part of the losses may come from that. The claim about both tasks at once covers new labelled subsets,
+# not new test images. Undecided does not mean zero: an interaction of {{claim 7 power}} would be detected in eight of ten such
+# studies. With five labels per class, some of the fifty letters in the new groups have no labelled image. Two of the
 # three changes differ from the paper's, which keeps its classes: ours have new ones. The paper's Auto-RGN scales the
 # learning rate of every tensor by its relative gradient norm during training; here the norm is taken once, before training.
 #
@@ -217,7 +228,7 @@ for k, (shift, found) in enumerate(asked.items()):
 # ### Exercise 31.1 · Seed by seed
 #
 # A mean can hide that seeds disagree. Write `winners(accuracies)`: `accuracies` maps each block to its accuracy by seed. Return a
-# dictionary from seed to the block that is best there; of equal ones, the first.
+# dictionary from seed to the block that is best there; of equals, the first.
 
 
 # %% tags=["solution"]
@@ -265,7 +276,7 @@ for k, (shift, found) in enumerate(asked.items()):
     ratio = growth(found, calm)
     assert ratio.keys() == found.keys(), "a ratio for each block"
     said = ", ".join(f"{name} {value:.1f}" for name, value in ratio.items())
-    print(f"{shift}: {said}; best in the records: {nb31_blocks.best(gains, k)}")
+    print(f"{shift}: {said}; best block in the records: {nb31_blocks.best(gains[labels], k, '')}")
 
 # %% [markdown] tags=["hint"]
 # One division for each block; both dictionaries have the same keys.
@@ -276,7 +287,9 @@ for k, (shift, found) in enumerate(asked.items()):
 # you compare it?
 
 # %% [markdown] tags=["answer"]
-# THINK
+# The rule says: the first block. Here, no single block was clearly best when the images changed, and `full` had the best mean. So try
+# `full` and the first block beside the last, on the same labelled photos and several seeds, and compare with `frozen`. The number
+# of weights is no argument: it says neither what a block must learn nor what training it costs.
 
 # %% tags=["quiz"]
 widgets.quizzes("31")
@@ -284,7 +297,10 @@ widgets.quizzes("31")
 # %% [markdown]
 # ## Recap
 #
-# RECAP
+# - *Train the block nearest to what changed* was not confirmed in our small network.
+# - Changed images: `full` had the best mean. New shapes: the last block. New labels: a new head was enough.
+# - Exchanged labels are no change for a new head.
+# - A block with large relative gradients need not be the one to train: the stem has them on every task.
 #
 # **Next:** the rest of part 3 is planned: what a plan costs, how to stay close to the source, and how to choose a plan.
 #
@@ -292,4 +308,4 @@ widgets.quizzes("31")
 # 2018, *Universal language model fine-tuning*, arXiv:1801.06146, which unfreezes from the last block to the first.
 
 # %% tags=["record"]
-{"by hand": by_hand, "best": {shift: nb31_blocks.best(gains, k) for k, shift in enumerate(shifts)}}
+{"by hand": by_hand, "best": {shift: nb31_blocks.best(gains[labels], k) for k, shift in enumerate(shifts)}}

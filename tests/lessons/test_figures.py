@@ -196,7 +196,7 @@ FIGURES = {
         NEAR_AND_FAR, {"near": told(0.1), "far": told(0.0)}, 0.2, {"near": -0.1, "far": -0.2}, at=("a", "b")
     ),
     "gain_by_block": lambda s: nb31_blocks.gain_by_block(
-        {"block:stem": [told(0.2)], "block:block3": [told(0.1)], "full": [told(0.0)]},
+        {5: {"block:stem": [told(0.2)], "block:block3": [told(0.1)], "full": [told(0.0)]}},
         {"images change": ("stem",)},
         {"images change": 1},
     ),
