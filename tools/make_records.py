@@ -40,6 +40,7 @@ TUNED = ("source only@plan=full", "mmd", "dann")  # every stage is trained: six 
 PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
 PHOTO_NETWORK, PHOTO_LABELS = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20)
 TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
+CHANGED = "dial:background:0.25", TASKS["symbols"], "dial:coarse:0"  # images, shapes, labels
 FIRST = {  # from the first network, by the recipe as it stands
     "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
     "14_depth": ("digits", "letters", DEPTHS, (1, 5, 20), FRESH),
@@ -135,8 +136,15 @@ def _unlabelled(_: str, recipe: Recipe) -> Iterator[Grid]:
 def _blocks(_: str, recipe: Recipe) -> Iterator[Grid]:
     """One stage at a time where the images, the shapes or the labels differ from the source's."""
     plans = ("frozen", *(f"block:{stage}" for stage in STAGES), "full")
-    for task in ("dial:background:0.25", TASKS["symbols"], "dial:coarse:0"):
+    for task in CHANGED:
         yield Grid(task, "letters", plans, (5, 20), LATEST, recipe)
+
+
+def _head_alone(_: str, recipe: Recipe) -> Iterator[Grid]:
+    """The head trained as those of `_blocks` are, by descent with a rate chosen on the validation set."""
+    descended = replace(recipe, solve=False, fixed=())
+    for task in CHANGED:
+        yield Grid(task, "letters", ("frozen",), (5, 20), LATEST, descended)
 
 
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
@@ -176,7 +184,7 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
-    "31": _blocks,
+    "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
 ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
 
