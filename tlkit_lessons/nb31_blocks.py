@@ -6,16 +6,32 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tlkit.compare import compare
 from tlkit.errors import UserError
 from tlkit.plots.style import INK, canvas, look
 from tlkit.stats import Verdict
+from tlkit_lessons import ledger
 from tlkit_lessons.look import NEUTRAL_TILE, guess_line
 
 BLOCK = "block:"
+HEAD = "head alone"
 Gains = Mapping[str, Sequence[Verdict]]  # plan -> a verdict against one baseline on each shift
 
 
-def best(gains: Gains, shift: int, against: str = "frozen") -> str:
+def over_head(tasks: Sequence[str], plans: Sequence[str], labels: int) -> Gains:
+    """What each plan gains over the new head alone, trained by the same descent; one Holm family.
+
+    Raises UserError where a fit is missing, and as `compare` does.
+    """
+    shelf = ledger.shelf()
+    blocks, head = shelf.store("31_blocks"), shelf.store("31_head")
+    both = [(ledger.side(blocks, plan, labels, (), task), ledger.side(head, "frozen", labels, (), task))
+            for plan in plans for task in tasks]  # fmt: skip
+    found = iter(compare(both, None, ("recipe",)))
+    return {plan: [next(found) for _ in tasks] for plan in plans}
+
+
+def best(gains: Gains, shift: int, against: str = HEAD) -> str:
     """The plan with the largest mean on the shift at that position, a block by its name: "stem", "full".
 
     The baseline `against` is best where no plan gains; "" leaves it out, and then only blocks count. Raises
@@ -33,7 +49,7 @@ def gain_by_block(
     gains: Mapping[int, Gains],
     nearest: Mapping[str, Sequence[str]],
     guesses: Mapping[str, float] | None = None,
-    against: str = "frozen",
+    against: str = HEAD,
 ) -> Figure:
     """Gain of every plan over `against`, in points, with its 95 % interval: a column a shift, a row a budget.
 
@@ -60,7 +76,11 @@ def gain_by_block(
     panels = len(gains) * len(nearest)
     said = f"The block nearest to the change (tinted) is the best plan in {right or 'none'} of {panels} cases"
     figure.suptitle(said, x=0.01, ha="left", fontsize=12)
-    figure.supxlabel("what is trained besides the head (filled: the interval excludes zero)", fontsize=10)
+    figure.supxlabel(
+        "what is trained besides the head; frozen: nothing, the head is fitted by a solver\n"
+        "(filled: the interval excludes zero)",
+        fontsize=10,
+    )
     return figure
 
 

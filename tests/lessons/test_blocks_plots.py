@@ -31,7 +31,7 @@ BAD = [told(-0.2), told(-0.2)]
 def test_the_best_plan_may_be_a_block_another_plan_or_the_baseline():
     assert nb31_blocks.best(GAINS, 0) == "full" and nb31_blocks.best(GAINS, 0, "") == "stem"
     worse = {plan: [told(-0.1), told(-0.2)] for plan in GAINS}
-    assert nb31_blocks.best(worse, 1) == "frozen"
+    assert nb31_blocks.best(worse, 1) == nb31_blocks.HEAD
     with pytest.raises(UserError, match="no plan among full trains one block"):
         nb31_blocks.best({"full": GAINS["full"]}, 0, "")
 
@@ -60,3 +60,8 @@ def test_no_case_is_called_none():
         {5: {"block:stem": [told(-0.1)], "full": [told(0.2)]}}, {"a": ("stem",)}
     )
     assert figure.get_suptitle().endswith("in none of 1 cases")
+
+
+def test_gains_over_the_head_alone_come_from_both_files():
+    [plan] = nb31_blocks.over_head(["glyphs:symbols-a"], ["block:block3"], 5).values()
+    assert len(plan) == 1 and plan[0].n == 10 and plan[0].low < plan[0].mean < plan[0].high
