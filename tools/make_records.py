@@ -25,6 +25,7 @@ STAGES = ("stem", "block1", "block2", "block3")
 DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gradual", "norm", "bias")
 FRESH = tuple(range(10, 20))  # seeds that nobody had looked at when the criteria were written
 UNSEEN = tuple(range(20, 30))  # for the thirteen sources the seeds above had been looked at
+LATEST = tuple(range(30, 40))  # as above, for one block at a time
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -39,6 +40,7 @@ TUNED = ("source only@plan=full", "mmd", "dann")  # every stage is trained: six 
 PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
 PHOTO_NETWORK, PHOTO_LABELS = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20)
 TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
+CHANGED = "dial:background:0.25", TASKS["symbols"], "dial:coarse:0"  # images, shapes, labels
 FIRST = {  # from the first network, by the recipe as it stands
     "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
     "14_depth": ("digits", "letters", DEPTHS, (1, 5, 20), FRESH),
@@ -131,6 +133,20 @@ def _unlabelled(_: str, recipe: Recipe) -> Iterator[Grid]:
             yield Grid(task, source, ("frozen",), (5, 20), UNSEEN, recipe)
 
 
+def _blocks(_: str, recipe: Recipe) -> Iterator[Grid]:
+    """One stage at a time where the images, the shapes or the labels differ from the source's."""
+    plans = ("frozen", *(f"block:{stage}" for stage in STAGES), "full")
+    for task in CHANGED:
+        yield Grid(task, "letters", plans, (5, 20), LATEST, recipe)
+
+
+def _head_alone(_: str, recipe: Recipe) -> Iterator[Grid]:
+    """The head trained as those of `_blocks` are, by descent with a rate chosen on the validation set."""
+    descended = replace(recipe, solve=False, fixed=())
+    for task in CHANGED:
+        yield Grid(task, "letters", ("frozen",), (5, 20), LATEST, descended)
+
+
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
     """A probe on the last stage's features, on those of each stage, on all, and on a selection of all."""
     yield Grid(task, "letters", ("pixels",), (5, 20), SEEDS, recipe)
@@ -168,6 +184,7 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
+    "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
 ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
 

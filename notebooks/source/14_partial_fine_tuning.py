@@ -284,7 +284,7 @@ np.testing.assert_allclose([group["lr"] for group in learn.opt.hypers], ours)
 #
 # - **Another kind of shift.** *Surgical fine-tuning* (Lee et al. 2023) trains only the block nearest to the shift: the *first* if
 #   the inputs change, as with noise or blur; a *middle* one if the features change, as with new subclasses; the *last* if the
-#   outputs change, as with new labels. Part 3, which is planned, will test all three with plans such as `block:stem`.
+#   outputs change, as with new labels. [31](31_surgical.ipynb) tests all three with plans such as `block:stem`.
 # - **Another learning rate.** One label per class leaves no validation set, so each plan takes the rate that suited similar
 #   tasks. Notebook 15 varies it.
 # - **Augmentation.** With random distortions, frozen stages must run in every step.

@@ -424,7 +424,7 @@ widgets.quizzes("26")
 # - Success at the pretext task does not tell the quality of a source. Compare on the target, with `scratch` and random weights
 #   as baselines.
 #
-# **Next:** part 3 (planned) asks which weights to train, and how much.
+# **Next:** [31](31_surgical.ipynb) begins part 3: which block of the network to train.
 #
 # **To read.** Chen et al. 2020, *A Simple Framework for Contrastive Learning of Visual Representations*,
 # arXiv:2002.05709. He et al. 2022, *Masked Autoencoders Are Scalable Vision Learners*, arXiv:2111.06377. Kataoka et al. 2020, *Pre-training without Natural Images*,

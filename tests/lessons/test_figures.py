@@ -36,6 +36,7 @@ from tlkit_lessons import (
     nb24_quality,
     nb25_adapting,
     nb26_unlabelled,
+    nb31_blocks,
     paired,
     plan_strip,
     savings,
@@ -160,6 +161,7 @@ PAGES = (
     nb24_quality,
     nb25_adapting,
     nb26_unlabelled,
+    nb31_blocks,
     paired,
     plan_strip,
 )
@@ -192,6 +194,11 @@ FIGURES = {
     "gain_near_and_far": lambda s: figures.gain_near_and_far(NEAR_AND_FAR, guess=("near", 0.2)),
     "near_and_far": lambda s: nb26_unlabelled.near_and_far(
         NEAR_AND_FAR, {"near": told(0.1), "far": told(0.0)}, 0.2, {"near": -0.1, "far": -0.2}, at=("a", "b")
+    ),
+    "gain_by_block": lambda s: nb31_blocks.gain_by_block(
+        {5: {"block:stem": [told(0.2)], "block:block3": [told(0.1)], "full": [told(0.0)]}},
+        {"images change": ("stem",)},
+        {"images change": 1},
     ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
