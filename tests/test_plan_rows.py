@@ -139,12 +139,10 @@ def test_a_rank_below_one_is_refused(text):
 
 def test_a_rank_above_a_layers_width_is_refused_with_the_layer():
     task, backbone = tiny.classifier()
-    with pytest.raises(
-        UserError, match=r"lora-9: stages\.\w+\.0 is a matrix of rank 8 at most; choose lora-8 or less"
-    ):
+    with pytest.raises(UserError, match=r"lora-9: stages\.\w+\.0 has a width of 8; choose lora-8 or less"):
         fit(task, backbone, "lora-9", 2, 0, tiny.QUICK)
     assert fit(task, backbone, "lora-8", 2, 0, tiny.QUICK).audit.ok and len(task.reads) == 1
-    with pytest.raises(UserError, match=r"lora-10: stages\.stem.* of rank 9 at most"):
+    with pytest.raises(UserError, match=r"lora-10: stages\.stem.* has a width of 9"):
         plans.refuse_unfit(Plan.parse("lora-10"), task.objective, backbones.load("letters"))
 
 

@@ -139,9 +139,7 @@ def _merge(job: Job, chain: Chain) -> None:
     """Merge what the plan added into the weights. UserError where the network then answers otherwise."""
     raw = features.Cut(job.backbone, 0).run(job.task.train.inputs[int(i)] for i in job.draw.all[:ITEMS])
     with torch.inference_mode():
-        before = chain.eval()(raw)
-        job.plan.row.merge(chain, job.plan)
-        after = chain(raw)
+        before, _, after = chain(raw), job.plan.row.merge(chain, job.plan), chain(raw)
     if not _alike(after, before):
         raise UserError(
             f"plan {job.plan}: the adapters cannot be merged into {job.backbone.name}, where a layer does "

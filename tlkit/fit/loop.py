@@ -81,10 +81,9 @@ class _Steering(Callback):
     def after_backward(self) -> None:
         self.steps += 1
         for stage, weights in self.weights.items():
-            found = [p.grad.flatten() for p in weights if p.grad is not None]
-            if found:
-                total, square = self.sums.get(stage, (0, 0))
-                self.sums[stage] = total + torch.cat(found), square + torch.cat(found).square().sum()
+            if found := [p.grad.flatten() for p in weights if p.grad is not None]:
+                gradient, (total, square) = torch.cat(found), self.sums.get(stage, (0, 0))
+                self.sums[stage] = gradient + total, gradient.dot(gradient) + square
 
     def after_train(self) -> None:
         if self.steps >= WINDOW:

@@ -26,7 +26,7 @@ class Adapter(nn.Sequential):
     """A: rank x inputs, as the paper's code draws it; then B: outputs x rank, zero at first. No biases."""
 
     def __init__(self, layer: nn.Linear | nn.Conv2d, rank: int):
-        down = copy.deepcopy(layer)  # with its stride and padding, and a library's own way with them
+        down = copy.deepcopy(layer)  # with its stride, and a library's own way of padding
         down.weight = nn.Parameter(layer.weight.new_empty(rank, *layer.weight.shape[1:]))
         down.bias, linear, outputs = None, isinstance(layer, nn.Linear), len(layer.weight)
         up = nn.Linear(rank, outputs, bias=False) if linear else nn.Conv2d(rank, outputs, 1, bias=False)
@@ -55,15 +55,13 @@ def insert(chain: "Chain", plan: "Plan") -> None:
         raise UserError(f"plan {plan}: this backbone has no Linear or Conv2d to adapt; choose another plan.")
     width, name = min((min(layer.weight.flatten(1).shape), name) for name, layer in layers.items())
     if rank > width:
-        raise UserError(
-            f"plan {plan}: {name} is a matrix of rank {width} at most; choose lora-{width} or less."
-        )
+        raise UserError(f"plan {plan}: {name} has a width of {width}; choose lora-{width} or less.")
     for layer in layers.values():
         layer.adapter = Adapter(layer, rank)
 
 
 def tensors(chain: "Chain", plan: "Plan") -> set[str]:
-    """The names of the adapters' tensors."""
+    """The names of those of the adapters."""
     return {name for name, _ in chain.named_parameters() if ".adapter." in name}
 
 

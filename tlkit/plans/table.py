@@ -50,11 +50,10 @@ class Row:
     pattern: of the name, where it takes an argument, as in `last-[1-9][0-9]*`. where, start, schedule: the
     plan in words (`Plan`); where is the name itself for a pattern. stages(name, stages): those that may be
     trained. Hooks for the rest, each given the chain and the plan: prepare: changes the chain before
-    training, such as inserting adapters; merge: after the audit, makes it the architecture that it was.
-    penalty: called when training begins, gives a function whose value is added to every loss, in place of
-    weight decay. movable: the names of the tensors besides the head's that are trained, where these are not
-    all of the stages'. learners: the modules in train mode, where these are not the whole stages. rates: from
-    the latest gradients of each stage, stem first, the factors of their rates (`steering`).
+    training, as by adapters; merge: takes them into the weights, after the audit. penalty: called when
+    training begins, gives a function whose value is added to every loss, in place of weight decay. movable:
+    the names of the tensors besides the head's that are trained, where these are not all of the stages'.
+    learners: the modules in train mode, where these are not the whole stages. rates: see `steering`.
     """
 
     where: str
