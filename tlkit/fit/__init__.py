@@ -73,9 +73,8 @@ def fit(
     tried = {setting: job.trial(setting) for setting in settings} if len(settings) > 1 else {}
     best = _best(tried, task.objective.first.sign, recipe.usual(plan, solved)) if tried else settings[0]
     model, predict, losses = job.train(best, job.draw.all)
-    audit = None
+    audit = None if model is None else plans.audit(job.before, model, plan)
     if model is not None:
-        audit = plans.audit(job.before, model, plan)
         verify_recomposed(job, model)
     detail = job.detail(model, best, len(settings), audit)
     if plan.row.merge:
