@@ -327,3 +327,26 @@ def test_a_copy_of_an_adapted_network_has_its_own_adapters():
     assert all(
         m._forward_hooks for n, m in chain.named_modules() if isinstance(m, nn.Conv2d) and "adapter" not in n
     )
+
+
+@pytest.mark.parametrize("text", tiny.ROWS)
+@pytest.mark.parametrize("kind", ["language", "detector", "regression"])
+def test_each_kind_of_task_is_fitted(kind, text):
+    task, backbone = tiny.WORLDS[kind]()
+    done = fit(task, backbone, text, 6, 0, tiny.QUICK)
+    assert done.audit.ok and len(done.tried) == 3 and len(task.reads) == 1
+    assert all(map(math.isfinite, done.test.metrics.values()))
+
+
+@pytest.mark.real("efficientnet_lite0")
+def test_efficientnet_lite0_keeps_its_weights():
+    done = fit(
+        coloured(), backbones.load("efficientnet_lite0,size=32"), "lora-4", 2, 0, replace(ONCE, steps=3)
+    )
+    assert done.audit.ok and {n.rpartition(".adapter")[1] for n in done.audit.moved} == {"", ".adapter"}
+
+
+@pytest.mark.real("minilm")
+def test_minilm_keeps_its_weights():
+    done = fit(words.questions(), backbones.load("minilm"), "lora-4", 2, 0, replace(ONCE, steps=3))
+    assert done.audit.ok and {n.rpartition(".adapter")[1] for n in done.audit.moved} == {"", ".adapter"}
