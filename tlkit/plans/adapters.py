@@ -37,7 +37,7 @@ class Adapter(nn.Sequential):
 
 
 def _beside(layer: nn.Module, args: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
-    return output + layer.adapter.scale * layer.adapter(*args)
+    return torch.add(output, layer.adapter(*args), alpha=layer.adapter.scale)  # in one pass over memory
 
 
 def _adaptable(layer: nn.Module) -> bool:
