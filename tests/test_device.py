@@ -103,7 +103,7 @@ def test_tensors_of_two_devices_do_not_meet(gpu):
     assert (one.to(GPU) * 2).to("cpu").tolist() == [2, 2] and torch.zeros(3, device=GPU).device == GPU
 
 
-@pytest.mark.parametrize("text", tiny.PLANS)
+@pytest.mark.parametrize("text", [*tiny.PLANS, *tiny.ROWS])
 @pytest.mark.parametrize("world", ["classifier", "language"])
 def test_a_fit_answers_as_on_the_cpu(world, text, gpu):
     task, backbone = tiny.WORLDS[world]()

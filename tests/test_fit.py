@@ -105,7 +105,7 @@ def test_all_plans_see_the_same_batches(world):
     assert len(orders[DESCENTS.index("lp-ft")]) == (2 * steps if world == "language" else steps)
 
 
-@pytest.mark.parametrize("text", tiny.PLANS)
+@pytest.mark.parametrize("text", [*tiny.PLANS, *tiny.ROWS])
 def test_a_fit_repeats_bit_by_bit_and_seeds_differ(text):
     one, again, other = (fit(*tiny.classifier(), Plan.parse(text), 5, seed, tiny.QUICK) for seed in (4, 4, 5))
     assert equal(one.model, again.model) and one.tried == again.tried and one.losses == again.losses

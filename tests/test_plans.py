@@ -20,7 +20,7 @@ from tlkit.plans import NotFrozen, Plan, audit
 
 NAMES = [
     "pixels", "scratch", "frozen", "select", "last-1", "last-3", "full", "lp-ft", "gradual", "block:mid",
-    "block:layer_2", "norm", "bias",
+    "block:layer_2", "norm", "bias", "lora-1", "lora-16", "l2sp", "auto-rgn", "auto-snr",
 ]  # fmt: skip
 STAGES = ["stem", "a", "b", "c"]
 
@@ -73,6 +73,8 @@ def test_any_text_is_a_plan_or_refused(text):
         ("last-1.5", "last-K"),
         ("block:", "block:NAME"),
         ("scrach", "scratch"),
+        ("l2-sp", "l2sp"),
+        ("auto-rng", "auto-rgn"),
     ],
 )
 def test_an_unknown_plan_is_refused_with_the_list_and_the_nearest(text, near):
@@ -124,6 +126,9 @@ def test_a_plan_without_a_name_cannot_be_made(parts):
         ("gradual", STAGES, 0),
         ("norm", STAGES, 0),
         ("bias", STAGES, 0),
+        ("lora-2", STAGES, 0),
+        ("l2sp", STAGES, 0),
+        ("auto-snr", STAGES, 0),
         ("block:stem", ["stem"], 0),
         ("block:b", ["b"], 2),
     ],

@@ -20,6 +20,7 @@ from tlkit.tasks.metrics import accuracy, mean_of, perplexity
 
 STAGES = ("stem", "mid", "top")
 PLANS = ("scratch", "frozen", "last-1", "full", "lp-ft", "gradual", "block:mid", "norm", "bias")
+ROWS = ("lora-2", "l2sp", "auto-rgn", "auto-snr")  # that use the hooks of the table
 QUICK = Recipe(steps=4, epochs=1, batch=8, rates=(1e-3, 3e-3, 1e-2))
 WIDTH, WORDS, LENGTH = 8, 7, 6
 error_rate = mean_of(

@@ -55,7 +55,7 @@ def _each(
     each, timed = {}, {}
     for name, labels in asked:
         plan = plans[name]
-        alike = plan.raw, plan.row.learners, plan.row.movable, plan.cut(backbone.stages)
+        alike = plan.raw, plan.row.learners, plan.row.movable and name, plan.cut(backbone.stages)
         if alike not in timed:
             timed[alike] = item_seconds(task, backbone, plan, grid.recipe)
         each[name, labels] = fit_seconds(task, grid.recipe, plan, labels, timed[alike])

@@ -58,8 +58,11 @@ def _said(plan: Plan) -> str:
         "all": "every stage is trained",
         "norm": "the new head and every norm layer are trained",
         "bias": "the new head and every bias are trained",
+        "lora": "the new head and adapters beside frozen weights are trained",
+        "l2sp": "every stage is trained, near its pretrained weights",
+        "auto": "every stage is trained, at the rate that its gradients ask for",
     }
-    text = parts.get(plan.where, "the new head and the stages with a flame are trained")
+    text = parts.get(plan.where.partition("-")[0], "the new head and the stages with a flame are trained")
     starts = {
         "random": ", from random weights",
         "probe": ", after the head has been fitted alone",

@@ -13,7 +13,7 @@ from tlkit import backbones, env, features, plans, tasks
 from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
-from tlkit.errors import whole
+from tlkit.errors import UserError, whole
 from tlkit.fit.cost import peak_mb
 from tlkit.fit.job import Job
 from tlkit.fit.loop import Diverged, descend
@@ -73,17 +73,18 @@ def fit(
     tried = {setting: job.trial(setting) for setting in settings} if len(settings) > 1 else {}
     best = _best(tried, task.objective.first.sign, recipe.usual(plan, solved)) if tried else settings[0]
     model, predict, losses = job.train(best, job.draw.all)
-    audit = None
+    audit = None if model is None else plans.audit(job.before, model, plan)
     if model is not None:
-        audit = plans.audit(job.before, model, plan)
         verify_recomposed(job, model)
+    detail = job.detail(model, best, len(settings), audit)
+    if plan.row.merge:
+        _merge(job, model)
     train = job.score(predict, job.draw.all)
     evaluation = None
     if test:
         who = f"{backbone.name} {plan}, {labels} labels, seed {seed}"
         evaluation = task.evaluate(lambda items: predict(items, np.arange(len(items))), who)
     measured = _measured(began, tally, backbone.device)
-    detail = job.detail(model, best, len(settings), audit)
     return Fit(model, audit, best, tried, train, tried.get(best), evaluation, measured, detail, losses)
 
 
@@ -119,11 +120,27 @@ def verify_recomposed(job: Job, chain: Chain) -> None:
     with torch.inference_mode():
         kept, whole = features.activations(at, job.task.train, rows), chain.run(raw)
         kept, whole = (kept, job.backbone.pool(whole)) if at.pooled else (chain.run(kept, at.cut), whole)
-    for a, b in zip(*(map(torch.Tensor.double, tree_leaves(one)) for one in (kept, whole)), strict=True):
-        bound = _TOLERANCE * max(1.0, float(b.abs().max()))
-        if not torch.allclose(a, b, rtol=0, atol=bound, equal_nan=True):
-            raise NotFrozen(
-                f"{job.plan} of {job.backbone.name}: run as a whole the network does not repeat what its "
-                "kept stages gave; a frozen stage changes by what is no tensor, or draws at random."
-            )
+    if not _alike(kept, whole):
+        raise NotFrozen(
+            f"{job.plan} of {job.backbone.name}: run as a whole the network does not repeat what its "
+            "kept stages gave; a frozen stage changes by what is no tensor, or draws at random."
+        )
     _ASKED.add(asked)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    pairs = zip(*(map(torch.Tensor.double, tree_leaves(side)) for side in (one, other)), strict=True)
+    bound = lambda b: _TOLERANCE * max(1.0, float(b.abs().max()))  # noqa: E731
+    return all(torch.allclose(a, b, rtol=0, atol=bound(b), equal_nan=True) for a, b in pairs)
+
+
+def _merge(job: Job, chain: Chain) -> None:
+    """Merge what the plan added into the weights. UserError where the network then answers otherwise."""
+    raw = features.Cut(job.backbone, 0).run(job.task.train.inputs[int(i)] for i in job.draw.all[:ITEMS])
+    with torch.inference_mode():
+        before, _, after = chain(raw), job.plan.row.merge(chain, job.plan), chain(raw)
+    if not _alike(after, before):
+        raise UserError(
+            f"plan {job.plan}: the adapters cannot be merged into {job.backbone.name}, where a layer does "
+            "more with its weights than multiply; choose another plan."
+        )

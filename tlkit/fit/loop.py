@@ -18,6 +18,7 @@ from tlkit.backbones.chain import Chain, Suffix, batch_norms, measuring
 from tlkit.errors import UserError
 from tlkit.features import Batches, moved
 from tlkit.plans import Plan
+from tlkit.plans.steering import WINDOW
 from tlkit.recipe import Recipe
 from tlkit.tasks import picked
 
@@ -60,6 +61,38 @@ class _Modes(Callback):
 
     def before_validate(self) -> None:
         raise CancelValidException  # the selection split is scored once, after training
+
+
+class _Steering(Callback):
+    """Multiplies the rates that the schedule sets by what the plan makes of the gradients before."""
+
+    order = 61  # behind the schedule
+
+    def __init__(self, chain: Chain, plan: Plan, groups: list[list]):
+        self.weights = {name: list(stage.parameters()) for name, stage in chain.stages.items()}
+        names = {id(p): name for name, weights in self.weights.items() for p in weights}
+        self.stages = [names.get(id(group[0])) for group in groups]  # None: the head's
+        self.rates, self.factors, self.sums, self.steps = plan.row.rates, {}, {}, 0
+
+    def before_batch(self) -> None:
+        pairs = zip(self.opt.hypers, self.stages, strict=True)
+        self.opt.set_hyper("lr", [hyper["lr"] * self.factors.get(stage, 1.0) for hyper, stage in pairs])
+
+    def after_backward(self) -> None:
+        self.steps += 1
+        for stage, weights in self.weights.items():
+            if found := [p.grad.flatten() for p in weights if p.grad is not None]:
+                gradient, (total, square) = torch.cat(found), self.sums.get(stage, (0, 0))
+                self.sums[stage] = gradient + total, gradient.dot(gradient) + square
+
+    def after_train(self) -> None:
+        if self.steps >= WINDOW:
+            size = [float(sum(p.detach().square().sum() for p in self.weights[name])) for name in self.sums]
+            n, sums = self.steps, self.sums.values()
+            means = [(float((total / n).square().sum()), float(square) / n) for total, square in sums]
+            found = [(*mean, weights) for mean, weights in zip(means, size, strict=True)]
+            self.factors = dict(zip(self.sums, self.rates(found), strict=True))
+            self.sums, self.steps = {}, 0
 
 
 class _Guard(Callback):
@@ -121,8 +154,9 @@ def descend(
     guard = _Guard(f"plan {plan}, rate {rate:g}")
     half = recipe.precision == "bfloat16"  # as wide as float32, so that no loss needs to be scaled
     with env.on_device(device, chain), torch.autocast(device.type, torch.bfloat16) if half else nullcontext():
-        groups, rates, decays = _groups(chain, plan, rate, recipe.weight_decay)
+        groups, rates, decays = _groups(chain, plan, rate, 0 if plan.row.penalty else recipe.weight_decay)
         learn = _learner(chain, plan, load, groups, [guard], _penalised(chain, plan, loss))
+        learn.add_cbs([_Steering(chain, plan, groups)] if plan.row.rates else [])
         learn.remove_cbs(_FOR_SHOW)
         try:
             learn.fit_one_cycle(epochs, lr_max=np.array(rates), wd=decays)

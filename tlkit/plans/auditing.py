@@ -38,6 +38,7 @@ class Audit:
     still: tuple[str, ...]
     guilty: tuple[str, ...]
     plan: str
+    merges: bool = False  # adapters, into the frozen weights, afterwards
 
     @property
     def ok(self) -> bool:
@@ -46,7 +47,10 @@ class Audit:
     def __str__(self) -> str:
         if self.ok:
             moved, still = len(self.moved), len(self.still)
-            return f"{self.plan}: {moved} tensors changed, {still} stayed frozen; no frozen tensor changed."
+            end = " before the adapters were merged into them" if self.merges else ""
+            return (
+                f"{self.plan}: {moved} tensors changed, {still} stayed frozen; no frozen tensor changed{end}."
+            )
         return f"{self.plan}: {len(self.guilty)} frozen tensors changed: {', '.join(self.guilty[:6])}"
 
 
@@ -69,7 +73,8 @@ def audit(
     free = movable(model, plan) if free is None else free
     moved = dict(_changes(before, after))
     guilty = tuple(key for key in moved if key not in free)
-    result = Audit(moved, tuple(key for key in before if key not in moved), guilty, str(plan))
+    still = tuple(key for key in before if key not in moved)
+    result = Audit(moved, still, guilty, str(plan), bool(plan.row.merge))
     if strict and guilty:
         raise NotFrozen(str(result))
     return result

@@ -75,6 +75,8 @@ def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
             )
     if not plan.raw:
         plan.tuned(backbone.stages)
+    if plan.row.prepare:
+        prepare(backbone.fresh(), plan)
 
 
 def freeze(model: Chain, plan: Plan) -> Chain:

@@ -1,4 +1,4 @@
-"""The table of plans: one row a name, with what it trains, where it begins, and three hooks for the rest."""
+"""The table of plans: one row a name, with what it trains, where it begins, and hooks for the rest."""
 
 import re
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from tlkit.errors import UserError, unknown
+from tlkit.plans import adapters, steering
 
 if TYPE_CHECKING:
     from tlkit.backbones.chain import Chain
@@ -48,10 +49,11 @@ class Row:
 
     pattern: of the name, where it takes an argument, as in `last-[1-9][0-9]*`. where, start, schedule: the
     plan in words (`Plan`); where is the name itself for a pattern. stages(name, stages): those that may be
-    trained. Three hooks for the rest, each given the chain and the plan: prepare: changes the chain before
-    training, such as inserting adapters. penalty: called when training begins, gives a function whose value
-    is added to every loss. movable: the names of the tensors besides the head's that are trained, where these
-    are not all of the stages'. learners: the modules in train mode, where these are not the whole stages.
+    trained. Hooks for the rest, each given the chain and the plan: prepare: changes the chain before
+    training, as by adapters; merge: takes them into the weights, after the audit. penalty: called when
+    training begins, gives a function whose value is added to every loss, in place of weight decay. movable:
+    the names of the tensors besides the head's that are trained, where these are not all of the stages'.
+    learners: the modules in train mode, where these are not the whole stages. rates: see `steering`.
     """
 
     where: str
@@ -60,9 +62,11 @@ class Row:
     stages: Callable[[str, list[str]], list[str]] = lambda name, stages: list(stages)
     pattern: str = ""
     prepare: "Callable[[Chain, Plan], None] | None" = None
+    merge: "Callable[[Chain, Plan], None] | None" = None
     penalty: "Callable[[Chain, Plan], Callable[[], torch.Tensor]] | None" = None
     movable: "Callable[[Chain, Plan], set[str]] | None" = None
     learners: "Callable[[Chain, Plan], list[nn.Module]] | None" = None
+    rates: Callable[[steering.Stages], list[float]] | None = None
 
 
 def _norm_layers(chain: "Chain", plan: "Plan") -> list[nn.Module]:
@@ -73,6 +77,16 @@ def _norm_layers(chain: "Chain", plan: "Plan") -> list[nn.Module]:
 
 def _biases(chain: "Chain", plan: "Plan") -> set[str]:
     return {name for name, _ in chain.named_parameters() if name.endswith(("bias", "_bias"))}
+
+
+ALPHA, BETA = 0.01, 0.01  # of the loss, whose mean is over items; TLLib's defaults for L2-SP
+
+
+def _near_the_start(chain: "Chain", plan: "Plan") -> Callable[[], torch.Tensor]:
+    """L2-SP (Li et al. 2018, arXiv:1802.01483): alpha/2 |w - w0|^2 of the stages + beta/2 |head|^2."""
+    pairs = [(weight, weight.detach().clone()) for weight in chain.stages.parameters()]
+    away = lambda: sum((weight - start).square().sum() for weight, start in pairs)  # noqa: E731
+    return lambda: ALPHA / 2 * away() + BETA / 2 * sum(w.square().sum() for w in chain.head.parameters())
 
 
 TABLE: dict[str, Row] = {
@@ -91,6 +105,10 @@ TABLE: dict[str, Row] = {
     "norm": Row("norm", learners=_norm_layers),
     # a bias may move while its layer stays in eval mode (BitFit, Ben Zaken et al. 2022)
     "bias": Row("bias", movable=_biases, learners=lambda chain, plan: []),
+    "lora-R": Row("lora-R", pattern=r"lora-[1-9][0-9]*", **adapters.HOOKS),  # Hu et al. 2021
+    "l2sp": Row("l2sp", penalty=_near_the_start),  # Li et al. 2018
+    "auto-rgn": Row("auto-rgn", rates=steering.relative_norms),  # Lee et al. 2023
+    "auto-snr": Row("auto-snr", rates=steering.signal_to_noise),  # Lee et al. 2023
 }
 
 

@@ -110,6 +110,8 @@ def adapt(
     audit = None
     if run.chain is not None:
         audit = plans.audit(run.before, run.chain, run.plan, free=run.free)
+        if run.plan.row.merge:
+            run.plan.row.merge(run.chain, run.plan)
     counts = {"learn": len(pair.learn), "held": len(pair.held), "target": len(target.train)}
     detail = {"plan": str(plan), "settings": used, "items": counts, **run.detail}
     named = source.name, target.name, backbone.name, seed
