@@ -169,7 +169,7 @@ def test_a_headline_must_be_a_claim_of_its_number(tmp_path):
 def test_claims_prints_a_row_for_each_saying_tested(width, monkeypatch, capsys):
     lines = printed(monkeypatch, capsys, width, "claims")
     tested = [saying for saying in ledger.sayings() if saying.word]
-    assert [int(line.split()[0]) for line in lines if re.match(r"\d+ ", line)] == [s.number for s in tested]
+    assert [int(line.split()[0]) for line in lines if re.match(r"\d+ {2,}", line)] == [s.number for s in tested]
     if width == 100:
         assert all(any(saying.text in line for line in lines) for saying in tested), "none is broken"
     assert len(lines) < 2.5 * len(tested), "no more lines than a screen or two"
