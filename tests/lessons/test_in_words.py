@@ -169,12 +169,11 @@ def test_a_headline_must_be_a_claim_of_its_number(tmp_path):
 def test_claims_prints_a_row_for_each_saying_tested(width, monkeypatch, capsys):
     lines = printed(monkeypatch, capsys, width, "claims")
     tested = [saying for saying in ledger.sayings() if saying.word]
-    assert [int(line.split()[0]) for line in lines if re.match(r"\d+ {2,}", line)] == [s.number for s in tested]
+    assert [int(line.split()[0]) for line in lines if re.match(r"\d+ ", line)] == [s.number for s in tested]
     if width == 100:
         assert all(any(saying.text in line for line in lines) for saying in tested), "none is broken"
     assert len(lines) < 2.5 * len(tested), "no more lines than a screen or two"
-    evidence = f"prints the evidence, {len(ledger.criteria())} experiments"
-    assert evidence in " ".join(lines), "a note on other versions may follow"
+    assert f"prints the evidence, {len(ledger.criteria())} experiments" in lines[-1]
 
 
 def test_claims_all_prints_every_row(rows, monkeypatch, capsys):
@@ -186,7 +185,8 @@ def test_claims_all_prints_every_row(rows, monkeypatch, capsys):
 
 
 def printed(monkeypatch, capsys, width: int, *words: str) -> list[str]:
-    """The lines of a command on a terminal so wide; none is wider."""
+    """The lines of a command on a terminal so wide; none is wider. A note on other versions is left out."""
+    monkeypatch.setattr("tlkit.compare.outdated", lambda found: None)
     monkeypatch.setattr("tlkit.cli.saying.console._width", width)
     monkeypatch.setattr(sys, "argv", ["tlkit", *words])
     with pytest.raises(SystemExit) as end:
