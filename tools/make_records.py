@@ -140,6 +140,12 @@ def _blocks(_: str, recipe: Recipe) -> Iterator[Grid]:
         yield Grid(task, "letters", plans, (5, 20), LATEST, recipe)
 
 
+def _steered(_: str, recipe: Recipe) -> Iterator[Grid]:
+    """Every stage, at rates that its gradients set, on the tasks of `_blocks`."""
+    for task in CHANGED:
+        yield Grid(task, "letters", ("auto-rgn", "auto-snr"), (5, 20), LATEST, recipe)
+
+
 def _head_alone(_: str, recipe: Recipe) -> Iterator[Grid]:
     """The head trained as those of `_blocks` are, by descent with a rate chosen on the validation set."""
     descended = replace(recipe, solve=False, fixed=())
@@ -184,7 +190,7 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
-    "31_head": _head_alone, "31": _blocks,
+    "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
 ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
 
