@@ -1,7 +1,6 @@
 """Figures of adapting without labels: what they say is what they were given."""
 
 import made_up_records as made
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -10,12 +9,6 @@ from tlkit.errors import UserError
 from tlkit_lessons import figures, nb25_adapting
 
 SHIFTS = {"same": "unchanged", "noise": "noise"}
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def texts(figure) -> list[str]:

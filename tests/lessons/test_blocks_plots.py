@@ -1,23 +1,12 @@
 """One block at a time: the ring, the titles and the guess of the figure of notebook 31."""
 
-import matplotlib.pyplot as plt
 import pytest
+from made_up_records import told
 
 from tlkit.errors import UserError
-from tlkit.stats import Verdict
 from tlkit_lessons import nb31_blocks
 
 NEAREST = {"images change": ("stem",), "labels change": ("block3",)}
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
-def told(mean: float, half: float = 0.05) -> Verdict:
-    return Verdict("better", mean, mean - half, mean + half, 10, 0.01, 10, 0.02)
 
 
 GAINS = {

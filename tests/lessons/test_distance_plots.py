@@ -3,21 +3,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from made_up_records import told
 
 from tlkit.errors import UserError
 from tlkit.records import values
-from tlkit.stats import Verdict
 from tlkit_lessons import ledger, nb22_similarity
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
-def told(mean: float, half: float = 0.05) -> Verdict:
-    return Verdict("better", mean, mean - half, mean + half, 10, 0.01, 10, 0.02)
 
 
 def texts(ax) -> list[str]:

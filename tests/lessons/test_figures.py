@@ -75,12 +75,6 @@ def store(tmp_path_factory):
     return made.digits(tmp_path_factory.mktemp("records") / "16_digits.jsonl", items=50)
 
 
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
 def seeds(store, plan: str, labels: int) -> np.ndarray:
     return np.array(list(plots.by_labels(store.read(), plan)[labels].values()))
 

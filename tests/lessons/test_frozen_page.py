@@ -1,17 +1,10 @@
 """The figures of notebook 12: titles count what is drawn, and every feature has its letters and digits."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from tlkit_lessons import ledger, legible
 from tlkit_lessons.nb12_frozen import before_and_after, frozen_and_full, most_active, predictions_changed
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 @pytest.mark.parametrize("guess", [0, 5, 90])

@@ -1,6 +1,5 @@
 """The map of kinds and the sources beside their images: what they say is what they were given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -10,12 +9,6 @@ from tlkit_lessons import drawing, look, nb21_kinds, nb21_sources
 from tlkit_lessons.nb21_kinds import PLACES, Setting, Strip
 
 IMAGES = np.random.default_rng(0).random((4, 1, 8, 8))
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def strip(name: str, labels: str = "abcd") -> Strip:

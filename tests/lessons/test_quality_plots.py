@@ -2,7 +2,6 @@
 
 import itertools
 
-import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_rgb
 
@@ -10,12 +9,6 @@ from tlkit import plots
 from tlkit.errors import UserError
 from tlkit.stats import Verdict
 from tlkit_lessons import nb24_quality
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def said(word: str, mean: float, half: float = 0.01) -> Verdict:

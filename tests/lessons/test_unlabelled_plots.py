@@ -1,16 +1,9 @@
 """Sources with and without labels: the titles say what the verdicts say, the guess lies in its row."""
 
-import matplotlib.pyplot as plt
 import pytest
 
 from tlkit import stats
 from tlkit_lessons import nb26_unlabelled
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def told(mean: float) -> stats.Verdict:
