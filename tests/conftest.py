@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # before torch or matplotlib is imported anywhere
@@ -36,6 +37,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     absent = [name for name in names if not downloads.folder(name).is_dir()]
     if absent:
         pytest.skip(f"needs {', '.join(absent)} in {env.cache_dirs()}: `tlkit data get {' '.join(absent)}`")
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """No figure outlives the test that drew it."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture
