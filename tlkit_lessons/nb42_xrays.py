@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from tlkit import backbones, recipe, study
 from tlkit.backbones import Backbone
+from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.records import FitKey, Record, Store
 from tlkit.tasks import Evaluation, Task
@@ -86,3 +87,51 @@ def _measure(
         return Evaluation(found.test.metrics, None, None, detail={"metrics": also, "setting": found.setting})
 
     return study.measure(store, key, run, task.objective.first)
+
+
+def aurocs(store: Store, scene: Scene, plan: str = "frozen") -> np.ndarray:
+    """The AUROC of every recorded seed, in their order. UserError where a seed is absent."""
+    found = values(store.read(), plan=plan, labels=LABELS, task=scene.name)
+    if missing := set(SEEDS) - found.keys():
+        raise UserError(f"{scene.name}: no record of {plan}, seed {min(missing)}: run tools/make_records.py.")
+    return np.array([found[seed] for seed in SEEDS])
+
+
+def brighter_where_ill(tasks: Mapping[str, Task]) -> Figure:
+    """For each task the mean training image of class 1 less that of class 0: red where the ill are brighter."""
+    figure, axes = subplots(
+        1, len(tasks), figsize=(2.9 * len(tasks), 3.1), layout="constrained", squeeze=False
+    )
+    for ax, (name, task) in zip(axes[0], tasks.items(), strict=True):
+        films = np.stack([np.asarray(one.convert("L"), float) / 255 for one in task.train.inputs])
+        ill = np.asarray(task.targets) == 1
+        shown = ax.imshow(films[ill].mean(0) - films[~ill].mean(0), cmap="PuOr_r", vmin=-0.3, vmax=0.3)
+        ax.set_title(name, loc="left", fontsize=11)
+        ax.set_axis_off()
+    figure.colorbar(shown, ax=axes[0], shrink=0.8, label="mean of the ill less mean of the healthy")
+    return figure
+
+
+def whole_and_blacked_out(
+    found: Mapping[str, tuple[np.ndarray, np.ndarray]], guess: float | None = None
+) -> Figure:
+    """A panel a set: AUROC of each seed on whole images and with the lungs blacked out.
+
+    found: title -> (whole, blacked out), a number a seed each. guess: the reader's, for the last set but one.
+    """
+    figure, axes = subplots(1, len(found), figsize=(2.7 * len(found), 3.5), sharey=True, layout="constrained")
+    for k, (ax, (name, pair)) in enumerate(zip(np.atleast_1d(axes), found.items(), strict=True)):
+        canvas(ax)
+        for whole, out in zip(*pair, strict=True):
+            ax.plot([0, 1], [whole, out], color=GREY, linewidth=1, zorder=1)
+        for x, each in enumerate(pair):
+            look = {key: series(x)[key] for key in ("color", "marker")}
+            ax.plot(np.full(len(each), x), each, **look, linestyle="none", markersize=7, zorder=2)
+        chance_line(ax, 0.5)
+        if guess is not None and k == len(found) - 2:
+            guess_line(ax, guess)
+        ax.set(xlim=(-0.4, 1.4), ylim=(0.3, 1.02))
+        ax.set_xticks([0, 1], ["whole", "no lungs"])
+        ax.set_title(f"{name}:\n{pair[1].mean():.2f} without lungs", loc="left", fontsize=11)
+    np.atleast_1d(axes)[0].set_ylabel("AUROC, one dot per seed")
+    return figure

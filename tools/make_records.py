@@ -187,7 +187,7 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
 
 
 def _xrays(store: Store, show: Callable[[int, int], None]) -> None:
-    """Every plan on every set of radiographs, seed by seed; those of children need the cache or the network."""
+    """Every plan on every set of radiographs, seed by seed (those of children are on request)."""
     backbone = backbones.load(nb42_xrays.NETWORK)
     jobs = [(scene, plan, seed) for seed in nb42_xrays.SEEDS for scene, plan in nb42_xrays.JOBS]
     for done, job in enumerate(jobs, 1):
