@@ -1,15 +1,21 @@
 """Radiographs split by patient and by image, with lungs and without: AUROC, measured and drawn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.pyplot import subplots
 
 from tlkit import backbones, recipe, study
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError
 from tlkit.fit import fit
-from tlkit.records import FitKey, Record, Store
+from tlkit.plots.style import GREY, canvas
+from tlkit.records import FitKey, Record, Store, values
 from tlkit.tasks import Evaluation, Task
 from tlkit.tasks.items import digest_of
+from tlkit_lessons.look import chance_line, guess_line, series
 from tlkit_lessons.material import patients
 from tlkit_lessons.material.patients import children, films, middle_out
 from tlkit_lessons.screening import focal, screening, weighted
