@@ -15,6 +15,7 @@ from tlkit.plots.style import GREY, canvas
 from tlkit.records import FitKey, Record, Store, values
 from tlkit.tasks import Evaluation, Task
 from tlkit.tasks.items import digest_of
+from tlkit_lessons import paired
 from tlkit_lessons.look import chance_line, guess_line, series
 from tlkit_lessons.material import patients
 from tlkit_lessons.material.patients import children, films, middle_out
@@ -140,4 +141,14 @@ def whole_and_blacked_out(
         ax.set_xticks([0, 1], ["whole", "no lungs"])
         ax.set_title(f"{name}:\n{pair[1].mean():.2f} without lungs", loc="left", fontsize=11)
     np.atleast_1d(axes)[0].set_ylabel("AUROC, one dot per seed")
+    return figure
+
+
+def two_splits(found: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """A panel a set: AUROC of each seed, split by patient and by image; found: set -> (by image, by patient)."""
+    figure, axes = subplots(1, len(found), figsize=(3.4 * len(found), 3.6), layout="constrained")
+    for ax, (name, (image, patient)) in zip(np.atleast_1d(axes), found.items(), strict=True):
+        paired.paired_dots(image, patient, ("by image", "by patient"), ax, "AUROC", ("frozen", "frozen"))
+        higher = int((image > patient).sum())
+        ax.set_title(f"{name}: by image higher\nin {higher} of {len(image)} seeds", loc="left", fontsize=11)
     return figure
