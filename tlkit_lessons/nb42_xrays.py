@@ -105,7 +105,7 @@ def aurocs(store: Store, scene: Scene, plan: str = "frozen") -> np.ndarray:
 
 
 def brighter_where_ill(tasks: Mapping[str, Task]) -> Figure:
-    """For each task the mean training image of class 1 less that of class 0: red where the ill are brighter."""
+    """For each task the mean training image of class 1 less that of class 0; orange: brighter."""
     figure, axes = subplots(
         1, len(tasks), figsize=(2.9 * len(tasks), 3.1), layout="constrained", squeeze=False
     )
@@ -145,7 +145,7 @@ def whole_and_blacked_out(
 
 
 def two_splits(found: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """A panel a set: AUROC of each seed, split by patient and by image; found: set -> (by image, by patient)."""
+    """A panel a set: AUROC of each seed by split; found: set -> (by image, by patient)."""
     figure, axes = subplots(1, len(found), figsize=(3.4 * len(found), 3.6), layout="constrained")
     for ax, (name, (image, patient)) in zip(np.atleast_1d(axes), found.items(), strict=True):
         paired.paired_dots(image, patient, ("by image", "by patient"), ax, "AUROC", ("frozen", "frozen"))

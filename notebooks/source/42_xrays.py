@@ -68,7 +68,7 @@ for how, one in done.items():
 
 # %% [markdown]
 # What is the **AUROC**? Take one ill and one healthy image. It is the probability that the network gives the ill one the higher
-# score. Guessing gets 0.5. By hand, count the pairs; half a point for a tie:
+# score. Guessing gets one half. By hand, count the pairs; half a point for a tie:
 
 
 # %%
@@ -259,7 +259,7 @@ for name, change in {"with the corner": lambda film: film, "without": without_co
 # Copy the film first; its side is `len(film)`.
 
 # %% [markdown]
-# **Think.** A colleague reports an AUROC of 0.98 for a new disease. The ill come from one hospital, the healthy from a public set.
+# **Think.** A colleague reports a nearly perfect AUROC for a new disease. The ill come from one hospital, the healthy from a public set.
 # What do you ask for first?
 
 # %% [markdown] tags=["answer"]
