@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tlkit import downloads, tasks
+from tlkit import tasks
 from tlkit.errors import UserError, unknown
 from tlkit.files import place
 from tlkit.tasks import Items, Objective, Task, splits
@@ -15,6 +15,7 @@ from tlkit.tasks.images import BACKBONE, scan
 from tlkit.tasks.items import Made
 from tlkit.tasks.reading import read_picture
 from tlkit.tasks.text import table_rows
+from tlkit_lessons import downloads
 from tlkit_lessons.material import radiographs as drawn
 from tlkit_lessons.screening import screening
 
