@@ -148,7 +148,7 @@ def record_search(store: Store, task: Task, backbone: Backbone, name: str, label
             fits[at] = done, time.process_time() - began
         return fits[at][0]
 
-    ledger = search(task, backbone, plan, labels, seed)
+    ledger = search(task, backbone, plan, labels, seed, TRIES)
     at = {f"{name}@tries=0": None, f"{name}@tries=1": 0, last + BY_LOSS: best(ledger, by_loss=True)}
     for count in range(1, TRIES):
         timed(best(ledger[:count]))

@@ -37,6 +37,7 @@ from tlkit_lessons import (
     nb25_adapting,
     nb26_unlabelled,
     nb31_blocks,
+    nb34_choosing,
     paired,
     plan_strip,
     savings,
@@ -140,6 +141,7 @@ NEAR_AND_FAR = {
     for name, lift in (("near", 0.3), ("far", 0.0))
 }
 BY_SHIFT = {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}
+SEARCHED = nb34_choosing.Course(*np.sort(np.random.default_rng(0).random((3, 4, 8))))
 ROW = Strip("a row", strip(3)[1], ["a", "b", "c\nd"])
 PAGES = (
     drawing,
@@ -156,6 +158,7 @@ PAGES = (
     nb25_adapting,
     nb26_unlabelled,
     nb31_blocks,
+    nb34_choosing,
     paired,
     plan_strip,
 )
@@ -193,6 +196,13 @@ FIGURES = {
         {5: {"block:stem": [told(0.2)], "block:block3": [told(0.1)], "full": [told(0.0)]}},
         {"images change": ("stem",)},
         {"images change": 1},
+    ),
+    "by_tries_and_seconds": lambda s: nb34_choosing.by_tries_and_seconds(
+        dict.fromkeys(("frozen", "full"), SEARCHED), guess=2
+    ),
+    "optimism": lambda s: nb34_choosing.optimism(SEARCHED, "full"),
+    "plan_map": lambda s: nb34_choosing.plan_map(
+        {"frozen": nb34_choosing.Place(0.9, 0.1), "full": nb34_choosing.Place(0.95, 9.0, 10**6)}, limit=5
     ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
