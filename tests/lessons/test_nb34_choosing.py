@@ -8,6 +8,7 @@ from made_up_records import row
 
 from tlkit import backbones, tasks
 from tlkit.errors import UserError
+from tlkit.fit.job import Job
 from tlkit.plans import Plan
 from tlkit.records import Store
 from tlkit_lessons import nb34_choosing, nb34_search, widgets
@@ -57,13 +58,15 @@ def test_plans_that_descend_draw_the_same_settings_within_the_ranges():
     assert {s.steps for s in drawn("frozen")} == {60} and max(s.value for s in drawn("frozen")) > high
 
 
-def test_a_try_learns_from_four_fifths_and_its_setting_counts():
+def test_a_try_learns_from_four_fifths_and_its_setting_counts(monkeypatch):
     task, net = tasks.load("digits"), backbones.load("letters")
-    before = len(task.reads)
+    before, learnt, train = len(task.reads), [], Job.train
+    monkeypatch.setattr(Job, "train", lambda job, s, rows: learnt.append(rows) or train(job, s, rows))
     good, weak = (
         nb34_search.attempt(task, net, Plan.parse("frozen"), 5, 50, Setting(c, 60)) for c in (1.0, 1e-6)
     )
     assert good.accuracy * 10 == pytest.approx(round(good.accuracy * 10)), "ten validation images"
+    assert [len(rows) for rows in learnt] == [40, 40], "the validation images must not be learnt from"
     assert good.loss < weak.loss and good.seconds > 0
     assert len(task.reads) == before, "a try must not read the test set"
     with pytest.raises(UserError, match="leave no validation set"):
@@ -144,6 +147,12 @@ def test_the_explorer_turns_every_map_and_names_its_best_plan():
     found = widgets.explorer(tasks_, ("frozen", "full"), (1, 5), (5, 60))
     assert found.maps["near", 5, 60] == "full" and found.maps["near", 1, 5] == "frozen"
     assert found.maps["far", 1, 5] is None and len(found.maps) == 8
+    by_task = found.children[-1]
+    by_labels = by_task.children[0].children[1]
+    by_seconds = by_labels.children[0].children[0]
+    sources = [box.link.source for box in (by_task, by_labels, by_seconds)]
+    assert sources == [(found.task, "index"), (found.labels, "index"), (found.seconds, "index")]
+    assert "far, 1 label per class:" in by_seconds.children[0].children[1].value
     bundle = found._repr_mimebundle_()
     assert "image/png" in bundle
     with pytest.raises(UserError, match="far has no fit of frozen at 1 labels"):

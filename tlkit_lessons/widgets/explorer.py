@@ -83,6 +83,6 @@ def _map(
     plan = nb34_choosing.advised(found, limit)
     ax = nb34_choosing.plan_map(found, limit)
     said = f"best within {limit:g} s is {plan}" if plan else f"nothing is done within {limit:g} s"
-    ax.set_title(f"{task}, {labels} label{'s' * (labels != 1)} per class:\n{said}", loc="left", fontsize=11)
-    picture, title = drawn(ax, "plan_map")
-    return picture, title, plan
+    title = f"{task}, {labels} label{'s' * (labels != 1)} per class:\n{said}"
+    ax.set_title(title, loc="left", fontsize=11)
+    return drawn(ax, "plan_map")[0], title.replace("\n", " "), plan
