@@ -65,41 +65,62 @@ def tied(ledger: Sequence[Try]) -> int:
     return sum(t.accuracy == max(one.accuracy for one in ledger) for t in ledger)
 
 
-def by_tries_and_seconds(courses: Mapping[str, Course], guess: float | None = None) -> Figure:
+def committed(records: Sequence[Record], plan: str, labels: int) -> float:
+    """The mean test accuracy of a plan with its committed setting. UserError where it has no fit."""
+    found = [r.value for r in _fits(records, f"{plan}@tries=0", labels)]
+    if not found:
+        raise UserError(f"{plan} has no fit with its committed setting at {labels} labels: run it first.")
+    return float(np.mean(found))
+
+
+def by_tries_and_seconds(
+    courses: Mapping[str, Course], usual: Mapping[str, float], guess: float | None = None
+) -> Figure:
     """Mean test accuracy of the best so far, against tries and against CPU seconds (medians, a log axis).
 
-    guess: the try from which on the reader expects another plan to lead than at the first.
+    usual: plan -> mean with its committed setting, drawn as an open marker before the first try. guess: from
+    how many tries on the reader expects one plan to beat another.
     """
     figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.9), layout="constrained", sharey=True)
     means = {plan: c.test.mean(0) for plan, c in courses.items()}
-    for plan, c in courses.items():
+    spent = {plan: np.median(c.seconds, axis=0) for plan, c in courses.items()}
+    for plan, mean in means.items():
         style = plots.look(plan) | {"markersize": 5}
-        canvas(axes[0]).plot(range(1, len(means[plan]) + 1), means[plan], **style)
-        canvas(axes[1]).plot(np.median(c.seconds, axis=0), means[plan], **style)
+        canvas(axes[0]).plot(range(1, len(mean) + 1), mean, **style)
+        axes[0].plot(0, usual[plan], **style | {"markerfacecolor": "white", "label": None})
+        canvas(axes[1]).plot(spent[plan], mean, **style)
+    count, (low, high) = len(mean), axes[0].get_ylim()
+    axes[0].set_xticks(range(count + 1), ["committed\nsetting", *range(1, count + 1)])
     axes[0].set(xlabel="tries of each plan", ylabel="test accuracy of the best so far")
+    axes[0].set_ylim(low, high + 0.1 * (high - low))  # room for the guess
     axes[1].set(xlabel="seconds spent on the tries (log scale)", xscale="log")
-    plots.style.legend(axes[1], loc="lower right")
-    first, last = (max(means, key=lambda plan: means[plan][k]) for k in (0, -1))
+    plots.style.legend(axes[1], loc="lower left")
+    first, last = (max(means, key=lambda plan, at=k: means[plan][at]) for k in (0, -1))
     if guess is not None:
         guess_line(axes[0], guess, "x")
-    said = f"{first} leads after one try" + (f", {last} after" if last != first else ", and after")
-    figure.suptitle(f"{said} {len(means[last])}; the head alone costs least", x=0.01, ha="left", fontsize=12)
+    leads = f"{first} leads after 1 try" + (
+        f" and after {count}" if first == last else f", {last} after {count}"
+    )
+    cheapest = min(spent, key=lambda plan: spent[plan][-1])
+    figure.suptitle(f"{leads}; tries of {cheapest} cost least", x=0.01, ha="left", fontsize=12)
     return figure
 
 
-def optimism(c: Course, plan: str, ax: Axes | None = None) -> Axes:
-    """Validation and test accuracy of the best so far, means over seeds, with the gap between them tinted."""
-    ax, x = canvas(ax, 6.0, 3.6), np.arange(1, c.test.shape[1] + 1)
-    validation, test = c.validation.mean(0), c.test.mean(0)
+def optimism(courses: Mapping[str, Course], ax: Axes | None = None) -> Axes:
+    """Validation and test accuracy of the best so far, means over plans and seeds, the gap tinted."""
+    ax = canvas(ax, 6.0, 3.6)
+    validation, test = (
+        np.mean([getattr(c, name).mean(0) for c in courses.values()], axis=0)
+        for name in ("validation", "test")
+    )
+    x = np.arange(1, len(test) + 1)
     ax.fill_between(x, test, validation, color=PALE, linewidth=0)
     for k, (values, name) in enumerate(((validation, "validation, by which it is chosen"), (test, "test"))):
         ax.plot(x, values, **series(k), label=name)
     gained = [100 * (values[-1] - values[0]) for values in (validation, test)]
-    ax.set(xlabel=f"tries of {plan}", ylabel="accuracy of the best so far")
-    ax.set_title(
-        f"From 1 to {x[-1]} tries: {gained[0]:+.0f} points in validation, {gained[1]:+.0f} in test",
-        loc="left", fontsize=11,
-    )  # fmt: skip
+    ax.set(xlabel=f"tries, mean of {len(courses)} plans", ylabel="accuracy of the best so far")
+    said = f"From 1 to {x[-1]} tries: {gained[0]:+.1f} points in validation, {gained[1]:+.1f} in test"
+    ax.set_title(said, loc="left", fontsize=11)
     plots.style.legend(ax, loc="lower right")
     return ax
 
@@ -153,13 +174,23 @@ def plan_map(found: Mapping[str, Place], limit: float | None = None, ax: Axes | 
             "markersize": 8 + 3 * (p.bytes > 1e5) + 3 * (p.bytes > 1e6),
         }
         ax.plot(p.seconds, p.accuracy, **style, alpha=1 if plan in within else 0.25)
-        ax.annotate(plan, (p.seconds, p.accuracy), (9, -3), textcoords="offset points", fontsize=9,
+        crowded = any(_near(p, found[o], found) for o in [*found][: [*found].index(plan)])
+        place, side = ((0, -19), "center") if crowded else ((12, -3), "left")
+        ax.annotate(plan, (p.seconds, p.accuracy), place, textcoords="offset points", fontsize=9, ha=side,
                     color=INK if plan in within else GREY)  # fmt: skip
     if limit is not None:
         ax.axvline(limit, color=INK, linestyle=":", linewidth=1.2)
     ax.set(xscale="log", xlabel="seconds (log scale)", ylabel="test accuracy")
     ax.margins(x=0.2, y=0.12)
     return ax
+
+
+def _near(one: Place, other: Place, found: Mapping[str, Place]) -> bool:
+    """Whether the names of two plans would overlap if both stood on the right."""
+    span = np.ptp([p.accuracy for p in found.values()])
+    return (
+        abs(one.accuracy - other.accuracy) < 0.08 * span and abs(np.log10(one.seconds / other.seconds)) < 0.4
+    )
 
 
 def advised(found: Mapping[str, Place], limit: float) -> str | None:

@@ -198,9 +198,9 @@ FIGURES = {
         {"images change": 1},
     ),
     "by_tries_and_seconds": lambda s: nb34_choosing.by_tries_and_seconds(
-        dict.fromkeys(("frozen", "full"), SEARCHED), guess=2
+        dict.fromkeys(("frozen", "full"), SEARCHED), {"frozen": 0.5, "full": 0.6}, guess=2
     ),
-    "optimism": lambda s: nb34_choosing.optimism(SEARCHED, "full"),
+    "optimism": lambda s: nb34_choosing.optimism({"full": SEARCHED}),
     "plan_map": lambda s: nb34_choosing.plan_map(
         {"frozen": nb34_choosing.Place(0.9, 0.1), "full": nb34_choosing.Place(0.95, 9.0, 10**6)}, limit=5
     ),

@@ -127,6 +127,27 @@ def test_what_takes_too_long_is_not_advised():
     assert [line.get_alpha() for line in ax.lines if line.get_alpha()] == [1, 0.25]
 
 
+def test_the_committed_setting_stands_before_the_first_try(two_tries):
+    rows = [searched("full", s, [0.5, 0.9], finals={"0": 0.4, "1": 0.8}) for s in (0, 1)]
+    rows += [row("full@tries=0", 5, s, v) for s, v in ((0, 0.9), (1, 0.7))]
+    usual = nb34_choosing.committed(rows, "full", 5)
+    assert usual == pytest.approx(0.8)
+    figure = nb34_choosing.by_tries_and_seconds(
+        {"full": nb34_choosing.course(rows, "full", 5)}, {"full": usual}
+    )
+    [point] = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
+    assert (point.get_xdata()[0], point.get_ydata()[0]) == (0, usual)
+    assert figure.get_suptitle() == "full leads after 1 try and after 2; tries of full cost least"
+    with pytest.raises(UserError, match="frozen has no fit with its committed setting at 5 labels"):
+        nb34_choosing.committed(rows, "frozen", 5)
+
+
+def test_validation_gains_more_than_test_in_the_title(two_tries):
+    rows = [searched("full", s, [0.5, 0.9], finals={"0": 0.4, "1": 0.6}) for s in (0, 1)]
+    ax = nb34_choosing.optimism({"full": nb34_choosing.course(rows, "full", 5)})
+    assert ax.get_title(loc="left") == "From 1 to 2 tries: +40.0 points in validation, +20.0 in test"
+
+
 def test_unequal_tries_are_compared_seed_by_seed():
     ours, theirs = ([[0.5, 0.9], [0.6, 0.9]], [[0.7, 0.8], [0.8, 0.8]])
     courses = {
