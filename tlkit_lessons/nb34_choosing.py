@@ -73,6 +73,9 @@ def committed(records: Sequence[Record], plan: str, labels: int) -> float:
     return float(np.mean(found))
 
 
+_BEFORE = -0.4  # where the committed setting stands on the axis of tries
+
+
 def by_tries_and_seconds(
     courses: Mapping[str, Course], usual: Mapping[str, float], guess: float | None = None
 ) -> Figure:
@@ -87,10 +90,10 @@ def by_tries_and_seconds(
     for plan, mean in means.items():
         style = plots.look(plan) | {"markersize": 5}
         canvas(axes[0]).plot(range(1, len(mean) + 1), mean, **style)
-        axes[0].plot(0, usual[plan], **style | {"markerfacecolor": "white", "label": None})
+        axes[0].plot(_BEFORE, usual[plan], **style | {"markerfacecolor": "white", "label": None})
         canvas(axes[1]).plot(spent[plan], mean, **style)
     count, (low, high) = len(mean), axes[0].get_ylim()
-    axes[0].set_xticks(range(count + 1), ["committed\nsetting", *range(1, count + 1)])
+    axes[0].set_xticks([_BEFORE, *range(1, count + 1)], ["committed\nsetting", *range(1, count + 1)])
     axes[0].set(xlabel="tries of each plan", ylabel="test accuracy of the best so far")
     axes[0].set_ylim(low, high + 0.1 * (high - low))  # room for the guess
     axes[1].set(xlabel="seconds spent on the tries (log scale)", xscale="log")
@@ -168,14 +171,14 @@ def plan_map(found: Mapping[str, Place], limit: float | None = None, ax: Axes | 
     rivals = {plan: p for plan, p in within.items() if plan not in BASELINES}
     line = sorted((found[plan].seconds, found[plan].accuracy) for plan in front(rivals))
     ax.plot(*zip(*line, strict=True) if line else ([], []), color=GREY, linewidth=1.2, zorder=1)
+    span = np.ptp([p.accuracy for p in found.values()])
     for plan, p in found.items():
         style = plots.look(plan) | {
             "linestyle": "none",
             "markersize": 8 + 3 * (p.bytes > 1e5) + 3 * (p.bytes > 1e6),
         }
         ax.plot(p.seconds, p.accuracy, **style, alpha=1 if plan in within else 0.25)
-        crowded = any(_near(p, found[o], found) for o in [*found][: [*found].index(plan)])
-        place, side = ((0, -19), "center") if crowded else ((12, -3), "left")
+        place, side = _label(p, [one for other, one in found.items() if other != plan], span)
         ax.annotate(plan, (p.seconds, p.accuracy), place, textcoords="offset points", fontsize=9, ha=side,
                     color=INK if plan in within else GREY)  # fmt: skip
     if limit is not None:
@@ -185,12 +188,13 @@ def plan_map(found: Mapping[str, Place], limit: float | None = None, ax: Axes | 
     return ax
 
 
-def _near(one: Place, other: Place, found: Mapping[str, Place]) -> bool:
-    """Whether the names of two plans would overlap if both stood on the right."""
-    span = np.ptp([p.accuracy for p in found.values()])
-    return (
-        abs(one.accuracy - other.accuracy) < 0.08 * span and abs(np.log10(one.seconds / other.seconds)) < 0.4
-    )
+def _label(own: Place, others: Sequence[Place], span: float) -> tuple[tuple[int, int], str]:
+    """Where the name of a plan stands, so that it covers no other: (offset in points, side)."""
+    alike = [p for p in others if abs(p.accuracy - own.accuracy) < 0.08 * span]
+    right = [np.log10(p.seconds / own.seconds) for p in alike]
+    if beside := [p for p, apart in zip(alike, right, strict=True) if abs(apart) < 0.15]:
+        return ((0, 11) if own.accuracy >= max(p.accuracy for p in beside) else (0, -21)), "center"
+    return ((-11, -3), "right") if any(0 < apart < 0.6 for apart in right) else ((12, -3), "left")
 
 
 def advised(found: Mapping[str, Place], limit: float) -> str | None:
