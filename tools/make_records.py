@@ -14,6 +14,7 @@ from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
 from tlkit_lessons import adaptations, ledger, nb21_kinds, shifts
+from tools import race_designs
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -192,7 +193,11 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
-ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
+ALONE = {
+    "21_clusters": _clusters,
+    "25_shifts": _adapt,
+    "34_race_designs": race_designs.record,
+}  # not a grid of plans
 
 
 def main(
@@ -201,7 +206,7 @@ def main(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
-    """Make data/records/NAME.jsonl; 21_clusters and 25_shifts always in one process."""
+    """Make data/records/NAME.jsonl; those of ALONE always in one process."""
     for name in names or ledger.shelf().names:
         store = Store(data_dir() / "records" / f"{name}.jsonl")
         if name in ALONE:
