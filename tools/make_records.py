@@ -61,7 +61,7 @@ def grids(name: str) -> list[Grid]:
 
 def _photos(name: str, _: Recipe) -> Iterator[Grid]:
     shared = PHOTOS[name], PHOTO_NETWORK
-    recipe = recipes.default("photos")
+    recipe = replace(recipes.default("photos"), race=False)
     yield Grid(*shared, ("pixels", "frozen", "last-1"), PHOTO_LABELS, SEEDS, recipe)
     yield Grid(*shared, ("scratch", "full"), PHOTO_LABELS, SEEDS[:5], recipe)  # a minute a fit
 
@@ -187,11 +187,22 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+def _raced(name: str, recipe: Recipe) -> Iterator[Grid]:
+    """Fits whose settings are raced, on draws of notebook 16."""
+    of = name.removeprefix("race_")
+    if of == "digits":
+        yield Grid("digits", "letters", ("last-1", "full"), (5, 20), SEEDS, replace(recipe, race=True))
+        return
+    raced, shared = replace(recipes.default("photos"), race=True), (PHOTOS[of], PHOTO_NETWORK)
+    yield Grid(*shared, ("last-1",), (5, 10, 20), SEEDS, raced)
+    yield Grid(*shared, ("full",), (5,) if of == "wildlife" else (5, 20), SEEDS[:5], raced)
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
-    "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
+    "31_auto": _steered, "31_head": _head_alone, "31": _blocks, "34": _raced,
 }  # fmt: skip
 ALONE = {
     "21_clusters": _clusters,
