@@ -450,7 +450,9 @@ def test_the_card_says_by_which_recipe_a_network_is_fitted():
     for name, kind in kinds.items():
         assert recipe.suited(backbones.load(name)) is recipe.default(kind), name
     assert recipe.suited(replace(tiny.backbone(), name="my:net")) is recipe.default()
-    assert recipe.default("glyphs").version == "r3-c77448" and recipe.default("photos").version == "r3-76d89a"
+    raced = recipe.default("photos")
+    assert recipe.default("glyphs").version == "r3-c77448" and raced.version == "r3-59fa80"
+    assert replace(raced, race=False).version == "r3-76d89a", "notebook 16 tries every setting in full"
     for odd in ("photo", {"steps": 3}):
         with pytest.raises(UserError, match=r"unknown recipe .*Known: glyphs, photos"):
             recipe.suited(replace(tiny.backbone(), card={"recipe": odd}))

@@ -1,6 +1,7 @@
 """The report of a comparison: means, verdicts, figures, and what was run."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,13 @@ def _facts(store: Store, tests: list[Record]) -> dict[str, str]:
 
 
 def _recipe(version: str) -> str:
-    known = next((r for r in recipe.committed().values() if r.version == version), None)
+    either = (replace(r, race=race) for r in recipe.committed().values() for race in (False, r.race))
+    known = next((r for r in either if r.version == version), None)
     if known is None:
         return version
     rates, strengths = (", ".join(f"{x:g}" for x in of) for of in (known.rates, known.strengths))
+    raced = "; settings are raced for a third of the passes" if known.race else ""
     return (
         f"{version}: at least {known.steps} steps and {known.epochs} epochs, batch {known.batch}; learning "
-        f"rates {rates}; regularisation of a linear classifier, C = {strengths}"
+        f"rates {rates}; regularisation of a linear classifier, C = {strengths}{raced}"
     )
