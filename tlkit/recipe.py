@@ -137,9 +137,12 @@ def default(name: str | None = None) -> Recipe:
 
 @cache
 def committed() -> dict[str, Recipe]:
-    """The recipes of `data/recipes.json` by name: one for each kind of network."""
+    """The recipes of `data/recipes.json` by name: one for each kind of network, and older ones of records.
+
+    What a recipe does not give it takes from the one that it names under `as`.
+    """
     content = json.loads((data_dir() / "recipes.json").read_text("utf-8"))
-    return {name: _read(raw) for name, raw in content.items()}
+    return {name: _read(content.get(raw.pop("as", ""), {}) | raw) for name, raw in content.items()}
 
 
 def _read(raw: dict) -> Recipe:

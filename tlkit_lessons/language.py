@@ -18,7 +18,7 @@ from tlkit.backbones.weights import file_digest, from_hub, hub_source
 from tlkit.errors import UserError
 
 SETS = ("minilm", "smollm2")  # of the registry
-CARD = {"recipe": "photos"}  # whose rates are the nearest
+CARD = {"recipe": "photos-raced"}  # whose rates are the nearest
 SUFFIXES = (".json", ".safetensors", ".bin", ".gguf", ".txt", ".model")  # what a network is read from
 State = dict[str, torch.Tensor]  # of a text: "hidden", N x T x D, and "mask", N x T, true where there is text
 

@@ -32,7 +32,7 @@ PHOTO_PLANS = PLANS[:-1]
 def grids(kind: str, seeds: tuple[int, ...]) -> Iterator[study.Grid]:
     """Every setting of every plan on the sibling tasks of "glyphs" or "photos"."""
     photos = kind == "photos"
-    base = replace(recipes.default(kind), fixed=(), race=False)  # no race below five labels
+    base = replace(recipes.default(kind), fixed=())
     for plan in PHOTO_PLANS if photos else PLANS + MORE:
         ours = "letters,features=all" if plan == "select" else "letters"
         backbone = PHOTO_NETWORK if photos else ours

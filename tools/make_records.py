@@ -61,7 +61,7 @@ def grids(name: str) -> list[Grid]:
 
 def _photos(name: str, _: Recipe) -> Iterator[Grid]:
     shared = PHOTOS[name], PHOTO_NETWORK
-    recipe = replace(recipes.default("photos"), race=False)
+    recipe = recipes.default("photos")
     yield Grid(*shared, ("pixels", "frozen", "last-1"), PHOTO_LABELS, SEEDS, recipe)
     yield Grid(*shared, ("scratch", "full"), PHOTO_LABELS, SEEDS[:5], recipe)  # a minute a fit
 
@@ -193,7 +193,7 @@ def _raced(name: str, recipe: Recipe) -> Iterator[Grid]:
     if of == "digits":
         yield Grid("digits", "letters", ("last-1", "full"), (5, 20), SEEDS, replace(recipe, race=True))
         return
-    raced, shared = replace(recipes.default("photos"), race=True), (PHOTOS[of], PHOTO_NETWORK)
+    raced, shared = recipes.default("photos-raced"), (PHOTOS[of], PHOTO_NETWORK)
     yield Grid(*shared, ("last-1",), (5, 10, 20), SEEDS, raced)
     yield Grid(*shared, ("full",), (5,) if of == "wildlife" else (5, 20), SEEDS[:5], raced)
 

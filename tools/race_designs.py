@@ -71,7 +71,7 @@ class Race:
 
     def __init__(self, task: str, backbone: str, plan: str, labels: int, seed: int):
         task, backbone = tasks.load(task), backbones.load(backbone)
-        recipe = recipes.suited(backbone)
+        recipe = replace(recipes.suited(backbone), race=False)
         self.job = Job(task, backbone, Plan.parse(plan), recipe, seed, task.draw(labels, seed))
         self.settings = recipe.tries(self.job.plan, labels)
         self.usual, self.heats = recipe.usual(self.job.plan), {}

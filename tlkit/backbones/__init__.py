@@ -111,7 +111,7 @@ def of_library(
     row: Library, name: str, /, *, spec: str, weights: str | None = None, **options: Any
 ) -> Backbone:
     """A network of a library, as `load` reads its name."""
-    card = {"recipe": "photos"} | read_card(weights)
+    card = {"recipe": "photos-raced"} | read_card(weights)
     arch = re.sub(r"\bwidth (?=0)", "width=", str(card.get("arch", "")))
     for pair in re.findall(r"\b[a-z]\w*=[\w.]+", arch):
         options.setdefault(*_option(pair, spec))
@@ -146,7 +146,13 @@ def efficientnet_lite0(size: int | None = None, *, spec: str) -> Backbone:
     """
     info, (file,) = downloads.describe(LITE0), downloads.rows(LITE0)
     view = View(224, 3 * (0.5,), 3 * (0.5,), crop=0.875, resample="bicubic").told({}, size)
-    card = {"name": LITE0, "set": LITE0, "recipe": "photos", "licence": info.licence, "source": info.source}
+    card = {
+        "name": LITE0,
+        "set": LITE0,
+        "recipe": "photos-raced",
+        "licence": info.licence,
+        "source": info.source,
+    }
 
     def fill(model: nn.Module) -> None:
         load_weights(model, downloads.get(LITE0) / file.file, LITE0, in_order=True)

@@ -1,7 +1,6 @@
 """The report of a comparison: means, verdicts, figures, and what was run."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -87,8 +86,7 @@ def _facts(store: Store, tests: list[Record]) -> dict[str, str]:
 
 
 def _recipe(version: str) -> str:
-    either = (replace(r, race=race) for r in recipe.committed().values() for race in (False, r.race))
-    known = next((r for r in either if r.version == version), None)
+    known = next((r for r in recipe.committed().values() if r.version == version), None)
     if known is None:
         return version
     rates, strengths = (", ".join(f"{x:g}" for x in of) for of in (known.rates, known.strengths))
