@@ -116,6 +116,8 @@ def test_the_forecast_is_of_what_is_run(descents):
 def test_a_third_is_rounded_to_whole_passes_and_never_none():
     for epochs, third in ((1, 1), (4, 1), (5, 2), (6, 2), (10, 3), (30, 10)):
         assert Recipe(steps=1, epochs=epochs, race=True).trial(20).schedule(20)[0] == third
+    photos = recipe.default("photos-raced")
+    assert photos.schedule(48) == (10, 16) and photos.trial(48).schedule(48) == (3, 16), "thirty steps, nine"
     for items in (20, 33, 50):  # the batches are those of the last training
         assert RACED.trial(items).schedule(items)[1] == RACED.schedule(items)[1]
 
