@@ -443,9 +443,9 @@ def test_the_card_says_by_which_recipe_a_network_is_fitted():
     kinds = {
         "letters": "glyphs",
         "random,seed=3": "glyphs",
-        "timm:resnet10t,size=32,pretrained=false": "photos-raced",
-        "torchvision:resnet18,size=32,until=layer1": "photos-raced",
-        "efficientnet_lite0,size=160": "photos-raced",
+        "timm:resnet10t,size=32,pretrained=false": "photos",
+        "torchvision:resnet18,size=32,until=layer1": "photos",
+        "efficientnet_lite0,size=160": "photos",
     }
     for name, kind in kinds.items():
         assert recipe.suited(backbones.load(name)) is recipe.default(kind), name

@@ -131,7 +131,7 @@ def test_weights_from_a_file_whose_norms_were_frozen(tmp_path):
     loaded = backbones.load(spec, str(tmp_path / "w.pt"))
     found = loaded.pretrained().state_dict()
     assert torch.equal(found["head.model.rpn.head.cls_logits.weight"], state["rpn.head.cls_logits.weight"])
-    assert loaded.transform_key.endswith("whole=True)") and loaded.card["recipe"] == "photos-raced"
+    assert loaded.transform_key.endswith("whole=True)") and loaded.card["recipe"] == "photos"
     assert backbones.from_blueprint(loaded.blueprint).fresh("random").state_dict().keys() == {
         key for key in found if not key.startswith("head.")
     }
