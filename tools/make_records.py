@@ -190,6 +190,7 @@ def _choosing(store: Store, show: Callable[[int, int], None]) -> None:
     """The chosen settings of committed grids, scored finer on their selection splits."""
     for done, total in choosing.record(store, (*choosing.LOOKED_AT, *choosing.HELD_OUT)):
         show(done, total)
+    choosing.judge(store)
 
 
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number

@@ -1,16 +1,6 @@
-"""Which rule chooses the best plan: committed grids, their chosen settings trained again, scored finer.
+"""Committed grids, their chosen settings trained again without the selection split and scored finer on it."""
 
-Nothing but the selection split may choose a plan. At five labels a class it holds one image a class: its
-accuracy ties, its log-loss does not. Each rule chooses on five of the ten seeds of a grid and is judged, by
-the test accuracy of the plan it chose, on the other five, over all 252 ways to halve them.
-
-Written before the first run: of the rules that need no further training, the one with the lowest mean regret
-on `LOOKED_AT` at 5 labels is taken if it is no worse than accuracy there at 10 and 20, else the next; the
-claims about it are decided by `HELD_OUT`. Cross-validation is shown beside, as what more training would buy.
-"""
-
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,19 +9,17 @@ import torch
 
 from tlkit import backbones, study, tasks
 from tlkit import recipe as recipes
-from tlkit.errors import UserError, unknown
+from tlkit.errors import UserError
 from tlkit.fit.job import Job
 from tlkit.plans import Plan
 from tlkit.records import FitKey, Record, Store
-from tlkit.stats import Interval, interval
 from tlkit.tasks import SELECT_FROM, Evaluation
+from tlkit.tasks.items import digest_of
 from tlkit_lessons import ledger
+from tlkit_lessons.choosing.rules import RULES, TEMPERATURES, Scores, by_target
 
-TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)  # outputs are divided by these
 FOLDS = 5
-HINDSIGHT = "hindsight"  # the plan of the highest test accuracy on the seeds that choose: nobody can
-TODAY = "accuracy"
-JUDGED = "choosing"  # the task of the rows that hold what a rule's choices are worth
+JUDGED = "choosing"  # the task of the rows that say what the choices of a rule are worth
 
 
 @dataclass(frozen=True)
@@ -50,7 +38,7 @@ class Asked:
 
 
 DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gradual", "norm", "bias")
-BLOCKS = ("frozen", "block:stem", "block:block1", "block:block2", "block:block3", "full")
+BLOCKS = ("frozen", "block:stem", "block:block3", "full")
 FIVE = ("scratch", "frozen", "last-1", "full", "lp-ft")
 THREE = ("scratch", "frozen", "full")
 LOOKED_AT = (  # the rule was chosen on these
@@ -65,120 +53,11 @@ HELD_OUT = (  # and judged on these
     *(Asked("31_blocks", task, "letters", BLOCKS, (5, 20))
       for task in ("dial:background:0.25", "glyphs:symbols-a", "dial:coarse:0")),
     *(Asked("26_sources", task, source, THREE, (20,))
-      for task in ("digits", "textures") for source in ("letters", "letters-ssl", "fractals")),
+      for task in ("digits", "textures") for source in ("letters", "fractals")),
     *(Asked(f"23_{name}", task, source, THREE, (5,))
       for name, task in (("digits", "digits"), ("textures", "textures"), ("symbols", "glyphs:symbols-a"))
-      for source in ("letters", "letters-ssl", "cyrillic", "strokes", "fractals")),
+      for source in ("letters", "letters-ssl", "strokes")),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What one grid says at one budget. P plans, S seeds, T temperatures.
-
-    test, accuracy: P x S, on the test and the selection split; losses: P x S x T, log-loss on the selection
-    split; folded: P x S, cross-validated log-loss, or None; cost: P, operations.
-    """
-
-    file: str
-    task: str
-    backbone: str
-    labels: int
-    plans: tuple[str, ...]
-    test: np.ndarray
-    accuracy: np.ndarray
-    losses: np.ndarray
-    folded: np.ndarray | None
-    cost: np.ndarray
-
-    @property
-    def loss(self) -> np.ndarray:
-        """P x S: the log-loss as the network gives it."""
-        return self.losses[..., TEMPERATURES.index(1.0)]
-
-    def of(self, seeds: Sequence[int]) -> "Scores":
-        """Those of the seeds at these positions."""
-        at, folded = list(seeds), self.folded
-        parts = self.test[:, at], self.accuracy[:, at], self.losses[:, at]
-        return Scores(*self._names, *parts, None if folded is None else folded[:, at], self.cost)
-
-    @property
-    def _names(self) -> tuple:
-        return self.file, self.task, self.backbone, self.labels, self.plans
-
-
-def _ranks(loss: np.ndarray) -> np.ndarray:
-    return loss.argsort(0).argsort(0)
-
-
-def _standard(loss: np.ndarray) -> np.ndarray:
-    spread = loss.std(0)
-    return (loss - loss.mean(0)) / np.where(spread > 0, spread, 1)
-
-
-# the lowest is chosen; of equals the one of fewer operations, then the first
-RULES: Mapping[str, Callable[[Scores], Sequence[np.ndarray]]] = {
-    HINDSIGHT: lambda s: [-s.test.mean(1)],
-    "frozen": lambda s: [np.array([plan != "frozen" for plan in s.plans], dtype=float)],
-    TODAY: lambda s: [-s.accuracy.mean(1)],
-    "accuracy, then loss": lambda s: [-s.accuracy.mean(1), s.loss.mean(1)],
-    "loss": lambda s: [s.loss.mean(1)],
-    "loss, tempered": lambda s: [s.losses.mean(1).min(1)],
-    "loss, ranked": lambda s: [_ranks(s.loss).mean(1)],
-    "loss, standardised": lambda s: [_standard(s.loss).mean(1)],
-}
-
-
-def chosen(rule: str, scores: Scores) -> int:
-    """The position of the plan that a rule chooses. Raises UserError for an unknown rule."""
-    if rule not in RULES:
-        raise unknown("rule", rule, RULES)
-    keys = [np.round(key, 9) for key in RULES[rule](scores)]
-    return int(np.lexsort([scores.cost, *reversed(keys)])[0])
-
-
-def worth(rule: str, scores: Scores) -> float:
-    """Mean test accuracy of the plans a rule chooses on half of the seeds, on the other half; all halves."""
-    count = scores.test.shape[1]
-    found = []
-    for half in itertools.combinations(range(count), count // 2):
-        plan = chosen(rule, scores.of(half))
-        found.append(scores.test[plan, [k for k in range(count) if k not in half]].mean())
-    return float(np.mean(found))
-
-
-@dataclass(frozen=True)
-class Regret:
-    """What a rule loses against hindsight, in test accuracy: `over` target tasks, one number each."""
-
-    rule: str
-    labels: int
-    over: np.ndarray
-    mean: Interval
-
-
-def regrets(scores: Iterable[Scores], rules: Iterable[str] = tuple(RULES)) -> list[Regret]:
-    """The regret of every rule on grids of one budget: by target, where several sources are averaged.
-
-    Targets are the units of the interval: sources of one target share its images and seeds. Raises UserError
-    where there is no grid.
-    """
-    found = list(scores)
-    if not found:
-        raise UserError(
-            "no grid has been scored at this budget: run `python -m tools.make_records 34_choosing`."
-        )
-    best = by_target(HINDSIGHT, found)
-    lost = [(rule, best - by_target(rule, found)) for rule in rules if rule != HINDSIGHT]
-    return [Regret(rule, found[0].labels, over, interval(over)) for rule, over in lost]
-
-
-def by_target(rule: str, scores: Iterable[Scores]) -> np.ndarray:
-    """`worth` of a rule on every target, the mean over its sources; in the order of the targets."""
-    values: dict[tuple[str, str], list[float]] = {}
-    for one in scores:
-        values.setdefault((one.file, one.task), []).append(worth(rule, one))
-    return np.array([np.mean(several) for several in values.values()])
 
 
 def scored(asked: Iterable[Asked], labels: int, store: Store | None = None) -> list[Scores]:
@@ -206,6 +85,21 @@ def record(store: Store, asked: Iterable[Asked]) -> Iterator[tuple[int, int]]:
         given = first.fit_key._replace(task=one.task, backbone=one.backbone, weights="", plan=one.file)
         study.measure(store, given, lambda one=one, rows=rows, n=labels: _measured(one, rows, n in one.folds))
         yield done, len(jobs)
+
+
+def judge(store: Store, asked: Iterable[Asked] = HELD_OUT, rules: Iterable[str] = tuple(RULES)) -> None:
+    """What the choices of each rule are worth on the grids asked for: a row a rule, budget and target.
+
+    In the records the rule stands as plan, and the number of the target as seed.
+    """
+    asked = list(asked)
+    for labels in sorted({n for one in asked for n in one.labels}):
+        found = scored(asked, labels, store)
+        data = digest_of(*(repr((one.file, one.task, one.backbone)) for one in found))[:12]
+        for rule in rules:
+            for k, value in enumerate(by_target(rule, found)):
+                given = FitKey(JUDGED, data, "several", "", rule, labels, k, "")
+                study.measure(store, given, lambda value=value: float(value))
 
 
 def _committed(one: Asked, labels: int) -> dict[str, list[Record]]:
