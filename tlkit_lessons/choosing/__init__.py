@@ -11,6 +11,8 @@ claims about it are decided by `HELD_OUT`. Cross-validation is shown beside, as 
 
 from tlkit_lessons.choosing.rescored import HELD_OUT, JUDGED, LOOKED_AT, Asked, judge, record, scored
 from tlkit_lessons.choosing.rules import (
+    FOLDED,
+    FREE,
     HINDSIGHT,
     RULES,
     TODAY,
@@ -23,6 +25,6 @@ from tlkit_lessons.choosing.rules import (
 )
 
 __all__ = [
-    "HELD_OUT", "HINDSIGHT", "JUDGED", "LOOKED_AT", "RULES", "TODAY", "Asked", "Regret", "Scores",
-    "by_target", "chosen", "judge", "record", "regrets", "scored", "worth",
+    "FOLDED", "FREE", "HELD_OUT", "HINDSIGHT", "JUDGED", "LOOKED_AT", "RULES", "TODAY", "Asked", "Regret",
+    "Scores", "by_target", "chosen", "judge", "record", "regrets", "scored", "worth",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from tlkit.records import FitKey, Record, Store
 from tlkit.tasks import SELECT_FROM, Evaluation
 from tlkit.tasks.items import digest_of
 from tlkit_lessons import ledger
-from tlkit_lessons.choosing.rules import RULES, TEMPERATURES, Scores, by_target
+from tlkit_lessons.choosing.rules import FREE, TEMPERATURES, Scores, by_target
 
 FOLDS = 5
 JUDGED = "choosing"  # the task of the rows that say what the choices of a rule are worth
@@ -87,7 +87,7 @@ def record(store: Store, asked: Iterable[Asked]) -> Iterator[tuple[int, int]]:
         yield done, len(jobs)
 
 
-def judge(store: Store, asked: Iterable[Asked] = HELD_OUT, rules: Iterable[str] = tuple(RULES)) -> None:
+def judge(store: Store, asked: Iterable[Asked] = HELD_OUT, rules: Iterable[str] = FREE) -> None:
     """What the choices of each rule are worth on the grids asked for: a row a rule, budget and target.
 
     In the records the rule stands as plan, and the number of the target as seed.

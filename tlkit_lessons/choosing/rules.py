@@ -12,6 +12,7 @@ from tlkit.stats import Interval, interval
 TEMPERATURES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)  # outputs are divided by these
 HINDSIGHT = "hindsight"  # the plan of the highest test accuracy on the seeds that choose: nobody can
 TODAY = "accuracy"
+FOLDED = "loss, cross-validated"  # needs more trainings
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,14 @@ def _standard(loss: np.ndarray) -> np.ndarray:
     return (loss - loss.mean(0)) / np.where(spread > 0, spread, 1)
 
 
+def _folded(scores: Scores) -> np.ndarray:
+    if scores.folded is None:
+        raise UserError(
+            f"{scores.file}, {scores.task} at {scores.labels} was not cross-validated: choose another rule."
+        )
+    return scores.folded
+
+
 # the lowest is chosen; of equals the one of fewer operations, then the first
 RULES: Mapping[str, Callable[[Scores], Sequence[np.ndarray]]] = {
     HINDSIGHT: lambda s: [-s.test.mean(1)],
@@ -68,7 +77,9 @@ RULES: Mapping[str, Callable[[Scores], Sequence[np.ndarray]]] = {
     "loss, tempered": lambda s: [s.losses.mean(1).min(1)],
     "loss, ranked": lambda s: [_ranks(s.loss).mean(1)],
     "loss, standardised": lambda s: [_standard(s.loss).mean(1)],
+    FOLDED: lambda s: [_folded(s).mean(1)],
 }
+FREE = tuple(rule for rule in RULES if rule != FOLDED)  # what the fits of a comparison tell anyway
 
 
 def chosen(rule: str, scores: Scores) -> int:
@@ -99,9 +110,10 @@ class Regret:
     mean: Interval
 
 
-def regrets(scores: Iterable[Scores], rules: Iterable[str] = tuple(RULES)) -> list[Regret]:
-    """The regret of every rule on grids of one budget: by target, where several sources are averaged.
+def regrets(scores: Iterable[Scores], rules: Iterable[str] = FREE) -> list[Regret]:
+    """The regret of each rule on grids of one budget: by target, where several sources are averaged.
 
+    scores: such as `scored(HELD_OUT, 5)`; rules: names of `RULES`, by default those that need no training.
     Targets are the units of the interval: sources of one target share its images and seeds. Raises UserError
     where there is no grid.
     """
