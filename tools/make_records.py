@@ -13,7 +13,7 @@ from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, ledger, nb21_kinds, shifts
+from tlkit_lessons import adaptations, choosing, ledger, nb21_kinds, shifts
 from tools import race_designs
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
@@ -198,6 +198,13 @@ def _raced(name: str, recipe: Recipe) -> Iterator[Grid]:
     yield Grid(*shared, ("full",), (5,) if of == "wildlife" else (5, 20), SEEDS[:5], raced)
 
 
+def _choosing(store: Store, show: Callable[[int, int], None]) -> None:
+    """The chosen settings of committed grids, scored finer on their selection splits."""
+    for done, total in choosing.record(store, (*choosing.LOOKED_AT, *choosing.HELD_OUT)):
+        show(done, total)
+    choosing.judge(store)
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
@@ -207,6 +214,7 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
 ALONE = {
     "21_clusters": _clusters,
     "25_shifts": _adapt,
+    "34_choosing": _choosing,
     "34_race_designs": race_designs.record,
 }  # not a grid of plans
 
