@@ -13,7 +13,7 @@ from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, ledger, nb21_kinds, shifts
+from tlkit_lessons import adaptations, ledger, nb21_kinds, nb33_close, shifts
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -26,6 +26,7 @@ DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gra
 FRESH = tuple(range(10, 20))  # seeds that nobody had looked at when the criteria were written
 UNSEEN = tuple(range(20, 30))  # for the thirteen sources the seeds above had been looked at
 LATEST = tuple(range(30, 40))  # as above, for one block at a time
+NEW = tuple(range(40, 50))  # as above, for staying close
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -186,13 +187,33 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+def _close(store: Store, show: Callable[[int, int], None]) -> None:
+    """Plans and averages on three tests: in domain, shifted, source."""
+    jobs = [(name, seed) for seed in NEW for name in nb33_close.TRAINED]
+    for done, job in enumerate(jobs, 1):
+        nb33_close.record_close(store, *job)
+        show(done, len(jobs))
+
+
+def _soups(store: Store, show: Callable[[int, int], None]) -> None:
+    """Soups of letters on a texture."""
+    for done, seed in enumerate(NEW, 1):
+        nb33_close.record_soups(store, "texture", seed)
+        show(done, len(NEW))
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
-ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
+ALONE = {
+    "21_clusters": _clusters,
+    "25_shifts": _adapt,
+    "33_close": _close,
+    "33_soup": _soups,
+}  # not a grid of plans
 
 
 def main(
@@ -201,7 +222,7 @@ def main(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
-    """Make data/records/NAME.jsonl; 21_clusters and 25_shifts always in one process."""
+    """Make data/records/NAME.jsonl; those not of a grid of plans always in one process."""
     for name in names or ledger.shelf().names:
         store = Store(data_dir() / "records" / f"{name}.jsonl")
         if name in ALONE:

@@ -1,0 +1,148 @@
+"""Staying close to the source: networks between a probe and LP-FT, on three tests, and soups."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from tlkit import backbones, study, tasks
+from tlkit import recipe as recipes
+from tlkit.backbones import Backbone
+from tlkit.backbones.chain import Chain
+from tlkit.features import Cut
+from tlkit.fit import Fit, evaluate, fit, greedy_soup, soup, wise
+from tlkit.fit.job import Job
+from tlkit.plans import Plan
+from tlkit.records import FitKey, Store
+from tlkit.tasks import Evaluation, Task, array_items, classification
+from tlkit_lessons import material
+
+LABELS = 20  # a class, a fifth of them to choose by
+PLACES = ("in domain", "shifted", "source")
+TRAINED = {  # what is trained on, and the test of another distribution
+    "texture": ("dial:background:0.25", "dial:background:1"),  # letters on a texture; on plain black
+    "digits": ("digits", "digits-shifted"),
+}
+PLANS = ("frozen", "full", "lp-ft", "l2sp")
+BETWEEN = ("wise-0.25", "wise-0.5", "wise-0.75")
+CHOSEN = "wise-chosen"
+TRIED = tuple(k / 10 for k in range(11))  # values of alpha that are tried on the selection images
+DEFAULT = 0.5  # what the authors of WiSE-FT advise where nothing chooses; nearest to it of equals
+ORDERS = range(4)  # orders of the batches in a soup, for each learning rate
+SOUPS = ("best single", "soup", "uniform soup")
+
+
+@cache
+def letters_task() -> Task:
+    """New drawings of the 52 letters, as a test of what a network still knows of its source."""
+    sides = [material.glyphs("letters", count, seed) for count, seed in ((1, 2), (12, 1))]
+    pairs = [(array_items(torch.as_tensor(g.images), "letter"), np.asarray(g.labels)) for g in sides]
+    return Task("letters", classification(52), *pairs[0], *pairs[1], tuple(sides[0].classes))
+
+
+def tests(name: str) -> dict[str, Task]:
+    """Place -> the task whose test set it is, for one of TRAINED."""
+    return dict(zip(PLACES, [*map(tasks.load, TRAINED[name]), letters_task()], strict=True))
+
+
+def tested(model: Chain, name: str, place: str, backbone: Backbone, who: str = "by hand") -> Evaluation:
+    """One test of a model in one of PLACES; "source": its stages under the source's own head."""
+    if place == "source":
+        model = Chain(dict(model.stages.items()), backbone.source_head())
+    return evaluate(model, tests(name)[place], backbone, who)
+
+
+def accuracies(model: Chain, name: str, backbone: Backbone) -> dict[str, float]:
+    """Place -> accuracy."""
+    return {place: tested(model, name, place, backbone).metrics["accuracy"] for place in PLACES}
+
+
+def distance(model: Chain, backbone: Backbone) -> float:
+    """From the source, over the length of the source's weights, all stages together."""
+    now, start = (
+        nn.utils.parameters_to_vector(m.stages.parameters()) for m in (model, backbone.pretrained())
+    )
+    return float((now - start).norm() / start.norm())
+
+
+def on_rows(model: Chain, task: Task, backbone: Backbone, rows: Sequence[int]) -> float:
+    """Accuracy on some of the training items."""
+    with torch.inference_mode():
+        output = model.eval()(Cut(backbone, 0).run(task.train.inputs[int(i)] for i in rows))
+    return task.objective.first(task.objective.decode(output), np.asarray(task.targets)[rows])
+
+
+def chosen_alpha(task: Task, backbone: Backbone, ends: Sequence[Fit], labels: int, seed: int) -> float:
+    """Of TRIED the best on the selection images, which both ends are trained without; of equals see DEFAULT.
+
+    ends: the fits of `frozen` and `lp-ft`, whose settings are taken.
+    """
+    draw, recipe = task.draw(labels, seed), recipes.suited(backbone)
+    jobs = [Job(task, backbone, Plan.parse(name), recipe, seed, draw) for name in ("frozen", "lp-ft")]
+    models = [job.train(end.setting, draw.fit)[0] for job, end in zip(jobs, ends, strict=True)]
+    scores = {a: on_rows(wise(*models, a), task, backbone, draw.select) for a in TRIED}
+    return max(TRIED, key=lambda a: (scores[a], -abs(a - DEFAULT)))
+
+
+def record_close(store: Store, name: str, seed: int) -> None:
+    """Every plan and average of one seed on the three tests, unless the store has them."""
+    backbone, (task, *_) = backbones.load("letters"), tests(name).values()
+    asked = [(plan, place) for plan in (*PLANS, *BETWEEN, CHOSEN) for place in PLACES]
+    if all(_key(*one, name, seed, backbone) in store.finished() for one in asked):
+        return
+    fits = {plan: fit(task, backbone, plan, LABELS, seed, test=False) for plan in PLANS}
+    ends = fits["frozen"], fits["lp-ft"]
+    alphas = {plan: float(plan.partition("-")[2]) for plan in BETWEEN}
+    alphas[CHOSEN] = chosen_alpha(task, backbone, ends, LABELS, seed)
+    models = {plan: done.model for plan, done in fits.items()}
+    models |= {plan: wise(*(end.model for end in ends), a) for plan, a in alphas.items()}
+    for plan, place in asked:
+        told = {"alpha": alphas[plan]} if plan in alphas else {"setting": fits[plan].setting}
+        told["distance"] = distance(models[plan], backbone)
+        _measure(store, plan, place, name, seed, backbone, models[plan], told)
+
+
+def record_soups(store: Store, name: str, seed: int) -> None:
+    """Soups of LP-FT over all rates of the recipe and ORDERS, and the best single one, on two tests."""
+    backbone, (task, *_) = backbones.load("letters"), tests(name).values()
+    asked = [(plan, place) for plan in SOUPS for place in PLACES]
+    if all(_key(*one, name, seed, backbone) in store.finished() for one in asked):
+        return
+    models, scores = grid(task, backbone, LABELS, seed)
+    score = partial(on_rows, task=task, backbone=backbone, rows=task.draw(LABELS, seed).select)
+    greedy, kept = greedy_soup(models, score)
+    made = {"best single": models[int(np.argmax(scores))], "soup": greedy, "uniform soup": soup(models)}
+    for plan, place in asked:
+        told = {"kept": kept, "alone": scores}
+        _measure(store, plan, place, name, seed, backbone, made[plan], told)
+
+
+def grid(task: Task, backbone: Backbone, labels: int, seed: int) -> tuple[list[Chain], list[float]]:
+    """(models, accuracy on the selection images): LP-FT at each rate and order, all from one fitted head."""
+    draw, recipe = task.draw(labels, seed), recipes.suited(backbone)
+    plan = Plan.parse("lp-ft")
+
+    def trained() -> Iterator[Chain]:
+        for rate in recipe.grid(plan):
+            for order in ORDERS:
+                yield Job(task, backbone, plan, recipe, order, draw).train(rate, draw.fit)[0]
+
+    models = list(trained())
+    return models, [on_rows(model, task, backbone, draw.select) for model in models]
+
+
+def _measure(
+    store: Store, plan: str, place: str, name: str, seed: int, backbone: Backbone, model: Chain, told: Mapping
+) -> None:
+    who = f"{backbone.name} {plan}, {LABELS} labels, seed {seed}"
+    run = lambda: replace(tested(model, name, place, backbone, who), detail=dict(told))  # noqa: E731
+    study.measure(store, _key(plan, place, name, seed, backbone), run)
+
+
+def _key(plan: str, place: str, name: str, seed: int, backbone: Backbone) -> FitKey:
+    there = tests(name)
+    data, version = f"{there[PLACES[0]].digest}-{there[place].digest}", recipes.suited(backbone).version
+    return FitKey(f"{name}: {place}", data, backbone.name, backbone.digest, plan, LABELS, seed, version)
