@@ -60,6 +60,7 @@ def accuracies(model: Chain, name: str, backbone: Backbone) -> dict[str, float]:
     return {place: tested(model, name, place, backbone).metrics["accuracy"] for place in PLACES}
 
 
+@torch.no_grad()
 def distance(model: Chain, backbone: Backbone) -> float:
     """From the source, over the length of the source's weights, all stages together."""
     now, start = (

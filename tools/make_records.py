@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -187,12 +188,11 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
-def _close(store: Store, show: Callable[[int, int], None]) -> None:
+def _close(name: str, store: Store, show: Callable[[int, int], None]) -> None:
     """Plans and averages on three tests: in domain, shifted, source."""
-    jobs = [(name, seed) for seed in NEW for name in nb33_close.TRAINED]
-    for done, job in enumerate(jobs, 1):
-        nb33_close.record_close(store, *job)
-        show(done, len(jobs))
+    for done, seed in enumerate(NEW, 1):
+        nb33_close.record_close(store, name, seed)
+        show(done, len(NEW))
 
 
 def _soups(store: Store, show: Callable[[int, int], None]) -> None:
@@ -208,12 +208,10 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
-ALONE = {
-    "21_clusters": _clusters,
-    "25_shifts": _adapt,
-    "33_close": _close,
-    "33_soup": _soups,
-}  # not a grid of plans
+ALONE = {  # not a grid of plans
+    "21_clusters": _clusters, "25_shifts": _adapt, "33_soup": _soups,
+    **{f"33_{name}": partial(_close, name) for name in nb33_close.TRAINED},
+}  # fmt: skip
 
 
 def main(
