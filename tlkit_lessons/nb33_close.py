@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import nn
 
 from tlkit import backbones, study, tasks
@@ -16,9 +19,10 @@ from tlkit.features import Cut
 from tlkit.fit import Fit, evaluate, fit, greedy_soup, soup, wise
 from tlkit.fit.job import Job
 from tlkit.plans import Plan
-from tlkit.records import FitKey, Store
+from tlkit.plots.style import GREY, INK, canvas
+from tlkit.records import FitKey, Store, values
 from tlkit.tasks import Evaluation, Task, array_items, classification
-from tlkit_lessons import material
+from tlkit_lessons import ledger, look, material
 
 LABELS = 20  # a class, a fifth of them to choose by
 PLACES = ("in domain", "shifted", "source")
@@ -121,13 +125,18 @@ def record_soups(store: Store, name: str, seed: int) -> None:
         _measure(store, plan, place, name, seed, backbone, made[plan], told)
 
 
-def grid(task: Task, backbone: Backbone, labels: int, seed: int) -> tuple[list[Chain], list[float]]:
-    """(models, accuracy on the selection images): LP-FT at each rate and order, all from one fitted head."""
+def grid(
+    task: Task, backbone: Backbone, labels: int, seed: int, rates: Sequence[str] = ()
+) -> tuple[list[Chain], list[float]]:
+    """(models, accuracy on the selection images): LP-FT at each rate and order, all from one fitted head.
+
+    rates: by default those of the recipe.
+    """
     draw, recipe = task.draw(labels, seed), recipes.suited(backbone)
     plan = Plan.parse("lp-ft")
 
     def trained() -> Iterator[Chain]:
-        for rate in recipe.grid(plan):
+        for rate in rates or recipe.grid(plan):
             for order in ORDERS:
                 yield Job(task, backbone, plan, recipe, order, draw).train(rate, draw.fit)[0]
 
@@ -147,3 +156,116 @@ def _key(plan: str, place: str, name: str, seed: int, backbone: Backbone) -> Fit
     there = tests(name)
     data, version = f"{there[PLACES[0]].digest}-{there[place].digest}", recipes.suited(backbone).version
     return FitKey(f"{name}: {place}", data, backbone.name, backbone.digest, plan, LABELS, seed, version)
+
+
+def from_records(store: Store, name: str) -> dict[str, dict[float, list[float]]]:
+    """Place -> alpha -> accuracies seed by seed, from `frozen` (0) to `lp-ft` (1)."""
+    plans = {0.0: "frozen", **{float(p.partition("-")[2]): p for p in BETWEEN}, 1.0: "lp-ft"}
+    places = {place: f"{name}: {place}" for place in PLACES}
+    return {
+        place: {
+            a: [*values(store.read(), plan=p, labels=LABELS, task=task).values()] for a, p in plans.items()
+        }
+        for place, task in places.items()
+    }
+
+
+def chosen(store: Store) -> list[float]:
+    """The alphas that were chosen, seed by seed."""
+    rows = [r for r in store.read() if r.plan == CHOSEN and r.task.endswith(PLACES[0])]
+    return [row.detail["alpha"] for row in sorted(rows, key=lambda row: row.seed)]
+
+
+def summary(
+    store: Store, name: str, plans: Sequence[str] = (*PLANS[:1], CHOSEN, "lp-ft", "l2sp", "full")
+) -> str:
+    """A table of means: a line a plan, a column a place, and how far the stages are from the source."""
+    found = ledger.levels(store, [f"{name}: {place}" for place in PLACES], plans, LABELS)
+    far = {p: [r.detail.get("distance") for r in store.read() if r.plan == p] for p in plans}
+    lines = [f"{'':14}" + "".join(f"{place:>11}" for place in PLACES) + "   distance" * any(far[plans[-1]])]
+    for plan, means in found.items():
+        end = f"{np.mean(far[plan]):11.2f}" if any(far[plans[-1]]) else ""
+        lines.append(f"{plan:14}" + "".join(f"{mean:11.3f}" for mean in means) + end)
+    return "\n".join(lines)
+
+
+def turned(pretrained: torch.Tensor, tuned: Mapping[str, torch.Tensor], inputs: torch.Tensor) -> Figure:
+    """A feature as an arrow in the plane of inputs, before and after: a panel for each way to begin.
+
+    pretrained: (2,); tuned: name of the start -> (2,); inputs: (n, 2), the labelled ones, as dots.
+    """
+    figure, axes = plt.subplots(1, len(tuned), figsize=(8, 3.2), layout="constrained", sharey=True)
+    angle = lambda v: float(torch.rad2deg(torch.atan2(v[1], v[0])))  # noqa: E731
+    for ax, (name, after) in zip(np.atleast_1d(axes), tuned.items(), strict=True):
+        canvas(ax).plot(*inputs.T, "o", color=GREY, markersize=4)
+        for vector, colour, width, said in (
+            (pretrained, look.SLATE, 5, "before"),
+            (after, look.WINE, 2, "after"),
+        ):
+            arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": width, "shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", vector.tolist(), (0, 0), arrowprops=arrow)
+            side = (4, 6) if said == "before" else (4, -12)
+            ax.annotate(said, vector.tolist(), side, textcoords="offset points", color=colour, fontsize=10)
+        turn = abs(angle(after) - angle(pretrained))
+        ax.set_title(f"{name}: the feature turns by {turn:.0f}°", loc="left")
+        ax.set(
+            xlim=(-1.15, 2.2),
+            ylim=(-0.35, 1.15),
+            aspect="equal",
+            xlabel="first input (dots: labelled inputs)",
+        )
+    np.atleast_1d(axes)[0].set_ylabel("second input")
+    return figure
+
+
+def along(
+    curves: Mapping[str, Mapping[float, Sequence[float]]],
+    title: str = "",
+    picks: Sequence[float] = (),
+    at: float | None = None,
+    names: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Accuracy over alpha, a curve a place: the mean thick, a thin line a seed.
+
+    curves: place -> alpha -> accuracies, one or more seeds. picks: alphas chosen, one a seed, as ticks at the
+    foot. at: an alpha with a line through it and its means written beside. names: what a place is called.
+    """
+    ax = canvas(ax, 6.2, 3.8)
+    for k, curve in enumerate(curves.values()):
+        alphas, seeds = list(curve), np.array(list(curve.values()))
+        style = look.series(k)
+        if seeds.shape[1] > 1:
+            ax.plot(alphas, seeds, color=style["color"], linewidth=0.6, alpha=0.3)
+        ax.plot(alphas, seeds.mean(1), **style, linewidth=2, markersize=6)
+        if at in curve:
+            mean, words = np.mean(curve[at]), {"fontsize": 10, "color": style["color"], "weight": "bold"}
+            ax.annotate(f"{mean:.2f}", (at, mean), (6, 6), textcoords="offset points", **words)
+    if at is not None:
+        ax.axvline(at, color=INK, linewidth=1)
+    for pick in sorted(set(picks)):
+        ax.annotate(
+            f"{list(picks).count(pick)}",
+            (pick, 0.02),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            fontsize=9,
+        )
+    ax.set(xlim=(-0.04, 1.04), ylim=(0, 1.02), xlabel="alpha: 0 is the probe, 1 is LP-FT", ylabel="accuracy")
+    _named(ax, curves, names or {})
+    ax.set_title(title, loc="left", fontsize=11)
+    return ax
+
+
+def _named(ax: Axes, curves: Mapping[str, Mapping[float, Sequence[float]]], names: Mapping[str, str]) -> None:
+    """The name of each curve at its right end, pushed up where two would overlap."""
+    below = -np.inf
+    for place, y in sorted(((p, np.mean(c[max(c)])) for p, c in curves.items()), key=lambda pair: pair[1]):
+        below = max(y, below + 0.07)
+        ax.annotate(names.get(place, place), (1.0, below), (8, 0), textcoords="offset points", va="center",
+                    fontsize=9, color=INK, annotation_clip=False)  # fmt: skip
+
+
+def peak(curve: Mapping[float, Sequence[float]]) -> float:
+    """The alpha with the best mean."""
+    return max(curve, key=lambda a: np.mean(curve[a]))
