@@ -223,13 +223,12 @@ def along(
     title: str = "",
     picks: Sequence[float] = (),
     at: float | None = None,
-    names: Mapping[str, str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Accuracy over alpha, a curve a place: the mean thick, a thin line a seed.
 
-    curves: place -> alpha -> accuracies, one or more seeds. picks: alphas chosen, one a seed, as ticks at the
-    foot. at: an alpha with a line through it and its means written beside. names: what a place is called.
+    curves: place -> alpha -> accuracies, one or more seeds. picks: alphas chosen, one a seed: at the foot
+    how often. at: an alpha with a line through it, whose means are the title where none is given.
     """
     ax = canvas(ax, 6.2, 3.8)
     for k, curve in enumerate(curves.values()):
@@ -238,31 +237,27 @@ def along(
         if seeds.shape[1] > 1:
             ax.plot(alphas, seeds, color=style["color"], linewidth=0.6, alpha=0.3)
         ax.plot(alphas, seeds.mean(1), **style, linewidth=2, markersize=6)
-        if at in curve:
-            mean, words = np.mean(curve[at]), {"fontsize": 10, "color": style["color"], "weight": "bold"}
-            ax.annotate(f"{mean:.2f}", (at, mean), (6, 6), textcoords="offset points", **words)
     if at is not None:
         ax.axvline(at, color=INK, linewidth=1)
+        said = ", ".join(f"{place} {np.mean(curve[at]):.2f}" for place, curve in curves.items())
+        title = title or f"alpha {at:g}: {said}"
+    words = {"xycoords": ("data", "axes fraction"), "fontsize": 9, "color": INK}
+    if picks:
+        ax.annotate("seeds that chose this alpha:", (0, 0.08), **words)
     for pick in sorted(set(picks)):
-        ax.annotate(
-            f"{list(picks).count(pick)}",
-            (pick, 0.02),
-            xycoords=("data", "axes fraction"),
-            ha="center",
-            fontsize=9,
-        )
+        ax.annotate(f"{list(picks).count(pick)}", (pick, 0.02), ha="center", **words)
     ax.set(xlim=(-0.04, 1.04), ylim=(0, 1.02), xlabel="alpha: 0 is the probe, 1 is LP-FT", ylabel="accuracy")
-    _named(ax, curves, names or {})
+    _named(ax, curves)
     ax.set_title(title, loc="left", fontsize=11)
     return ax
 
 
-def _named(ax: Axes, curves: Mapping[str, Mapping[float, Sequence[float]]], names: Mapping[str, str]) -> None:
+def _named(ax: Axes, curves: Mapping[str, Mapping[float, Sequence[float]]]) -> None:
     """The name of each curve at its right end, pushed up where two would overlap."""
     below = -np.inf
     for place, y in sorted(((p, np.mean(c[max(c)])) for p, c in curves.items()), key=lambda pair: pair[1]):
         below = max(y, below + 0.07)
-        ax.annotate(names.get(place, place), (1.0, below), (8, 0), textcoords="offset points", va="center",
+        ax.annotate(place, (1.0, below), (8, 0), textcoords="offset points", va="center",
                     fontsize=9, color=INK, annotation_clip=False)  # fmt: skip
 
 

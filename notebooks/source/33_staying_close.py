@@ -30,6 +30,7 @@ guess = 0.9  # your guess in section 2; the slider starts here
 
 # %%
 from copy import deepcopy
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -148,7 +149,7 @@ print(nb33_close.accuracies(averaged, "texture", letters))
 alphas = [k / 10 for k in range(11)]
 tests = [nb33_close.accuracies(wise(probe.model, tuned.model, a), "texture", letters) for a in alphas]
 path = {place: {a: [t[place]] for a, t in zip(alphas, tests, strict=True)} for place in nb33_close.PLACES}
-widgets.drag(lambda a: nb33_close.along(path, f"alpha {a}", at=a), alphas, "alpha")
+widgets.drag(lambda a: nb33_close.along(path, at=a), alphas, "alpha")
 
 # %% [markdown]
 # Here is the same for ten seeds, and beside it for digits.
@@ -202,8 +203,8 @@ print(nb33_close.summary(store, "texture", ("frozen", "wise-0.5", "wise-chosen",
 
 # %%
 cooked, scores = nb33_close.grid(textured, letters, labels, seed, rates=[tuned.setting])
-rows = textured.draw(labels, seed).select
-score = lambda model: nb33_close.on_rows(model, textured, letters, rows)
+held_out = textured.draw(labels, seed).select
+score = partial(nb33_close.on_rows, task=textured, backbone=letters, rows=held_out)
 order = sorted(range(len(cooked)), key=lambda k: -scores[k])
 taken, best = order[:1], scores[order[0]]
 for k in order[1:]:
@@ -214,7 +215,9 @@ for k in order[1:]:
 # %%
 greedy, positions = greedy_soup(cooked, score)
 assert positions == taken, "by hand another soup"
-print(f"on the validation set: alone {', '.join(f'{s:.3f}' for s in scores)}; soup of {positions}: {best:.3f}")
+print(
+    f"on the validation set: alone {', '.join(f'{s:.3f}' for s in scores)}; soup of {positions}: {best:.3f}"
+)
 print(nb33_close.summary(ledger.shelf().store("33_soup"), "texture", nb33_close.SOUPS))
 
 # %% [markdown]
