@@ -30,7 +30,7 @@ TRAINED = {  # what is trained on, and the test of another distribution
     "texture": ("dial:background:0.25", "dial:background:1"),  # letters on a texture; on plain black
     "digits": ("digits", "digits-shifted"),
 }
-PLANS = ("frozen", "full", "lp-ft", "l2sp")
+PLANS = {"texture": ("frozen", "full", "lp-ft", "l2sp"), "digits": ("frozen", "lp-ft")}
 BETWEEN = ("wise-0.25", "wise-0.5", "wise-0.75")
 CHOSEN = "wise-chosen"
 TRIED = tuple(k / 10 for k in range(11))  # values of alpha that are tried on the selection images
@@ -95,10 +95,10 @@ def chosen_alpha(task: Task, backbone: Backbone, ends: Sequence[Fit], labels: in
 def record_close(store: Store, name: str, seed: int) -> None:
     """Every plan and average of one seed on the three tests, unless the store has them."""
     backbone, (task, *_) = backbones.load("letters"), tests(name).values()
-    asked = [(plan, place) for plan in (*PLANS, *BETWEEN, CHOSEN) for place in PLACES]
+    asked = [(plan, place) for plan in (*PLANS[name], *BETWEEN, CHOSEN) for place in PLACES]
     if all(_key(*one, name, seed, backbone) in store.finished() for one in asked):
         return
-    fits = {plan: fit(task, backbone, plan, LABELS, seed, test=False) for plan in PLANS}
+    fits = {plan: fit(task, backbone, plan, LABELS, seed, test=False) for plan in PLANS[name]}
     ends = fits["frozen"], fits["lp-ft"]
     alphas = {plan: float(plan.partition("-")[2]) for plan in BETWEEN}
     alphas[CHOSEN] = chosen_alpha(task, backbone, ends, LABELS, seed)
@@ -177,7 +177,7 @@ def chosen(store: Store) -> list[float]:
 
 
 def summary(
-    store: Store, name: str, plans: Sequence[str] = (*PLANS[:1], CHOSEN, "lp-ft", "l2sp", "full")
+    store: Store, name: str, plans: Sequence[str] = ("frozen", CHOSEN, "lp-ft", "l2sp", "full")
 ) -> str:
     """A table of means: a line a plan, a column a place, and how far the stages are from the source."""
     found = ledger.levels(store, [f"{name}: {place}" for place in PLACES], plans, LABELS)

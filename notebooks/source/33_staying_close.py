@@ -60,18 +60,19 @@ inputs = torch.linspace(-1, 1, 21)[:, None] * torch.tensor([1.0, 0.0])  # labell
 wanted = 2 * inputs @ pretrained
 
 
-def tune(head, steps=300):
-    feature, head = pretrained.clone().requires_grad_(), torch.tensor(head, requires_grad=True)
+def tune(inputs, wanted, feature, head, steps=300):
+    weights = [feature.clone().requires_grad_(), torch.tensor(head, requires_grad=True)]
     for _ in range(steps):
-        loss = (head * (inputs @ feature) - wanted).square().mean()
-        for weight, gradient in zip((feature, head), torch.autograd.grad(loss, (feature, head)), strict=True):
+        loss = (weights[1] * (inputs @ weights[0]) - wanted).square().mean()
+        for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
             weight.data -= 0.1 * gradient
-    return feature.detach(), head.detach()
+    return [weight.detach() for weight in weights]
 
 
 # %% alt="Two panels, each with a row of dots on the first axis and two arrows from the origin. With a random head the arrow after training points lower than before. With a fitted head both arrows are the same."
 fitted_head = float(torch.linalg.lstsq((inputs @ pretrained)[:, None], wanted[:, None]).solution)
-ends = {"random head": tune(random_head), "fitted head": tune(fitted_head)}
+heads = {"random head": random_head, "fitted head": fitted_head}
+ends = {name: tune(inputs, wanted, pretrained, head) for name, head in heads.items()}
 figure = nb33_close.turned(pretrained, {name: feature for name, (feature, _) in ends.items()}, inputs)
 
 # %%

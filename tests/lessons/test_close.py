@@ -89,7 +89,7 @@ def test_the_records_give_a_path_and_a_table():
         [*c] == [0, 0.25, 0.5, 0.75, 1] and {len(v) for v in c.values()} == {10} for c in curves.values()
     )
     assert len(nb33_close.chosen(store)) == 10 and set(nb33_close.chosen(store)) <= set(nb33_close.TRIED)
-    head, *lines = nb33_close.summary(store, "digits", ("frozen", "full")).splitlines()
+    head, *lines = nb33_close.summary(store, "digits", ("frozen", "lp-ft")).splitlines()
     assert (
         head.split()[-1] == "distance" and lines[0].split()[-1] == "0.00" and float(lines[1].split()[-1]) > 0
     )
