@@ -38,7 +38,6 @@ OTHER = {  # other parameters than the defaults, that must work too
     "24": {"seed": 12, "step": 2000, "labels": 20, "few_steps": 40, "guess_labels": 5},
     "25": {"seed": 12, "shift": "faded", "guess": 0.8, "rounds": 3},
     "31": {"seed": 33, "labels": 20, "block": "block2", "guess_images": 3, "guess_labels": 0},
-    "33": {"seed": 44, "random_head": -0.5, "alpha": 0.2, "guess": 0.4},
 }
 COINS = Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py"
 
