@@ -17,9 +17,7 @@ from tlkit.tasks.images import picture_task, scan, split
 from tlkit.tasks.items import Made
 
 PHOTOS = "caltech_wildlife"
-SIDE = (
-    112  # shorter side, pixels, to which a photo is reduced first: a later reduction would average noise out
-)
+SIDE = 112  # pixels: the shorter side of a photo before it is corrupted; a later reduction averages noise out
 NOISE = 0.26  # standard deviation, of a range of 1: severity 4 of ImageNet-C, as the other two
 BLUR = 2.0  # pixels of the reduced photo: at twice the side 4, as in ImageNet-C
 CONTRAST = 0.1  # what is left of it
@@ -64,7 +62,7 @@ CORRUPTIONS: dict[str, Callable[[Image.Image, np.random.Generator], Image.Image]
 def corrupted(photo: Image.Image, how: str, digest: str) -> Image.Image:
     """An RGB image, its shorter side reduced to `SIDE` pixels, corrupted as in Hendrycks and Dietterich 2019.
 
-    arXiv:1903.12261. What is drawn depends on `digest` alone, so every process makes the same image of a photo.
+    arXiv:1903.12261. What is drawn depends on `digest` alone, so a photo looks the same in every process.
     Raises UserError for a corruption that is none of `CORRUPTIONS`.
     """
     if how not in CORRUPTIONS:
