@@ -156,7 +156,7 @@ def _head_alone(_: str, recipe: Recipe) -> Iterator[Grid]:
 
 
 def _photo_blocks(_: str, __: Recipe) -> Iterator[Grid]:
-    """As `_blocks` in a network for photographs; the plans of the claims first, a minute a fit for the others."""
+    """As `_blocks`, in a network for photographs; the plans of the claims first."""
     rest = tuple(f"block:{stage}" for stage in PHOTO_STAGES[1:-1])
     for plans in (("frozen", "block:conv_head", "block:stem"), *((plan,) for plan in rest)):
         for task in CHANGED_PHOTOS:
