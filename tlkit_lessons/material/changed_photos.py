@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from tlkit import downloads
 from tlkit.errors import UserError, unknown
 from tlkit.tasks import Items, Task
 from tlkit.tasks.folders import class_files
 from tlkit.tasks.images import picture_task, scan, split
 from tlkit.tasks.items import Made
+from tlkit_lessons import downloads
 
 PHOTOS = "caltech_wildlife"
 SIDE = 112  # pixels: the shorter side of a photo before it is corrupted; a later reduction averages noise out
