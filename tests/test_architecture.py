@@ -55,7 +55,7 @@ ROWS = {
             "shifts",
             "sound",
         ],
-        ["adaptations", "nbNN", "notebooks"],  # nbNN: what one page needs
+        ["adaptations", "choosing", "nbNN", "notebooks"],  # nbNN: what one page needs
         ["widgets"],
         ["cli"],
     ],

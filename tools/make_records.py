@@ -13,7 +13,8 @@ from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, ledger, nb21_kinds, shifts
+from tlkit_lessons import adaptations, choosing, ledger, nb21_kinds, shifts
+from tools import race_designs
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -203,14 +204,37 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+def _raced(name: str, recipe: Recipe) -> Iterator[Grid]:
+    """Fits whose settings are raced, on draws of notebook 16."""
+    of = name.removeprefix("race_")
+    if of == "digits":
+        yield Grid("digits", "letters", ("last-1", "full"), (5, 20), SEEDS, replace(recipe, race=True))
+        return
+    raced, shared = recipes.default("photos-raced"), (PHOTOS[of], PHOTO_NETWORK)
+    yield Grid(*shared, ("last-1",), (5, 10, 20), SEEDS, raced)
+    yield Grid(*shared, ("full",), (5,) if of == "wildlife" else (5, 20), SEEDS[:5], raced)
+
+
+def _choosing(store: Store, show: Callable[[int, int], None]) -> None:
+    """The chosen settings of committed grids, scored finer on their selection splits."""
+    for done, total in choosing.record(store, (*choosing.LOOKED_AT, *choosing.HELD_OUT)):
+        show(done, total)
+    choosing.judge(store)
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
-    "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
+    "31_auto": _steered, "31_head": _head_alone, "31": _blocks, "34": _raced,
     "31_photos": _photo_blocks, "31_photos_head": _photo_head,
 }  # fmt: skip
-ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
+ALONE = {
+    "21_clusters": _clusters,
+    "25_shifts": _adapt,
+    "34_choosing": _choosing,
+    "34_race_designs": race_designs.record,
+}  # not a grid of plans
 
 
 def main(
@@ -219,7 +243,7 @@ def main(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
-    """Make data/records/NAME.jsonl; 21_clusters and 25_shifts always in one process."""
+    """Make data/records/NAME.jsonl; those of ALONE always in one process."""
     for name in names or ledger.shelf().names:
         store = Store(data_dir() / "records" / f"{name}.jsonl")
         if name in ALONE:
