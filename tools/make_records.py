@@ -43,6 +43,8 @@ TUNED = ("source only@plan=full", "mmd", "dann")  # every stage is trained: six 
 PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
 PHOTO_NETWORK, PHOTO_LABELS = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20)
 TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
+PHOTO_STAGES = ("stem", "block4", "block6", "block2", "conv_head")  # of nine: both ends, each second between
+CHANGED_PHOTOS = "photos:noise", "photos:regrouped"  # images, labels
 CHANGED = "dial:background:0.25", TASKS["symbols"], "dial:coarse:0"  # images, shapes, labels
 FIRST = {  # from the first network, by the recipe as it stands
     "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
@@ -156,6 +158,21 @@ def _head_alone(_: str, recipe: Recipe) -> Iterator[Grid]:
         yield Grid(task, "letters", ("frozen",), (5, 20), LATEST, descended)
 
 
+def _photo_blocks(_: str, __: Recipe) -> Iterator[Grid]:
+    """As `_blocks`, in a network for photographs; the plans of the claims first."""
+    rest = tuple(f"block:{stage}" for stage in PHOTO_STAGES[1:-1])
+    for plans in (("frozen", "block:conv_head", "block:stem"), *((plan,) for plan in rest)):
+        for task in CHANGED_PHOTOS:
+            yield Grid(task, PHOTO_NETWORK, plans, (5,), LATEST, recipes.default("photos"))
+
+
+def _photo_head(_: str, __: Recipe) -> Iterator[Grid]:
+    """As `_head_alone`, on the photographs."""
+    descended = replace(recipes.default("photos"), solve=False, fixed=())
+    for task in CHANGED_PHOTOS:
+        yield Grid(task, PHOTO_NETWORK, ("frozen",), (5,), LATEST, descended)
+
+
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
     """A probe on the last stage's features, on those of each stage, on all, and on a selection of all."""
     yield Grid(task, "letters", ("pixels",), (5, 20), SEEDS, recipe)
@@ -226,6 +243,7 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks, "34": _raced,
+    "31_photos": _photo_blocks, "31_photos_head": _photo_head,
 }  # fmt: skip
 ALONE = {  # not a grid of plans
     "21_clusters": _clusters, "25_shifts": _adapt, "33_soup": _soups,

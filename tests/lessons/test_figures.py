@@ -194,6 +194,9 @@ FIGURES = {
         {"images change": ("stem",)},
         {"images change": 1},
     ),
+    "in_networks": lambda s: nb31_blocks.in_networks(
+        {nb31_blocks.PHOTOS: {"block:stem": [told(0.2), told(0.1)], "block:block2": [told(0.0), told(0.1)]}}
+    ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
     "accuracy_by_rate": lambda s: nb15_full.accuracy_by_rate(rates(lost=True), "full"),
