@@ -389,7 +389,7 @@ def test_attention_is_counted():
 @pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
 @pytest.mark.parametrize("groups", [1, 2, 12])
 def test_a_convolution_in_groups_costs_as_much_backward_for_its_weights_as_forward(layer, groups):
-    """Each output channel reads the input channels of its group alone; torch counts them all for the weights."""
+    """An output channel reads those of its group alone; torch counts all of them for the weights."""
     one = 2 * 9 * 12 * (24 // groups) * 8 * 8  # a multiplication and an addition, 3 x 3, at each of 8 x 8
     net = layer(12, 24, 3, padding=1, groups=groups, bias=False)
     x = torch.rand(1, 12, 8, 8)
