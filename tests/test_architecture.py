@@ -42,7 +42,7 @@ ROWS = {
     ],
     "tlkit_lessons": [
         ["legible", "look"],
-        ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
+        ["adapt", "costs", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         [
             "clusters",
             "data",

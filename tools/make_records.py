@@ -13,7 +13,7 @@ from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, ledger, nb21_kinds, shifts
+from tlkit_lessons import adaptations, costs, ledger, nb21_kinds, shifts
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -26,6 +26,7 @@ DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gra
 FRESH = tuple(range(10, 20))  # seeds that nobody had looked at when the criteria were written
 UNSEEN = tuple(range(20, 30))  # for the thirteen sources the seeds above had been looked at
 LATEST = tuple(range(30, 40))  # as above, for one block at a time
+NEWEST = tuple(range(40, 50))  # as above, for plans of few parameters
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -43,6 +44,7 @@ TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
 CHANGED = "dial:background:0.25", TASKS["symbols"], "dial:coarse:0"  # images, shapes, labels
 FIRST = {  # from the first network, by the recipe as it stands
     "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
+    "32_fits": ("digits", "letters", ("frozen", "norm", "lora-4", "full"), (5, 20), NEWEST),
     "14_depth": ("digits", "letters", DEPTHS, (1, 5, 20), FRESH),
     "15_shifted": ("digits-shifted", "letters", ("scratch", "frozen", "full", "lp-ft"), (1, 5, 20), FRESH),
     "16_digits": ("digits", "letters", PLANS, (1, 2, 5, 10, 20, 50), SEEDS),
@@ -186,13 +188,21 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+def _timed(store: Store, show: Callable[[int, int], None]) -> None:
+    """A step of every plan, round after round, so that a busy minute of the machine is shared by all."""
+    jobs = [(name, number) for name in costs.NETWORKS for number in range(costs.ROUNDS)]
+    for done, (name, number) in enumerate(jobs, 1):
+        costs.record_round(store, tasks.load("digits"), backbones.load(name), number)
+        show(done, len(jobs))
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
-ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
+ALONE = {"21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed}  # not a grid of plans
 
 
 def main(
@@ -201,7 +211,7 @@ def main(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
-    """Make data/records/NAME.jsonl; 21_clusters and 25_shifts always in one process."""
+    """Make data/records/NAME.jsonl; those that are no grid always in one process."""
     for name in names or ledger.shelf().names:
         store = Store(data_dir() / "records" / f"{name}.jsonl")
         if name in ALONE:
