@@ -4,6 +4,7 @@ import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing import get_context
 
 import psutil
@@ -149,7 +150,7 @@ def step_seconds(task: Task, backbone: Backbone, plan: Plan | str, steps: int = 
     recipe = Recipe(steps=steps + 2, epochs=1, batch=batch)
     rows = features.Batches.of(repeated(at, batch))
     descend(chain, plan, rows, torch.zeros(batch, dtype=torch.long), loss, 1e-3, recipe, 0)
-    return statistics.median(b - a for a, b in zip(began[1:], began[2:], strict=False))
+    return statistics.median(b - a for a, b in pairwise(began[1:]))
 
 
 def peak_mb(task: Task, backbone: Backbone, plan: Plan | str, batch: int = 8) -> float:
