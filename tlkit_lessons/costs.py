@@ -78,14 +78,17 @@ def law(chain: Chain, example: torch.Tensor) -> Passes:
 class Cost:
     """What a plan costs on a network, counted, not measured.
 
-    trained, parameters: of the plan, and of the network with its head. passes: as `law` predicts them.
-    counted: operations of a step on one item by torch's counter; kept: of those, without the frozen prefix.
-    bytes: of the tensors that one more task adds to the shared network.
+    trained: parameters, those of the head and of what the plan adds among them. parameters, forward: those of
+    the network with its head but without what the plan adds, and the operations of its forward pass, which is
+    the unit of a step. passes: as `law` predicts them. counted: operations of a step on one item by torch's
+    counter; kept: of those, without the frozen prefix. bytes: of the tensors that one more task adds to the
+    shared network.
     """
 
     plan: str
     trained: int
     parameters: int
+    forward: int
     passes: Passes
     counted: int
     kept: int
@@ -117,13 +120,18 @@ def of_plan(task: Task, backbone: Backbone, plan: Plan | str) -> Cost:
     if plan.raw:
         raise UserError(f"plan {plan} has no network and so no step: choose another plan.")
     plans.refuse_unfit(plan, task.objective, backbone)
-    chain = ready(task, backbone, plan)
+    plain, chain = features.with_head(backbone, task), ready(task, backbone, plan)
     raw = features.example(features.Cut(backbone, 0), task.train)
-    forward = cost.count(features.with_head(backbone, task), raw, train=False)
-    passes = law(chain, raw)
-    counted, (_, kept) = cost.count(chain, raw, train=True), cost.flops(task, backbone, chain, plan)
-    sizes = [sum(p.numel() for p in chain.parameters() if p.requires_grad or every) for every in (0, 1)]
-    return Cost(str(plan), *sizes, forward, passes, counted, kept, stored(chain, plan))
+    return Cost(
+        str(plan),
+        sum(p.numel() for p in chain.parameters() if p.requires_grad),
+        sum(p.numel() for p in plain.parameters()),
+        cost.count(plain, raw, train=False),
+        law(chain, raw),
+        cost.count(chain, raw, train=True),
+        cost.flops(task, backbone, chain, plan)[1],
+        stored(chain, plan),
+    )
 
 
 def stored(chain: Chain, plan: Plan) -> int:
