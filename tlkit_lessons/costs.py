@@ -44,7 +44,7 @@ class Passes:
         return self.forward + self.inputs + self.weights
 
 
-def law(chain: Chain, example: torch.Tensor) -> Passes:
+def law(network: nn.Module, example: torch.Tensor) -> Passes:
     """The passes that a step needs, from the shapes of the layers and from what requires a gradient.
 
     Each layer multiplies once forward; once more for the gradient of its input, if anything in front of it is
@@ -59,10 +59,10 @@ def law(chain: Chain, example: torch.Tensor) -> Passes:
         matrix = weight is not None and weight.ndim > 1
         ran.append((layer, 2 * weight.numel() * output.numel() // len(weight) if matrix else 0))
 
-    owners = [m for m in chain.modules() if [*m.parameters(recurse=False)]]
+    owners = [m for m in network.modules() if [*m.parameters(recurse=False)]]
     # in front of other hooks: an adapter runs in one, after the layer that it stands beside
     handles = [m.register_forward_hook(count, prepend=True) for m in owners]
-    chain.eval()(example)
+    network.eval()(example)
     for handle in handles:
         handle.remove()
     inputs = weights = 0
