@@ -140,7 +140,7 @@ def stored(chain: Chain, plan: Plan) -> int:
     return sum(t.nbytes for name, t in plans.state(chain).items() if name in free)
 
 
-def step_seconds(task: Task, backbone: Backbone, plan: Plan | str, steps: int = 4, batch: int = 8) -> float:
+def step_seconds(task: Task, backbone: Backbone, plan: Plan | str, steps: int = 2, batch: int = 8) -> float:
     """Median seconds of a step in `fit`'s own loop, optimiser included, behind the kept prefix.
 
     The same item `batch` times over, since no digit of it matters. The first step, which warms up, is left
@@ -169,24 +169,27 @@ def peak_mb(task: Task, backbone: Backbone, plan: Plan | str, batch: int = 8) ->
     return max(0.0, cost.peak_mb() - before)
 
 
-def record_round(store: Store, task: Task, backbone: Backbone, number: int) -> None:
-    """One round of `PLANS`: seconds a step, in the first round peak memory too; what is there is kept.
+def record_steps(store: Store, task: Task, backbone: Backbone, rounds: int = ROUNDS) -> None:
+    """Rounds of `PLANS` on a network: seconds a step, and once the peak memory; what is there is kept.
 
-    The value is the time an operation takes, over what it takes in a step of `full` in the same round.
+    The value is the time an operation takes, over what it takes in a step of `full` in the same round. Round
+    after round, so that a busy minute of the machine is shared by all plans.
     """
-    keys = [_key(task, backbone, plan, number) for plan in PLANS]
-    if {*keys} <= store.finished():
-        return
-    seconds = {plan: step_seconds(task, backbone, plan) for plan in PLANS}
     counted = {plan: of_plan(task, backbone, plan) for plan in PLANS}
-    each = {plan: seconds[plan] / counted[plan].kept for plan in PLANS}
-    for key in keys:
-        measured = {"seconds": seconds[key.plan]}
-        if not number:
-            measured["peak_mb"] = _alone(task.name, backbone.name, key.plan)
-        detail = {"scale": SCALE, "passes": counted[key.plan].step, "bytes": counted[key.plan].bytes}
-        row = Record(*key, "test", METRIC, each[key.plan] / each["full"], measured=measured, detail=detail)
-        store.append([row], origin=env.origin())
+    for number in range(rounds):
+        keys = [_key(task, backbone, plan, number) for plan in PLANS]
+        if {*keys} <= store.finished():
+            continue
+        seconds = {plan: step_seconds(task, backbone, plan) for plan in PLANS}
+        each = {plan: seconds[plan] / counted[plan].kept for plan in PLANS}
+        for key in keys:
+            measured = {"seconds": seconds[key.plan]}
+            if not number and backbone.name == RESNET:
+                measured["peak_mb"] = _alone(task.name, backbone.name, key.plan)
+            detail = {"scale": SCALE, "passes": counted[key.plan].step, "bytes": counted[key.plan].bytes}
+            value = each[key.plan] / each["full"]
+            row = Record(*key, "test", METRIC, value, measured=measured, detail=detail)
+            store.append([row], origin=env.origin())
 
 
 def _key(task: Task, backbone: Backbone, plan: str, number: int) -> FitKey:

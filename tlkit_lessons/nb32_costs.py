@@ -17,7 +17,7 @@ _BESIDE = {"bias": ("right", 0), "norm": ("left", -6), "block:stem": ("left", 7)
 
 @dataclass(frozen=True)
 class Timed:
-    """A step as it was measured: seconds, a row a round; seconds of each round as shares of `full`; MiB."""
+    """A step as it was measured: seconds, a row a round; each as a share of that round's `full`; MiB, or NaN."""
 
     plan: str
     seconds: np.ndarray
@@ -40,7 +40,7 @@ def timed(store: Store, backbone: str) -> dict[str, Timed]:
     for plan in dict.fromkeys(r.plan for r in rows):
         mine = {r.seed: r.measured for r in rows if r.plan == plan}
         seconds = np.array([mine[k]["seconds"] for k in full])
-        peak = next(m["peak_mb"] for m in mine.values() if "peak_mb" in m)
+        peak = next((m["peak_mb"] for m in mine.values() if "peak_mb" in m), np.nan)
         found[plan] = Timed(plan, seconds, seconds / np.array([*full.values()]), peak)
     return found
 

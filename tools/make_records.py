@@ -189,11 +189,10 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
 
 
 def _timed(store: Store, show: Callable[[int, int], None]) -> None:
-    """A step of every plan, round after round, so that a busy minute of the machine is shared by all."""
-    jobs = [(name, number) for name in costs.NETWORKS for number in range(costs.ROUNDS)]
-    for done, (name, number) in enumerate(jobs, 1):
-        costs.record_round(store, tasks.load("digits"), backbones.load(name), number)
-        show(done, len(jobs))
+    """The steps of every plan, network by network."""
+    for done, name in enumerate(costs.NETWORKS, 1):
+        costs.record_steps(store, tasks.load("digits"), backbones.load(name))
+        show(done, len(costs.NETWORKS))
 
 
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number

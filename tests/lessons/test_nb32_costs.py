@@ -87,13 +87,14 @@ def test_plans_without_a_network_cost_no_step():
         costs.of_plan(*tiny.classifier(), "pixels")
 
 
-def test_a_round_is_recorded_once_and_counts_time_per_operation(tmp_path, monkeypatch):
+def test_rounds_are_recorded_once_and_count_time_per_operation(tmp_path, monkeypatch):
     seconds = {plan: 1.0 + k for k, plan in enumerate(costs.PLANS)}
     monkeypatch.setattr(costs, "step_seconds", lambda task, network, plan: seconds[str(plan)])
     monkeypatch.setattr(costs, "_alone", lambda *names: 7.0)
     store, task, network = Store(tmp_path / "s.jsonl"), tasks.load("digits"), backbones.load("letters")
-    for number in (0, 1, 1):
-        costs.record_round(store, task, network, number)
+    monkeypatch.setattr(costs, "RESNET", "letters")
+    for rounds in (1, 2, 2):
+        costs.record_steps(store, task, network, rounds)
     rows = store.read()
     assert len(rows) == 2 * len(costs.PLANS)
     full, norm = (costs.of_plan(task, network, plan).kept for plan in ("full", "norm"))
