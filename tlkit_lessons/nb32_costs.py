@@ -17,7 +17,7 @@ _BESIDE = {"bias": ("right", 0), "norm": ("left", -6), "block:stem": ("left", 7)
 
 @dataclass(frozen=True)
 class Timed:
-    """A step as measured: seconds by round, also as shares of that round's `full`; MiB at its peak, or NaN."""
+    """A step as measured: seconds by round, and over that of `full`; MiB at its peak, or NaN."""
 
     plan: str
     seconds: np.ndarray

@@ -103,7 +103,7 @@ for name, (part, trained, first) in cases.items():
 #
 # - `norm`: scale and shift of the norm layers;
 # - `bias`: every bias;
-# - `lora-4`: beside each weight matrix a product of two thin ones, of rank four. This is *LoRA*, low-rank adaptation.
+# - `lora-4`: beside each weight matrix a product of two narrow ones, of rank four. This is *LoRA*, low-rank adaptation.
 
 # %% [markdown] tags=["predict"]
 # **Predict.** On ResNet-18, `norm` trains about one parameter in a thousand; a step of `full` takes about three forward passes. How
@@ -159,7 +159,7 @@ for name in ("last-1", "norm", "bias", "lora-4", "full"):
     print(f"{name:7} {1000 * seconds:4.0f} ms, {memory:4.0f} MB, about {watts * seconds:4.1f} J per step")
 
 # %% [markdown]
-# Time also goes into what nobody counts as an operation: norm layers, reading and writing activations, the optimiser. The two thin
+# Time also goes into what nobody counts as an operation: norm layers, reading and writing activations, the optimiser. The two narrow
 # matrices of LoRA are read and written like large ones. The optimiser weighs on `last-1`: it updates millions of parameters for a
 # batch of eight images.
 #
@@ -213,8 +213,8 @@ print(
 )
 
 # %% [markdown]
-# Merged, the small change is spread over every weight, and the file is nearly a full copy. So keep the adapters, not the sum; exercise
-# 32.2 gets them back. For many tasks on ResNet-18:
+# Merged, the small change is spread over every weight, and the file is nearly a full copy. So keep the adapters, not the sum; the second
+# exercise gets them back. For many tasks on ResNet-18:
 
 # %% alt="Megabytes on disk against the number of tasks, both logarithmic. Full grows in proportion to the tasks, to some thousands of megabytes. Frozen, norm and lora-4 stay near the size of one network; lora-4 leaves it last."
 shown = [found[name] for name in ("frozen", "norm", "lora-4", "full")]
@@ -277,7 +277,7 @@ for name in ("frozen", "norm", "lora-4"):
 # %% [markdown]
 # ### Exercise 32.2 · Get the adapters back
 #
-# The merged weight minus the pretrained one is a matrix of rank four. Write `factors(change, rank)`: two thin matrices whose product
+# The merged weight minus the pretrained one is a matrix of rank four. Write `factors(change, rank)`: two narrow matrices whose product
 # is `change`, a matrix of outputs x inputs. The singular value decomposition finds them.
 
 
