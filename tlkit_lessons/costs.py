@@ -24,7 +24,7 @@ from tlkit.tasks import Task
 
 RESNET = "torchvision:resnet18,size=96,pretrained=false"  # weights change no cost
 LITE0 = "timm:tf_efficientnet_lite0,size=96,pretrained=false"
-NETWORKS = RESNET, LITE0, "letters"
+NETWORKS = RESNET, "letters", LITE0
 PLANS = "last-1", "norm", "bias", "lora-4", "l2sp", "auto-rgn", "full"  # those that take steps
 ROUNDS, METRIC = 10, "time per operation"
 SCALE = {"better": "lower", "delta": 0.1, "unit": "of full", "by_class": False}

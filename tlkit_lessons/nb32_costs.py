@@ -45,6 +45,14 @@ def timed(store: Store, backbone: str) -> dict[str, Timed]:
     return found
 
 
+def once(seconds: Mapping[str, float]) -> dict[str, Timed]:
+    """Plan -> its step as measured here in one round; `full` must be among them."""
+    return {
+        plan: Timed(plan, np.array([one]), np.array([one / seconds["full"]]), np.nan)
+        for plan, one in seconds.items()
+    }
+
+
 def parameters_and_operations(
     costs: Sequence[Cost], alike: str = "", guess: float | None = None, ax: Axes | None = None
 ) -> Axes:
