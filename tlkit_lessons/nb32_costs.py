@@ -112,7 +112,7 @@ def predicted_and_measured(costs: Sequence[Cost], steps: Mapping[str, Timed], ax
     off = max(abs(law - counted) / counted for law, counted in shares.values())
     ax.set_title(f"The law predicts operations to {max(1, np.ceil(100 * off)):.0f} %, seconds less well",
                  loc="left", fontsize=11)  # fmt: skip
-    legend(ax, below=True)
+    legend(ax)
     return ax
 
 

@@ -152,9 +152,9 @@ for one in compared:
     print(f"{one.plan:7} {spent}, {kept:5.1f} MB of gradients and moments")
 
 # %% [markdown]
-# Time also goes into what nobody counts as an operation: norm layers, reading and writing activations, the optimiser. The two narrow
-# matrices of LoRA are read and written like large ones. The optimiser weighs on `last-1`: it updates millions of parameters for a
-# batch of eight images.
+# Time also goes into what nobody counts as an operation: norm layers, reading and writing activations, the optimiser. The narrow
+# matrices of LoRA read and write whole activations for few operations. The optimiser weighs on `last-1`: it updates millions of
+# parameters for a batch of eight images.
 #
 # *Memory* has two parts. Adam keeps two numbers and a gradient for each trained parameter; few parameters save those, as printed. They
 # do not save the activations that the backward pass needs.
