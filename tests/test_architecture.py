@@ -29,7 +29,6 @@ ROWS = {
         ["errors"],
         ["files"],
         ["env", "records", "registry", "stats"],
-        ["downloads"],
         ["tasks", "backbones"],
         ["plans"],
         ["compare"],
@@ -41,7 +40,7 @@ ROWS = {
         ["cli"],
     ],
     "tlkit_lessons": [
-        ["legible", "look"],
+        ["downloads", "legible", "look"],
         ["adapt", "costs", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         [
             "clusters",
@@ -56,7 +55,7 @@ ROWS = {
             "shifts",
             "sound",
         ],
-        ["adaptations", "nbNN", "notebooks"],  # nbNN: what one page needs
+        ["adaptations", "choosing", "nbNN", "notebooks"],  # nbNN: what one page needs
         ["widgets"],
         ["cli"],
     ],

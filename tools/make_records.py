@@ -13,7 +13,7 @@ from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, costs, ledger, nb21_kinds, shifts
+from tlkit_lessons import adaptations, choosing, costs, ledger, nb21_kinds, shifts
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -195,13 +195,22 @@ def _timed(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(costs.NETWORKS))
 
 
+def _choosing(store: Store, show: Callable[[int, int], None]) -> None:
+    """The chosen settings of committed grids, scored finer on their selection splits."""
+    for done, total in choosing.record(store, (*choosing.LOOKED_AT, *choosing.HELD_OUT)):
+        show(done, total)
+    choosing.judge(store)
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
-ALONE = {"21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed}  # not a grid of plans
+ALONE = {  # not a grid of plans
+    "21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed, "34_choosing": _choosing,
+}  # fmt: skip
 
 
 def main(
