@@ -223,6 +223,9 @@ ax = nb32_costs.storage(found["full"].bytes, shown)
 # - {{claim 21-head sentence}}
 # - {{claim 20-lora sentence}}
 #
+# So the small files had a price here: each of the three plans is less accurate than `full`. For equal accuracy this network needs the
+# large file. Large language models may be different: Hu et al. report LoRA as accurate as full fine-tuning there.
+#
 # ## When this fails
 #
 # - **On large language models.** There Adam's two numbers per parameter fill the memory of the GPU, and few parameters decide whether
@@ -233,7 +236,7 @@ ax = nb32_costs.storage(found["full"].bytes, shown)
 # <details><summary>Fine print</summary>
 #
 # An operation is one multiplication or one addition in a convolution or a linear layer; norms, activations and the optimiser are not counted.
-# The law takes a shortcut beside the first trained layer to stand behind it, an error of less than one percent here. Costs do not depend on
+# All plans tried the same learning rates; LoRA may do better with others or with a higher rank. The law takes a shortcut beside the first trained layer to stand behind it, an error of less than one percent here. Costs do not depend on
 # weights, so ResNet-18 has random ones. Seconds and memory are those of one thread of one machine, with a batch of eight images at
 # 96 pixels. Peak memory is that of the process less what it held before training. Stored are weights in 32 bits, with the statistics
 # of trained norm layers.
@@ -315,7 +318,7 @@ widgets.quizzes("32")
 # - **A step** is a forward pass, a backward pass to the first trained parameter, and gradients for the trained weights.
 # - **Few parameters** in every layer save only the last of the three: at most a third.
 # - **Freezing a prefix** saves operations, because gradients stop there and the prefix runs once.
-# - **Storage** falls with the parameters: a file of the changed tensors per task, and one shared network.
+# - **Storage** falls with the parameters: a file of the changed tensors per task, and one shared network. Here it cost accuracy.
 # - **Report** parameters, operations, seconds and memory separately. None of them predicts the others.
 #
 # **Next:** the rest of part 3: how to stay close to the source, and how to choose a plan.
