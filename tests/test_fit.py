@@ -464,9 +464,11 @@ def test_the_card_says_by_which_recipe_a_network_is_fitted():
     for name, kind in kinds.items():
         assert recipe.suited(backbones.load(name)) is recipe.default(kind), name
     assert recipe.suited(replace(tiny.backbone(), name="my:net")) is recipe.default()
-    assert recipe.default("glyphs").version == "r3-c77448" and recipe.default("photos").version == "r3-76d89a"
+    versions = {"glyphs": "r3-c77448", "photos": "r3-76d89a", "photos-raced": "r3-59fa80"}
+    assert {name: known.version for name, known in recipe.committed().items()} == versions
+    assert recipe.default("photos-raced") == replace(recipe.default("photos"), race=True)
     for odd in ("photo", {"steps": 3}):
-        with pytest.raises(UserError, match=r"unknown recipe .*Known: glyphs, photos"):
+        with pytest.raises(UserError, match=r"unknown recipe .*Known: glyphs, photos, photos-raced"):
             recipe.suited(replace(tiny.backbone(), card={"recipe": odd}))
 
 

@@ -14,6 +14,7 @@ from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
 from tlkit_lessons import adaptations, choosing, costs, ledger, nb21_kinds, shifts
+from tools import race_designs
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -41,6 +42,8 @@ TUNED = ("source only@plan=full", "mmd", "dann")  # every stage is trained: six 
 PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
 PHOTO_NETWORK, PHOTO_LABELS = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20)
 TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
+PHOTO_STAGES = ("stem", "block4", "block6", "block2", "conv_head")  # of nine: both ends, each second between
+CHANGED_PHOTOS = "photos:noise", "photos:regrouped"  # images, labels
 CHANGED = "dial:background:0.25", TASKS["symbols"], "dial:coarse:0"  # images, shapes, labels
 FIRST = {  # from the first network, by the recipe as it stands
     "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
@@ -155,6 +158,21 @@ def _head_alone(_: str, recipe: Recipe) -> Iterator[Grid]:
         yield Grid(task, "letters", ("frozen",), (5, 20), LATEST, descended)
 
 
+def _photo_blocks(_: str, __: Recipe) -> Iterator[Grid]:
+    """As `_blocks`, in a network for photographs; the plans of the claims first."""
+    rest = tuple(f"block:{stage}" for stage in PHOTO_STAGES[1:-1])
+    for plans in (("frozen", "block:conv_head", "block:stem"), *((plan,) for plan in rest)):
+        for task in CHANGED_PHOTOS:
+            yield Grid(task, PHOTO_NETWORK, plans, (5,), LATEST, recipes.default("photos"))
+
+
+def _photo_head(_: str, __: Recipe) -> Iterator[Grid]:
+    """As `_head_alone`, on the photographs."""
+    descended = replace(recipes.default("photos"), solve=False, fixed=())
+    for task in CHANGED_PHOTOS:
+        yield Grid(task, PHOTO_NETWORK, ("frozen",), (5,), LATEST, descended)
+
+
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
     """A probe on the last stage's features, on those of each stage, on all, and on a selection of all."""
     yield Grid(task, "letters", ("pixels",), (5, 20), SEEDS, recipe)
@@ -195,6 +213,17 @@ def _timed(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(costs.NETWORKS))
 
 
+def _raced(name: str, recipe: Recipe) -> Iterator[Grid]:
+    """Fits whose settings are raced, on draws of notebook 16."""
+    of = name.removeprefix("race_")
+    if of == "digits":
+        yield Grid("digits", "letters", ("last-1", "full"), (5, 20), SEEDS, replace(recipe, race=True))
+        return
+    raced, shared = recipes.default("photos-raced"), (PHOTOS[of], PHOTO_NETWORK)
+    yield Grid(*shared, ("last-1",), (5, 10, 20), SEEDS, raced)
+    yield Grid(*shared, ("full",), (5,) if of == "wildlife" else (5, 20), SEEDS[:5], raced)
+
+
 def _choosing(store: Store, show: Callable[[int, int], None]) -> None:
     """The chosen settings of committed grids, scored finer on their selection splits."""
     for done, total in choosing.record(store, (*choosing.LOOKED_AT, *choosing.HELD_OUT)):
@@ -206,11 +235,16 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
-    "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
+    "31_auto": _steered, "31_head": _head_alone, "31": _blocks, "34": _raced,
+    "31_photos": _photo_blocks, "31_photos_head": _photo_head,
 }  # fmt: skip
-ALONE = {  # not a grid of plans
-    "21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed, "34_choosing": _choosing,
-}  # fmt: skip
+ALONE = {
+    "21_clusters": _clusters,
+    "25_shifts": _adapt,
+    "32_steps": _timed,
+    "34_choosing": _choosing,
+    "34_race_designs": race_designs.record,
+}  # not a grid of plans
 
 
 def main(
@@ -219,7 +253,7 @@ def main(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
-    """Make data/records/NAME.jsonl; those that are no grid always in one process."""
+    """Make data/records/NAME.jsonl; those of ALONE always in one process."""
     for name in names or ledger.shelf().names:
         store = Store(data_dir() / "records" / f"{name}.jsonl")
         if name in ALONE:

@@ -158,6 +158,14 @@ alone = [nb31_blocks.best(g, k, "") in of for g in gains.values() for k, of in e
 print(f"among single blocks, the nearest has the best mean in {sum(alone)} of {len(alone)} cases")
 
 # %% [markdown]
+# How often is the rule right in a single seed? And does the better block depend on what changed? That is the *interaction*: how much
+# more the first block gains over the last where the images change than where the labels do.
+
+# %%
+for n in gains:
+    print(f"{n} labels per class:", nb31_blocks.tally(nb31_blocks.LETTERS, n), sep="\n")
+
+# %% [markdown]
 # - **The images change.** Every block gains on average, and their order differs between the budgets. `full` has the best mean at
 #   both. So the texture does not concern one block alone.
 # - **The shapes change.** Only `block3` gains. Symbols are drawn with the same strokes as letters. A likely reason: the

@@ -205,6 +205,9 @@ FIGURES = {
     "parameters_and_operations": lambda s: nb32_costs.parameters_and_operations(COSTS, "lp-ft", 1.5),
     "predicted_and_measured": lambda s: nb32_costs.predicted_and_measured(COSTS, STEPS),
     "storage": lambda s: nb32_costs.storage(1000, COSTS),
+    "in_networks": lambda s: nb31_blocks.in_networks(
+        {nb31_blocks.PHOTOS: {"block:stem": [told(0.2), told(0.1)], "block:block2": [told(0.0), told(0.1)]}}
+    ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
     "accuracy_by_rate": lambda s: nb15_full.accuracy_by_rate(rates(lost=True), "full"),

@@ -99,13 +99,17 @@ def test_a_claim_without_records_says_so(tmp_path):
 
 def test_every_committed_claim_is_a_sentence_without_code(rows):
     for row in rows:
+        if row.verdict == ledger.ABSENT:
+            continue
         said = row.sentence.removeprefix(f"*{row.text}.* ")
         for code in ("<=", ">=", "holds", "cannot tell", " = ", "labels =", "..", " ,"):
             assert code not in said and code not in row.effect, f"{row.id}: {said}"
         assert len(said.split()) <= LONGEST, f"{row.id}: {said}"
         assert said.split()[0].strip(":,.") in ("Confirmed", "Refuted", "Undecided"), row.id
         assert not re.search(r"\b1 labels|\b[2-9]\d* label\b|\bat 0\b", said), f"{row.id}: {said}"
-        assert "[" in said or "more than" in said or "no overall factor" in said, f"{row.id}: no interval"
+        counted = row.claim.kind == "cost"  # one ratio in all seeds needs no interval
+        told = "[" in said or "more than" in said or "no overall factor" in said
+        assert told or counted, f"{row.id}: no interval"
 
 
 # --- sayings

@@ -28,10 +28,11 @@ __all__ = ["Diverged", "Fit", "descend", "fit"]
 class Fit:
     """A finished fit: the whole recomposed model, what changed, and what it cost.
 
-    setting: what was chosen; tried: the score of every setting on the selection split (NaN: it diverged),
-    empty where the setting came from the recipe. train, select: the first metric on the labelled and the
-    selection items. measured: seconds, memory, and the rows of activations that were computed, read, and not
-    kept for want of room; detail: what must repeat. losses: one a step of the final training.
+    setting: what was chosen; tried: the score of every setting on the selection split (NaN: it diverged), in
+    a race after its third of the passes; empty where the setting came from the recipe. train, select: the
+    first metric on the labelled and the selection items. measured: seconds, memory, and the rows of
+    activations that were computed, read, and not kept for want of room; detail: what must repeat. losses:
+    one a step of the final training.
     """
 
     model: Chain | None

@@ -46,12 +46,17 @@ class Job:
         self.solver = self.recipe.solver(self.task.objective)
 
     def trial(self, setting: str) -> float:
-        """Score on the selection split of a fit without it; NaN when it diverged."""
+        """Score on the selection split of a fit without it, which may be raced; NaN when it diverged."""
         try:
-            _, predict, _ = self.train(setting, self.draw.fit)
+            _, predict, _ = self._tried.train(setting, self.draw.fit)
             return self.score(predict, self.draw.select, setting)
         except Diverged:
             return math.nan
+
+    @cached_property
+    def _tried(self) -> "Job":
+        """This job by the recipe of its tries."""
+        return replace(self, recipe=self.recipe.trial(len(self.draw.fit))) if self.recipe.race else self
 
     def score(self, predict: Predict, rows: np.ndarray, trial: str = "") -> float:
         """The first metric on `rows` of the training items; of a named trial `losses` gets the loss, too."""
@@ -187,14 +192,16 @@ class Job:
         """What must repeat: the setting, the counts, the size of what was trained and its FLOPs.
 
         losses: the objective's loss of each setting on the selection split (lower is better), where told.
-        steps is the recipe's; epochs are those of the final gradient descent, 0 where a solver did it all.
+        steps is the recipe's; epochs are those of the final gradient descent, 0 where a solver did it all;
+        raced, where the settings were, those of each try.
         flops_prefix: the frozen stages once for every labelled item; flops_suffix: every pass of every try.
         """
         counts = {"fit": len(self.draw.fit), "select": len(self.draw.select), "test": len(self.task.test)}
         descends = model is not None and (not self.plan.head_only or self.solver is None)
         found = {"setting": setting, "tries": tries, "items": counts, "steps": self.recipe.steps}
         found |= {"losses": dict(self.losses)} if self.losses else {}
-        found["epochs"], seen = self._passes(tries) if descends else (0, 0)
+        found["epochs"], raced, seen = self._passes(tries) if descends else (0, 0, 0)
+        found |= {"raced": raced} if self.recipe.race and raced else {}
         if model is None:
             return found | {"trained_parameters": 0, "flops_prefix": 0, "flops_suffix": 0}
         counted = [flops(self.task, self.backbone, model, phase) for phase in self.phases]
@@ -209,12 +216,13 @@ class Job:
             "flops_suffix": suffix * seen // len(self.phases),
         }
 
-    def _passes(self, tries: int) -> tuple[int, int]:
-        """(epochs of the final training, items through the suffix over all tries, with repetition)."""
-        epochs, trial = (
-            len(self.phases) * self._part.schedule(len(rows))[0] for rows in (self.draw.all, self.draw.fit)
-        )
-        return epochs, epochs * len(self.draw.all) + (tries * trial * len(self.draw.fit) if tries > 1 else 0)
+    def _passes(self, tries: int) -> tuple[int, int, int]:
+        """(epochs of the final training, of each try, items through the suffix in all, with repetition)."""
+        jobs = (self, self.draw.all), (self._tried, self.draw.fit)
+        epochs, trial = (len(job.phases) * job._part.schedule(len(rows))[0] for job, rows in jobs)
+        if tries == 1:
+            return epochs, 0, epochs * len(self.draw.all)
+        return epochs, trial, epochs * len(self.draw.all) + tries * trial * len(self.draw.fit)
 
 
 def _raw_answer(
