@@ -118,7 +118,8 @@ def test_every_committed_claim_is_a_sentence_without_code(rows):
 def test_every_saying_stands_once_and_every_claim_under_one(rows):
     found = ledger.sayings()
     assert [saying.number for saying in found] == list(range(1, 37))
-    assert sum(len(saying.evidence) for saying in found) == len(rows)
+    tested = [row for row in rows if row.verdict != ledger.ABSENT]
+    assert sum(len(saying.evidence) for saying in found) == len(tested)
     assert all(row.number == saying.number for saying in found for row in saying.evidence)
 
 
