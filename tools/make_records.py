@@ -14,7 +14,7 @@ from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, choosing, ledger, nb21_kinds, nb33_close, shifts
+from tlkit_lessons import adaptations, choosing, costs, ledger, nb21_kinds, nb33_close, shifts
 from tools import race_designs
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
@@ -28,7 +28,7 @@ DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gra
 FRESH = tuple(range(10, 20))  # seeds that nobody had looked at when the criteria were written
 UNSEEN = tuple(range(20, 30))  # for the thirteen sources the seeds above had been looked at
 LATEST = tuple(range(30, 40))  # as above, for one block at a time
-NEW = tuple(range(40, 50))  # as above, for staying close
+NEW = tuple(range(40, 50))  # as above, for staying close and for plans of few parameters
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -48,6 +48,7 @@ CHANGED_PHOTOS = "photos:noise", "photos:regrouped"  # images, labels
 CHANGED = "dial:background:0.25", TASKS["symbols"], "dial:coarse:0"  # images, shapes, labels
 FIRST = {  # from the first network, by the recipe as it stands
     "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
+    "32_fits": ("digits", "letters", ("frozen", "norm", "lora-4", "full"), (5, 20), NEW),
     "14_depth": ("digits", "letters", DEPTHS, (1, 5, 20), FRESH),
     "15_shifted": ("digits-shifted", "letters", ("scratch", "frozen", "full", "lp-ft"), (1, 5, 20), FRESH),
     "16_digits": ("digits", "letters", PLANS, (1, 2, 5, 10, 20, 50), SEEDS),
@@ -220,6 +221,13 @@ def _soups(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(NEW))
 
 
+def _timed(store: Store, show: Callable[[int, int], None]) -> None:
+    """The steps of every plan, network by network."""
+    for done, name in enumerate(costs.NETWORKS, 1):
+        costs.record_steps(store, tasks.load("digits"), backbones.load(name))
+        show(done, len(costs.NETWORKS))
+
+
 def _raced(name: str, recipe: Recipe) -> Iterator[Grid]:
     """Fits whose settings are raced, on draws of notebook 16."""
     of = name.removeprefix("race_")
@@ -246,7 +254,7 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "31_photos": _photo_blocks, "31_photos_head": _photo_head,
 }  # fmt: skip
 ALONE = {  # not a grid of plans
-    "21_clusters": _clusters, "25_shifts": _adapt, "33_soup": _soups,
+    "21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed, "33_soup": _soups,
     "34_choosing": _choosing, "34_race_designs": race_designs.record,
     **{f"33_{name}": partial(_close, name) for name in nb33_close.TRAINED},
 }  # fmt: skip

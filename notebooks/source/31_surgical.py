@@ -323,7 +323,7 @@ widgets.quizzes("31")
 # - Exchanged labels are no change for a new head.
 # - A block with large relative gradients need not be the one to train: the stem has them on every task.
 #
-# **Next:** the rest of part 3 is planned: what a plan costs, how to stay close to the source, and how to choose a plan.
+# **Next:** [32](32_few_parameters.ipynb): what each plan costs in operations, seconds and bytes.
 #
 # **To read.** Lee et al. 2023, *Surgical fine-tuning improves adaptation to distribution shifts*, arXiv:2210.11466. Howard and Ruder
 # 2018, *Universal language model fine-tuning*, arXiv:1801.06146, which unfreezes from the last block to the first.
