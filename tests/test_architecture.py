@@ -41,7 +41,7 @@ ROWS = {
     ],
     "tlkit_lessons": [
         ["downloads", "legible", "look"],
-        ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
+        ["adapt", "costs", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         [
             "clusters",
             "data",
