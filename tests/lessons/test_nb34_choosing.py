@@ -1,6 +1,7 @@
 """The search over settings: equal tries, its ledger, what is chosen; and the maps of notebook 34."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -98,6 +99,12 @@ def test_a_search_is_recorded_once_with_ledger_and_choices(two_tries, tmp_path):
     nb34_search.record_search(store, task, net, "last-1", 5, 50)
     nb34_search.record_choices(store, task, net, 5, 50)
     assert (len(store.read()), len(task.reads)) == (before, reads)
+
+
+def test_without_optuna_a_search_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r"pip install 'tlkit\[search\]'"):
+        nb34_search.search(tasks.load("digits"), backbones.load("letters"), "frozen", 5, 50)
 
 
 def test_a_course_follows_the_best_so_far(two_tries):
