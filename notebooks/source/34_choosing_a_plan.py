@@ -370,6 +370,8 @@ widgets.quizzes("34")
 # - Choose from the Pareto front, by what you can pay.
 # - Cross-validated probes, a learning curve and successive halving make a search cheap.
 #
+# **Next:** part 4 takes plans to photographs, text and speech; it is planned.
+#
 # **To read.** Bergstra and Bengio 2012, *Random search for hyper-parameter optimization*, JMLR 13. Dodge et al. 2019, *Show your work*,
 # arXiv:1909.03004. Akiba et al. 2019, *Optuna*, arXiv:1907.10902. Arango et al. 2024, *Quick-Tune*, arXiv:2306.03828.
 
