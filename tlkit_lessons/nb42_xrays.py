@@ -84,7 +84,7 @@ def record_rare(store: Store, name: str, seed: int, backbone: Backbone) -> Recor
 def _measure(
     store: Store, scene: str, task: Task, plan: str, seed: int, backbone: Backbone, labels: int
 ) -> Record:
-    how = replace(recipe.suited(backbone), metric=task.objective.metric)
+    how = replace(recipe.default("photos"), metric=task.objective.metric)
     data = digest_of(scene, str(patients.SIZE))[:12]  # of the whole set: each seed splits it anew
     key = FitKey(scene, data, backbone.name, backbone.digest, plan, labels, seed, how.version)
 

@@ -37,10 +37,13 @@ from tlkit_lessons import (
     nb25_adapting,
     nb26_unlabelled,
     nb31_blocks,
+    nb32_costs,
+    nb34_choosing,
     paired,
     plan_strip,
     savings,
 )
+from tlkit_lessons.costs import Cost, Passes
 from tlkit_lessons.look import INDIGO, TRAINED_TILE, WINE, WRONG
 from tlkit_lessons.nb14_depth import Price
 from tlkit_lessons.nb21_kinds import PLACES, Setting, Strip
@@ -56,6 +59,11 @@ AUDIT = Audit(
 )
 
 
+COSTS = [
+    Cost("norm", 1, 100, 1000, Passes(1000, 900, 0), 1910, 1910, 10),
+    Cost("full", 100, 100, 1000, Passes(1000, 900, 1000), 2950, 2950, 1000),
+]
+STEPS = {p: nb32_costs.Timed(p, np.ones(3), np.full(3, k), 5.0) for p, k in (("norm", 0.8), ("full", 1.0))}
 KNOWN = np.array([[0.6, 0.8, 0.9, 0.85], [0.62, 0.78, 0.94, 0.83]])  # two networks, four stages
 
 
@@ -140,6 +148,7 @@ NEAR_AND_FAR = {
     for name, lift in (("near", 0.3), ("far", 0.0))
 }
 BY_SHIFT = {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}
+SEARCHED = nb34_choosing.Course(*np.sort(np.random.default_rng(0).random((3, 4, 8))))
 ROW = Strip("a row", strip(3)[1], ["a", "b", "c\nd"])
 PAGES = (
     drawing,
@@ -156,6 +165,8 @@ PAGES = (
     nb25_adapting,
     nb26_unlabelled,
     nb31_blocks,
+    nb32_costs,
+    nb34_choosing,
     paired,
     plan_strip,
 )
@@ -193,6 +204,19 @@ FIGURES = {
         {5: {"block:stem": [told(0.2)], "block:block3": [told(0.1)], "full": [told(0.0)]}},
         {"images change": ("stem",)},
         {"images change": 1},
+    ),
+    "by_tries_and_seconds": lambda s: nb34_choosing.by_tries_and_seconds(
+        dict.fromkeys(("frozen", "full"), SEARCHED), {"frozen": 0.5, "full": 0.6}, guess=2
+    ),
+    "optimism": lambda s: nb34_choosing.optimism({"full": SEARCHED}),
+    "plan_map": lambda s: nb34_choosing.plan_map(
+        {"frozen": nb34_choosing.Place(0.9, 0.1), "full": nb34_choosing.Place(0.95, 9.0, 10**6)}, limit=5
+    ),
+    "parameters_and_operations": lambda s: nb32_costs.parameters_and_operations(COSTS, "lp-ft", 1.5),
+    "predicted_and_measured": lambda s: nb32_costs.predicted_and_measured(COSTS, STEPS),
+    "storage": lambda s: nb32_costs.storage(1000, COSTS),
+    "in_networks": lambda s: nb31_blocks.in_networks(
+        {nb31_blocks.PHOTOS: {"block:stem": [told(0.2), told(0.1)], "block:block2": [told(0.0), told(0.1)]}}
     ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),
