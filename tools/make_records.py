@@ -15,7 +15,15 @@ from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
 from tlkit_lessons import (
-    adaptations, choosing, costs, ledger, nb21_kinds, nb33_close, nb34_search, nb42_xrays, shifts,
+    adaptations,
+    choosing,
+    costs,
+    ledger,
+    nb21_kinds,
+    nb33_close,
+    nb34_search,
+    nb42_xrays,
+    shifts,
 )  # fmt: skip
 from tools import race_designs
 
