@@ -13,7 +13,7 @@ from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, ledger, nb21_kinds, shifts
+from tlkit_lessons import adaptations, ledger, nb21_kinds, nb41_phone, shifts
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -186,13 +186,36 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+def _phone(store: Store, show: Callable[[int, int], None]) -> None:
+    """Splits with and without a leak (reef fish is on request), and what is compared with them."""
+    backbone = backbones.load(nb41_phone.NETWORK)
+    jobs = [(*job, seed) for job in nb41_phone.PHOTOS for seed in nb41_phone.SEEDS]
+    for done, job in enumerate(jobs, 1):
+        nb41_phone.record(store, *job, backbone)
+        show(done, len(jobs))
+
+
+def _files(store: Store, show: Callable[[int, int], None]) -> None:
+    """A network and its 8-bit files (the animals are on request)."""
+    backbone = backbones.load(nb41_phone.NETWORK)
+    jobs = [(task, seed) for task in nb41_phone.FILES for seed in nb41_phone.SEEDS]
+    for done, job in enumerate(jobs, 1):
+        nb41_phone.record_files(store, *job, backbone)
+        show(done, len(jobs))
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
-ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
+ALONE = {
+    "21_clusters": _clusters,
+    "25_shifts": _adapt,
+    "41_photos": _phone,
+    "41_files": _files,
+}  # not a grid of plans
 
 
 def main(
@@ -201,7 +224,7 @@ def main(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
-    """Make data/records/NAME.jsonl; 21_clusters and 25_shifts always in one process."""
+    """Make data/records/NAME.jsonl; 21_, 25_ and 41_ always in one process."""
     for name in names or ledger.shelf().names:
         store = Store(data_dir() / "records" / f"{name}.jsonl")
         if name in ALONE:
