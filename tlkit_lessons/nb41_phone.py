@@ -49,7 +49,7 @@ def record_files(store: Store, name: str, seed: int, backbone: Backbone, labels:
     def of_file(photos: Sequence[Image.Image], plan: str) -> Evaluation:
         with TemporaryDirectory() as there:
             whole, small = Path(there, export.FLOAT), Path(there, export.INT8)
-            headed(_body(backbone, len(task.classes)), found().model.head, whole)
+            headed(_body(backbone.name, len(task.classes)), found().model.head, whole)
             export.to_int8(whole, small, [backbone.transform(photo).numpy() for photo in photos])
             tested = task.evaluate(lambda test: answers(small, backbone, test.inputs), plan)
             detail = {"bytes": {file.name: file.stat().st_size for file in (whole, small)}}
@@ -66,8 +66,9 @@ def record_files(store: Store, name: str, seed: int, backbone: Backbone, labels:
 
 
 @cache
-def _body(backbone: Backbone, classes: int) -> bytes:
+def _body(name: str, classes: int) -> bytes:
     """The pretrained network as ONNX, with a head of zeros: exported once, it takes a while."""
+    backbone = backbones.load(name)
     chain = backbone.fresh()
     chain.head = nn.Sequential(backbone.pool, nn.Linear(1280, classes)).eval()
     with TemporaryDirectory() as there:
