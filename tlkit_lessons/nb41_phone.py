@@ -156,7 +156,7 @@ def ece(said: np.ndarray, labels: np.ndarray, bins: int = 10) -> float:
 
 
 def temperature(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature with the smallest log-loss on labelled photos that trained nothing (Guo et al. 2017)."""
+    """The temperature with the smallest log-loss on labelled photos not trained on (Guo et al. 2017)."""
     rows = np.arange(len(labels))
     found = minimize_scalar(
         lambda log: -log_softmax(scores / np.exp(log), 1)[rows, labels].mean(),
