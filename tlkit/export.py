@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +23,7 @@ from tlkit.saved_model import Saved
 from tlkit.tasks.reading import Unreadable, read_picture
 
 FLOAT, INT8 = "model.onnx", "model.int8.onnx"
-BESIDE = {"ask.py": "ask.py", "index.html": "phone.html"}  # what asks the files, and the template it is
+BESIDE = {"ask.py": "ask.py.txt", "index.html": "phone.html"}  # what asks the files, and the template it is
 PHOTOS = 100  # to calibrate on
 RUNS = 30  # of which the median is the latency
 
@@ -84,17 +84,13 @@ def photos_of(folder: Path | None, task: str = "") -> list[Image.Image]:
             return []
         found = tasks.load(task).train.inputs
         return [found[i] for i in _evenly(len(found))]
-    paths = sorted(
-        p for p in folder.expanduser().rglob("*") if p.suffix.lower() in Image.registered_extensions()
-    )
-    seen = []
+    known, seen = Image.registered_extensions(), []
+    paths = sorted(p for p in folder.expanduser().rglob("*") if p.suffix.lower() in known)
     for i in _evenly(len(paths)):
         with suppress(Unreadable):
             seen.append(read_picture(paths[i]))
     if len(seen) < 10:
-        raise UserError(
-            f"{len(seen)} of the files below {folder} open as photos: give at least 10 to calibrate on."
-        )
+        raise UserError(f"{len(seen)} of the files below {folder} open as photos: give at least 10.")
     return seen
 
 
@@ -117,14 +113,13 @@ def _described(folder: Path, saved: Saved) -> View:
 
 
 def _needs() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            f"export needs {error.name}: pip install 'tlkit[export]', or `make install`."
-        ) from error
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UserError(
+                f"export needs {name}: pip install 'tlkit[export]', or `make install`."
+            ) from error
 
 
 def _to_onnx(model: Chain, size: int, file: Path) -> None:
@@ -135,9 +130,7 @@ def _to_onnx(model: Chain, size: int, file: Path) -> None:
             program.save(str(file))
         else:
             lost = next((name for name, stage, x in _steps(model, images) if not _translated(stage, x)), "?")
-            raise UserError(
-                f"stage {lost!r} has a layer that ONNX does not: train another network, or deploy torch."
-            )
+            raise UserError(f"stage {lost!r} has a layer that ONNX does not: train another network.")
         want = model(images).numpy()
     (got,) = session(file).run(None, {"image": images.numpy()})
     if np.abs(got - want).max() > 1e-3 * max(1, np.abs(want).max()):
