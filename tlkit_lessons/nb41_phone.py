@@ -183,7 +183,9 @@ def two_splits(labels: int = 20) -> Figure:
         leaky, honest = (recorded("41_photos", t, "frozen", labels) for t in (f"{task}-random", task))
         paired.paired_dots(leaky, honest, ("by photo", f"by {thing}"), ax, plans=("frozen@leaky", "frozen"))
         more = 100 * (leaky - honest).mean()
-        ax.set_title(f"{name}: split by photo,\nthe accuracy is {more:+.0f} points", loc="left", fontsize=11)
+        ax.set_title(
+            f"{name}: a split by photo\nadds {more:+.0f} points of accuracy", loc="left", fontsize=11
+        )
     return figure
 
 
@@ -197,7 +199,7 @@ def confusions(said: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> 
         ax.text(column, row, n, ha="center", va="center", color=INK, fontsize=11)
     wrong = counts - np.diag(np.diag(counts))
     row, column = np.unravel_index(wrong.argmax(), wrong.shape)
-    ax.set_title(f"The commonest error: {classes[row]} taken for {classes[column]}", loc="left", fontsize=11)
+    ax.set_title(f"The commonest error:\n{classes[row]} taken for {classes[column]}", loc="left", fontsize=11)
     ax.set_xticks(range(len(classes)), classes, rotation=35)
     ax.set_yticks(range(len(classes)), classes)
     ax.set(xlabel="answer", ylabel="true class")
