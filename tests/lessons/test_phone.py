@@ -58,7 +58,7 @@ def row(task: str, plan: str, seed: int, value: float) -> Record:
 def test_titles_say_the_mean_difference(shelf):
     figure = nb41_phone.two_splits()
     assert [ax.get_title(loc="left").splitlines()[-1] for ax in figure.axes] == [
-        "the accuracy is +10 points"
+        "adds +10 points of accuracy"
     ] * 2
     figure = nb41_phone.changes(5)
     assert all("-1.0 points\nby photos, -3.0 by noise" in ax.get_title(loc="left") for ax in figure.axes)
@@ -74,7 +74,7 @@ def test_an_absent_seed_is_named(tmp_path, monkeypatch):
 
 def test_confusions_count_and_name_the_commonest_error():
     ax = nb41_phone.confusions(np.array([0, 1, 1, 1]), np.array([0, 0, 0, 1]), ("ant", "bee"))
-    assert ax.get_title(loc="left") == "The commonest error: ant taken for bee"
+    assert ax.get_title(loc="left") == "The commonest error:\nant taken for bee"
     assert [t.get_text() for t in ax.texts] == ["1", "2", "0", "1"]
 
 
