@@ -41,7 +41,7 @@ ROWS = {
     ],
     "tlkit_lessons": [
         ["downloads", "legible", "look"],
-        ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
+        ["adapt", "costs", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         [
             "clusters",
             "data",
@@ -55,7 +55,7 @@ ROWS = {
             "shifts",
             "sound",
         ],
-        ["adaptations", "nbNN", "notebooks"],  # nbNN: what one page needs
+        ["adaptations", "choosing", "nbNN", "notebooks"],  # nbNN: what one page needs
         ["widgets"],
         ["cli"],
     ],
