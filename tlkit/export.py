@@ -106,8 +106,8 @@ def _described(folder: Path, saved: Saved) -> View:
         raise UserError(f"the model in {folder} is no classifier of images: only these can be exported.")
     if not isinstance(saved.transform, View):
         raise UserError(
-            f"the model in {folder} prepares its images by a function of its own, which a program without "
-            "tlkit cannot be told: export one on a network of timm or torchvision, or efficientnet_lite0."
+            f"the model in {folder} prepares its images by a function of its own, which no program without "
+            "tlkit has: export one on a network of timm or torchvision, or efficientnet_lite0."
         )
     return saved.transform
 

@@ -150,7 +150,7 @@ figure = nb41_phone.seen(photo, drop, "The answer depends on the dark patches")
 # %% [markdown]
 # ## 4 · Calibrate the probabilities
 #
-# An app shows a probability. It is *calibrated* if, of all answers given with probability 0.8, eight in ten are right. The *expected
+# An app shows a probability. It is *calibrated* if, of all answers given with a probability of eight tenths, eight in ten are right. The *expected
 # calibration error* (ECE) is the mean gap between confidence and accuracy. By hand, in ten bins:
 
 # %%
