@@ -37,6 +37,7 @@ ROWS = {
         ["fit"],
         ["study"],
         ["forecast", "plots"],
+        ["advise"],
         ["report"],
         ["cli"],
     ],

@@ -1,0 +1,162 @@
+"""What is measured, the cheapest and the most telling first, for as long as there is time."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from tlkit import features, forecast, recipe, study
+from tlkit.advise.folds import FOLDS, Folds
+from tlkit.backbones import Backbone
+from tlkit.errors import UserError
+from tlkit.fit.job import Job
+from tlkit.plans import Plan
+from tlkit.records import FitKey, Store
+from tlkit.tasks import LabelledSubset, Task
+from tlkit.tasks.items import digest_of
+
+PLANS = ("last-1", "lp-ft", "full")  # that descend, the cheapest first
+POOL = 12  # items a class of the first round; every later one has twice as many
+CHUNK = 32  # items between two looks at the clock
+CAREFUL = 1.5  # a forecast is good to half as much again
+Place = tuple[str, str, int, int]  # backbone, plan, labels a class, pool
+
+
+class Race:
+    """Accuracies on folds, kept in a store, so that a second run goes on where the first one ended.
+
+    left(): seconds that are left; rows: the training items to use. scores: place -> setting -> fold ->
+    accuracy; dropped: backbones that do not run, and why; untried: plan -> seconds that a training of it
+    would take; pool: of the last whole round; pools: those that descending plans are tried on.
+    """
+
+    def __init__(
+        self, task: Task, backbones: Sequence[Backbone], store: Store, left: Callable[[], float],
+        rows: np.ndarray | None = None, plans: Sequence[str] = PLANS,
+    ):  # fmt: skip
+        self.task, self.store, self.left, self.plans = task.judged("accuracy"), store, left, tuple(plans)
+        self.folds, self.whole, self.pool, self.pools = Folds(self.task, rows), left(), 0, {}
+        self.backbones, self.dropped, self.untried = {b.name: b for b in backbones}, {}, {}
+        self.scores: dict[Place, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+        self._jobs: dict[tuple[str, str], Job] = {}
+
+    def run(self) -> Iterator[str]:
+        """Measure until there is no time left; yields what ended. Raises UserError where no backbone runs."""
+        alive, pool = [*self.backbones], min(POOL, self.folds.largest)
+        while alive and self.pool < pool and self._round(alive, pool):
+            alive = self.standing(pool)[: -(-len(alive) // 2)]  # the better half goes on
+            if alive:
+                self.pool, pool = pool, min(2 * pool, self.folds.largest)
+                yield f"{self.pool} items per class"
+        if len(self.dropped) == len(self.backbones):
+            raise UserError(f"no backbone can be used: {' '.join(self.dropped.values())}")
+        if self.pool:
+            yield from self._descents(self.standing()[0])
+
+    def known(self, name: str, plan: str, pool: int, labels: int = 0) -> dict[int, float]:
+        """Fold -> accuracy, at the setting that is best on the other folds; labels: by default the most."""
+        tried = self.scores[name, plan, labels or self.folds.sizes(pool)[0], pool]
+        most = max(map(len, tried.values()), default=0)
+        alive = [of for of in tried.values() if len(of) == most]  # the others have left the race
+        return {k: max(alive, key=lambda of: sum(of.values()) - of[k])[k] for k in (alive or [{}])[0]}
+
+    def gain(self, name: str, plan: str) -> dict[int, float]:
+        """Fold -> how far a plan is above a linear head; the first fold only chose its setting."""
+        if plan == "frozen":
+            return dict.fromkeys(range(FOLDS), 0.0)
+        pool = self.pools.get(plan, self.pool)
+        head = self.known(name, "frozen", pool)
+        return {k: v - head[k] for k, v in self.known(name, plan, pool).items() if k}
+
+    def standing(self, pool: int = 0) -> list[str]:
+        """Backbones measured in a round, by default the last whole one, the best first."""
+        found = {name: self.known(name, "frozen", pool or self.pool) for name in self.backbones}
+        means = {name: np.mean([*folds.values()]) for name, folds in found.items() if len(folds) == FOLDS}
+        return sorted(means, key=means.__getitem__, reverse=True)
+
+    def _round(self, alive: list[str], pool: int) -> bool:
+        """Probes of frozen features at several sizes; whether there was time, half being for the descents."""
+        late = lambda: self.pool and self.left() < self.whole / 2  # noqa: E731
+        rows = self.folds.rows(pool)
+        for name in alive:
+            try:
+                at = features.Cut.end(self.backbones[name], pooled=True)
+                for some in np.array_split(rows, -(-len(rows) // CHUNK)):
+                    if late():
+                        return False
+                    features.activations(at, self.task.train, some)
+            except UserError as error:
+                self.dropped[name] = str(error)
+                continue
+            for labels in self.folds.sizes(pool):
+                for fold in range(FOLDS):
+                    for setting in self._settings(name, "frozen"):
+                        if late():
+                            return False
+                        self._measure((name, "frozen", labels, pool), setting, fold)
+        return True
+
+    def _settings(self, name: str, plan: str) -> list[str]:
+        how = recipe.suited(self.backbones[name])
+        return list(dict.fromkeys([how.usual(Plan.parse(plan)), *how.grid(Plan.parse(plan))]))
+
+    def _descents(self, name: str) -> Iterator[str]:
+        """The first fold chooses a setting for each plan; after every later one the worst of three leaves."""
+        best = {}
+        for n, plan in enumerate(self.plans):
+            if place := self._placed(name, plan, self.left() / (len(self.plans) - n)):
+                for setting in self._settings(name, plan):
+                    self._try(place, setting, 0)
+                tried = {setting: of[0] for setting, of in self.scores[place].items() if 0 in of}
+                best |= {place: max(tried, key=tried.__getitem__)} if tried else {}
+        for fold in range(1, FOLDS):
+            best = {place: setting for place, setting in best.items() if self._try(place, setting, fold)}
+            if best:
+                yield f"fold {fold + 1} of {FOLDS}, {', '.join(place[1] for place in best)}"
+            if len(best) > 2:
+                del best[min(best, key=lambda place: np.mean([*self.gain(*place[:2]).values()]))]
+
+    def _placed(self, name: str, plan: str, share: float) -> Place | None:
+        """On the largest pool on which all trainings of a plan fit into a share of the time."""
+        backbone, parsed = self.backbones[name], Plan.parse(plan)
+        once = forecast.prefix_seconds(self.task, backbone, parsed.cut(backbone.stages))
+        forward, step = forecast.item_seconds(self.task, backbone, parsed, how := recipe.suited(backbone))
+        for pool in sorted({p for b, _, _, p in self.scores if b == name and p <= self.pool}, reverse=True):
+            fitted, held = self.folds.draw(0, labels := self.folds.sizes(pool)[0], pool)
+            passes = how.schedule(len(fitted))[0] * len(fitted)
+            seconds = passes * step + len(held) * forward
+            trainings = len(self._settings(name, plan)) + FOLDS - 1
+            if trainings * seconds + once * len(self.folds.rows(pool)) < share / CAREFUL:
+                self.pools[plan] = pool
+                return name, plan, labels, pool
+        self.untried[plan] = seconds
+        return None
+
+    def _try(self, place: Place, setting: str, fold: int) -> bool:
+        """Measure if as much time is left as the longest training of the plan took; whether it is known."""
+        took = max(
+            (r.measured.get("seconds", 0) for r in self.store.read() if r.plan == f"{place[1]} {setting}"),
+            default=0,
+        )
+        if self.left() > took:
+            self._measure(place, setting, fold)
+        return fold in self.scores[place][setting]
+
+    def _measure(self, place: Place, setting: str, fold: int) -> None:
+        """The accuracy on a fold, from the store or by a training; one that diverged has none.
+
+        The key names what is fitted and what is asked by content, since items of a folder come and go.
+        """
+        name, plan, labels, pool = place
+        sides, backbone = self.folds.draw(fold, labels, pool), self.backbones[name]
+        if (name, plan) not in self._jobs:
+            how = self.task, backbone, Plan.parse(plan), recipe.suited(backbone), fold
+            self._jobs[name, plan] = Job(*how, LabelledSubset(*sides))
+        job = self._jobs[name, plan]
+        job.seed, job.draw = fold, LabelledSubset(*sides)
+        told = [f"{self.task.train.digests[i]} {self.folds.targets[i]}" for i in job.draw.all]
+        which = f"{plan} {setting}", labels, fold, job.recipe.version
+        key = FitKey(self.task.name, digest_of(*told), name, backbone.digest, *which)
+        value = study.measure(self.store, key, lambda: job.trial(setting)).value
+        if value is not None:
+            self.scores[place][setting][fold] = value

@@ -1,0 +1,125 @@
+"""`tlkit advise`: what to try first on data of one's own, what to expect, and what would buy more."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlkit.cli import compare, output
+from tlkit.cli.compare import Folder, Groups, ReportPath, TaskName
+from tlkit.cli.live import UNSEEN, about, around, span
+from tlkit.cli.saying import console, quoted, say
+from tlkit.errors import UserError
+
+if TYPE_CHECKING:
+    from tlkit.advise import Race
+    from tlkit.backbones import Backbone
+
+SEEDS = 5  # of the comparison that is advised
+ENDING = 0.04  # of the time, for the forecast of that comparison and the report
+
+Names = compare.option(str | None, "Networks to choose from, with commas between; default: the task's own.")
+Minutes = compare.option(float, "How long it may take; Ctrl-C ends it earlier, with what is known so far.")
+Out = compare.option(
+    Path | None, "Scores, kept for the next run (JSON lines); default build/TASK.advice.jsonl."
+)
+
+
+def advise(
+    task: TaskName = None,
+    folder: Folder = None,
+    groups: Groups = None,
+    backbones: Names = None,
+    minutes: Minutes = 3.0,
+    out: Out = None,
+    report: ReportPath = None,
+) -> None:
+    """Advise which network and plan to try, what accuracy to expect, and whether more labels would help.
+
+    It cross-validates on the training data alone; the test data are for `tlkit compare`, which comes next.
+    """
+    from tlkit import env, files, tasks
+    from tlkit.advise import Race
+    from tlkit.records import Store
+
+    end = time.monotonic() + 60 * minutes * (1 - ENDING)
+    if not 0 < minutes < float("inf"):
+        raise UserError(f"--minutes {minutes:g}: give a time above 0, such as 3.")
+    env.setup()
+    asked = compare.named(task, folder, groups, opened=True)
+    found = tasks.load(asked)
+    store = Store(out or env.results_dir() / f"{compare.file_name(found.name)}.advice.jsonl")
+    report = report or files.beside(store.path, ".html")
+    race = Race(found, _loaded(backbones or compare.suggested(asked)), store, lambda: end - time.monotonic())
+    again = f"tlkit compare {f'--folder {quoted(folder)}' if folder else f'--task {quoted(Path(task))}'}"
+    again += f" --groups {quoted(groups)}" if groups else ""
+    held = f"another process is writing to {store.path}: wait for it, or choose another --out."
+    with files.locked(store.path, ".run.lock", 0, held):
+        try:
+            for done in race.run():
+                _so_far(race, done)
+        except KeyboardInterrupt:
+            _tell(race, report, again, timed=False)
+            raise
+        _tell(race, report, again, timed=True)
+
+
+def _loaded(names: str) -> "list[Backbone]":
+    """The backbones that load; what is said of the others. Raises UserError where none does."""
+    from tlkit import backbones
+
+    found = []
+    for name in dict.fromkeys(filter(None, map(str.strip, names.split(",")))):
+        try:
+            found.append(backbones.load(name))
+        except UserError as error:
+            say(f"{name}: {error}", "left out:", "yellow")
+    if not found:
+        raise UserError(f"--backbones {names!r}: none of them loads; name others.")
+    return found
+
+
+def _so_far(race: "Race", done: str) -> None:
+    from tlkit.advise import advice, told
+
+    known = advice(race)
+    say(f"{done}, {span(max(race.left(), 0))} left: {known.plan} of {known.backbone}, {told(known.expected)}")
+
+
+def _tell(race: "Race", report: Path, again: str, timed: bool) -> None:
+    """All that is known, on the terminal and in the report."""
+    from tlkit.advise import advice
+    from tlkit.report import advice_html
+
+    for name, why in race.dropped.items():
+        say(f"{name}: {why}", "left out:", "yellow")
+    if (known := advice(race)) is None:
+        return say("cannot tell: the time was over before anything was known; give more --minutes.")
+    say(f"plan {known.plan}, backbone {known.backbone}", "advice:", "bold")
+    for line in known.sentences:
+        say(f"  {line}")
+    if known.rivals:
+        head, *rows = known.table
+        drawn = output.headed(
+            "how far above the advised plan", "on the same folds, with 95 % intervals", head[0]
+        )
+        for name in head[1:]:
+            drawn.add_column(name, no_wrap=True)
+        for row in rows:
+            drawn.add_row(*row)
+        console.print(drawn)
+    plans = dict.fromkeys(filter(None, (race.task.objective.raw_plan, "frozen", known.plan)))
+    words = f" --backbone {quoted(Path(known.backbone))} --plans {','.join(plans)}"
+    again += f"{words} --labels {known.labels} --seeds {SEEDS}"
+    say(again + (f"   # {_takes(race, known, tuple(plans))}" if timed else ""), "next:", "bold")
+    say(f"report: {advice_html(known, race.task, report, again)}")
+
+
+def _takes(race: "Race", known, plans: tuple[str, ...]) -> str:
+    """How long the comparison will take, in words."""
+    from tlkit.forecast import forecast
+    from tlkit.recipe import suited
+    from tlkit.study import Grid
+
+    backbone = race.backbones[known.backbone]
+    grid = Grid(race.task, backbone, plans, (known.labels,), tuple(range(SEEDS)), suited(backbone))
+    return about(around(forecast(grid, list(grid.cells())).seconds, UNSEEN))
