@@ -1,7 +1,9 @@
 """Run the full grids whose records the notebooks use; finished fits are never run again."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,10 +12,11 @@ from rich.progress import Progress
 from tlkit import backbones, study, tasks
 from tlkit import recipe as recipes
 from tlkit.env import data_dir
+from tlkit.errors import UserError
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, ledger, nb21_kinds, shifts
+from tlkit_lessons import adaptations, judging, ledger, nb21_kinds, shifts
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -186,13 +189,27 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+def _forecasts(tasks_: dict, store: Store, show: Callable[[int, int], None]) -> None:
+    """Forecasts from a few labels, and what more labels gave; a draw of too few groups has none."""
+    jobs = [(name, *of[1:], seed) for seed in judging.SEEDS for name, of in tasks_.items()]
+    for done, job in enumerate(jobs, 1):
+        with suppress(UserError):
+            judging.record_forecasts(store, *job)
+        show(done, len(jobs))
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
 }  # fmt: skip
-ALONE = {"21_clusters": _clusters, "25_shifts": _adapt}  # not a grid of plans
+ALONE = {
+    "21_clusters": _clusters,
+    "25_shifts": _adapt,
+    "34_calibration": partial(_forecasts, judging.CALIBRATED),
+    "34_forecasts": partial(_forecasts, judging.FORETOLD),
+}  # not a grid of plans
 
 
 def main(

@@ -48,7 +48,7 @@ class Curve:
         error = (
             np.array([1 - np.mean(of) for of in folds]) + 0.5 / items
         )  # half an item, so that there is one
-        noise = np.maximum((1 - error) / error, 0.05) / items + (BEND * x[:, 1] / np.log(2)) ** 2
+        noise = _counted(error, items) + (BEND * x[:, 1] / np.log(2)) ** 2
         prior = np.diag([1e-4, SPREAD**-2])
         cov = np.linalg.inv(x.T / noise @ x + prior)
         return cls(most, items, cov @ (x.T / noise @ np.log(error) + prior @ [0, SLOPE]), cov)
@@ -57,11 +57,16 @@ class Curve:
         """Mean and standard deviation of the log error, half an item added."""
         x = np.array([1, np.log(labels / self.most)])
         middle = min(float(x @ self.mean), -1e-3)
-        asked = (np.exp(-middle) - 1) / self.items
-        return middle, float(np.sqrt(x @ self.cov @ x + (BEND * x[1] / np.log(2)) ** 2 + asked))
+        off = (BEND * x[1] / np.log(2)) ** 2 + _counted(np.exp(middle), self.items)
+        return middle, float(np.sqrt(x @ self.cov @ x + off))
 
     def at(self, labels: float, wider: float = WIDER) -> Ends:
         """(accuracy, low, high) with so many labels a class."""
         middle, spread = self.told(labels)
         ends = np.exp(middle + spread * wider * np.array([0, 1, -1])) - 0.5 / self.items
         return tuple(float(a) for a in 1 - np.clip(ends, 0, 1))
+
+
+def _counted(error: float | np.ndarray, items: int) -> float | np.ndarray:
+    """Variance of the log of an error rate counted on so many items; finite where none is wrong."""
+    return (1 - error + 1e-3) / (error * items + 1)

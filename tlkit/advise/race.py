@@ -42,11 +42,11 @@ class Race:
 
     def run(self) -> Iterator[str]:
         """Measure until there is no time left; yields what ended. Raises UserError where no backbone runs."""
-        alive, pool = [*self.backbones], min(POOL, self.folds.largest)
+        alive, pool = [*self.backbones], self._larger(POOL / 2)
         while alive and self.pool < pool and self._round(alive, pool):
             alive = self.standing(pool)[: -(-len(alive) // 2)]  # the better half goes on
             if alive:
-                self.pool, pool = pool, min(2 * pool, self.folds.largest)
+                self.pool, pool = pool, self._larger(pool)
                 yield f"{self.pool} items per class"
         if len(self.dropped) == len(self.backbones):
             raise UserError(f"no backbone can be used: {' '.join(self.dropped.values())}")
@@ -73,6 +73,10 @@ class Race:
         found = {name: self.known(name, "frozen", pool or self.pool) for name in self.backbones}
         means = {name: np.mean([*folds.values()]) for name, folds in found.items() if len(folds) == FOLDS}
         return sorted(means, key=means.__getitem__, reverse=True)
+
+    def _larger(self, pool: float) -> int:
+        """The pool of the next round; all items, where a further one would not be half as large again."""
+        return int(2 * pool) if 3 * pool <= self.folds.largest else self.folds.largest
 
     def _round(self, alive: list[str], pool: int) -> bool:
         """Probes of frozen features at several sizes; whether there was time, half being for the descents."""
