@@ -45,6 +45,7 @@ ROWS = {
         ["legible", "look"],
         ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         [
+            "backtests",
             "clusters",
             "data",
             "detection",
@@ -57,7 +58,7 @@ ROWS = {
             "shifts",
             "sound",
         ],
-        ["adaptations", "nbNN", "notebooks"],  # nbNN: what one page needs
+        ["adaptations", "judging", "nbNN", "notebooks"],  # nbNN: what one page needs
         ["widgets"],
         ["cli"],
     ],

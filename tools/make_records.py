@@ -16,7 +16,7 @@ from tlkit.errors import UserError
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, judging, ledger, nb21_kinds, shifts
+from tlkit_lessons import adaptations, backtests, judging, ledger, nb21_kinds, shifts
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -191,10 +191,19 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
 
 def _forecasts(tasks_: dict, store: Store, show: Callable[[int, int], None]) -> None:
     """Forecasts from a few labels, and what more labels gave; a draw of too few groups has none."""
-    jobs = [(name, *of[1:], seed) for seed in judging.SEEDS for name, of in tasks_.items()]
+    jobs = [(name, *of[1:], seed) for seed in backtests.SEEDS for name, of in tasks_.items()]
     for done, job in enumerate(jobs, 1):
         with suppress(UserError):
-            judging.record_forecasts(store, *job)
+            backtests.record_forecasts(store, *job)
+        show(done, len(jobs))
+
+
+def _judged(
+    measure: Callable[[Store, str, int], None], store: Store, show: Callable[[int, int], None]
+) -> None:
+    jobs = [(name, seed) for name, (*_, seeds, _) in judging.JUDGED.items() for seed in seeds]
+    for done, job in enumerate(jobs, 1):
+        measure(store, *job)
         show(done, len(jobs))
 
 
@@ -202,13 +211,16 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
-    "31_auto": _steered, "31_head": _head_alone, "31": _blocks,
+    "31_auto": _steered, "31_head": _head_alone, "31": _blocks, "34_plans": lambda *_: judging.grids(),
 }  # fmt: skip
 ALONE = {
     "21_clusters": _clusters,
     "25_shifts": _adapt,
-    "34_calibration": partial(_forecasts, judging.CALIBRATED),
-    "34_forecasts": partial(_forecasts, judging.FORETOLD),
+    "34_calibration": partial(_forecasts, backtests.CALIBRATED),
+    "34_forecasts": partial(_forecasts, backtests.FORETOLD),
+    "34_adviser": partial(_judged, judging.record_advice),
+    "34_tuned": partial(_judged, judging.record_tuned),
+    "34_regret": lambda store, _: judging.record_regrets(store),
 }  # not a grid of plans
 
 

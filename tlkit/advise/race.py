@@ -7,7 +7,7 @@ import numpy as np
 
 from tlkit import features, forecast, recipe, study
 from tlkit.advise.folds import FOLDS, Folds
-from tlkit.backbones import Backbone
+from tlkit.backbones import Backbone, load
 from tlkit.errors import UserError
 from tlkit.fit.job import Job
 from tlkit.plans import Plan
@@ -25,18 +25,23 @@ Place = tuple[str, str, int, int]  # backbone, plan, labels a class, pool
 class Race:
     """Accuracies on folds, kept in a store, so that a second run goes on where the first one ended.
 
-    left(): seconds that are left; rows: the training items to use. scores: place -> setting -> fold ->
-    accuracy; dropped: backbones that do not run, and why; untried: plan -> seconds that a training of it
-    would take; pool: of the last whole round; pools: those that descending plans are tried on.
+    backbones: or their names; left(): seconds that are left; rows: the training items to use. scores: place
+    -> setting -> fold -> accuracy; dropped: backbones that do not run, and why; untried: plan -> seconds of a
+    training; pool: of the last whole round; pools: those that descending plans are tried on.
     """
 
     def __init__(
-        self, task: Task, backbones: Sequence[Backbone], store: Store, left: Callable[[], float],
+        self, task: Task, backbones: Sequence[str | Backbone], store: Store, left: Callable[[], float],
         rows: np.ndarray | None = None, plans: Sequence[str] = PLANS,
     ):  # fmt: skip
         self.task, self.store, self.left, self.plans = task.judged("accuracy"), store, left, tuple(plans)
         self.folds, self.whole, self.pool, self.pools = Folds(self.task, rows), left(), 0, {}
-        self.backbones, self.dropped, self.untried = {b.name: b for b in backbones}, {}, {}
+        self.backbones, self.dropped, self.untried = {}, {}, {}
+        for given in backbones:
+            try:
+                self.backbones[str(getattr(given, "name", given))] = load(given)
+            except UserError as error:
+                self.dropped[given] = str(error)
         self.scores: dict[Place, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
         self._jobs: dict[tuple[str, str], Job] = {}
 
@@ -48,8 +53,9 @@ class Race:
             if alive:
                 self.pool, pool = pool, self._larger(pool)
                 yield f"{self.pool} items per class"
-        if len(self.dropped) == len(self.backbones):
-            raise UserError(f"no backbone can be used: {' '.join(self.dropped.values())}")
+        if not self.backbones.keys() - self.dropped:
+            reasons = "; ".join(f"{name}: {why}" for name, why in self.dropped.items())
+            raise UserError(f"no backbone can be used ({reasons}): name others.")
         if self.pool:
             yield from self._descents(self.standing()[0])
 
@@ -58,7 +64,8 @@ class Race:
         tried = self.scores[name, plan, labels or self.folds.sizes(pool)[0], pool]
         most = max(map(len, tried.values()), default=0)
         alive = [of for of in tried.values() if len(of) == most]  # the others have left the race
-        return {k: max(alive, key=lambda of: sum(of.values()) - of[k])[k] for k in (alive or [{}])[0]}
+        folds = sorted(set.intersection(*map(set, alive))) if alive else []
+        return {k: max(alive, key=lambda of: sum(of.values()) - of[k])[k] for k in folds}
 
     def gain(self, name: str, plan: str) -> dict[int, float]:
         """Fold -> how far a plan is above a linear head; the first fold only chose its setting."""

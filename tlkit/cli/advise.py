@@ -12,7 +12,6 @@ from tlkit.errors import UserError
 
 if TYPE_CHECKING:
     from tlkit.advise import Race
-    from tlkit.backbones import Backbone
 
 SEEDS = 5  # of the comparison that is advised
 ENDING = 0.04  # of the time, for the forecast of that comparison and the report
@@ -38,7 +37,7 @@ def advise(
     It cross-validates on the training data alone; the test data are for `tlkit compare`, which comes next.
     """
     from tlkit import env, files, tasks
-    from tlkit.advise import Race
+    from tlkit.advise import Race, advice, told
     from tlkit.records import Store
 
     end = time.monotonic() + 60 * minutes * (1 - ENDING)
@@ -46,49 +45,32 @@ def advise(
         raise UserError(f"--minutes {minutes:g}: give a time above 0, such as 3.")
     env.setup()
     asked = compare.named(task, folder, groups, opened=True)
-    found = tasks.load(asked)
+    found, names = tasks.load(asked), (backbones or compare.suggested(asked)).split(",")
     store = Store(out or env.results_dir() / f"{compare.file_name(found.name)}.advice.jsonl")
     report = report or files.beside(store.path, ".html")
-    race = Race(found, _loaded(backbones or compare.suggested(asked)), store, lambda: end - time.monotonic())
+    race = Race(found, [n.strip() for n in names if n.strip()], store, lambda: end - time.monotonic())
     again = f"tlkit compare {f'--folder {quoted(folder)}' if folder else f'--task {quoted(Path(task))}'}"
     again += f" --groups {quoted(groups)}" if groups else ""
     held = f"another process is writing to {store.path}: wait for it, or choose another --out."
     with files.locked(store.path, ".run.lock", 0, held):
         try:
             for done in race.run():
-                _so_far(race, done)
+                known = advice(race)
+                so_far = f"{known.plan} of {known.backbone}, {told(known.expected)}"
+                say(f"{done}, {span(max(race.left(), 0))} left: {so_far}")
         except KeyboardInterrupt:
-            _tell(race, report, again, timed=False)
+            _tell(race, report, again, stopped=True)
             raise
-        _tell(race, report, again, timed=True)
+        _tell(race, report, again, stopped=False)
 
 
-def _loaded(names: str) -> "list[Backbone]":
-    """The backbones that load; what is said of the others. Raises UserError where none does."""
-    from tlkit import backbones
-
-    found = []
-    for name in dict.fromkeys(filter(None, map(str.strip, names.split(",")))):
-        try:
-            found.append(backbones.load(name))
-        except UserError as error:
-            say(f"{name}: {error}", "left out:", "yellow")
-    if not found:
-        raise UserError(f"--backbones {names!r}: none of them loads; name others.")
-    return found
-
-
-def _so_far(race: "Race", done: str) -> None:
-    from tlkit.advise import advice, told
-
-    known = advice(race)
-    say(f"{done}, {span(max(race.left(), 0))} left: {known.plan} of {known.backbone}, {told(known.expected)}")
-
-
-def _tell(race: "Race", report: Path, again: str, timed: bool) -> None:
-    """All that is known, on the terminal and in the report."""
+def _tell(race: "Race", report: Path, again: str, stopped: bool) -> None:
+    """All that is known, on the terminal and in the report, and the command that tests it."""
     from tlkit.advise import advice
+    from tlkit.forecast import forecast
+    from tlkit.recipe import suited
     from tlkit.report import advice_html
+    from tlkit.study import Grid
 
     for name, why in race.dropped.items():
         say(f"{name}: {why}", "left out:", "yellow")
@@ -107,19 +89,11 @@ def _tell(race: "Race", report: Path, again: str, timed: bool) -> None:
         for row in rows:
             drawn.add_row(*row)
         console.print(drawn)
-    plans = dict.fromkeys(filter(None, (race.task.objective.raw_plan, "frozen", known.plan)))
-    words = f" --backbone {quoted(Path(known.backbone))} --plans {','.join(plans)}"
-    again += f"{words} --labels {known.labels} --seeds {SEEDS}"
-    say(again + (f"   # {_takes(race, known, tuple(plans))}" if timed else ""), "next:", "bold")
-    say(f"report: {advice_html(known, race.task, report, again)}")
-
-
-def _takes(race: "Race", known, plans: tuple[str, ...]) -> str:
-    """How long the comparison will take, in words."""
-    from tlkit.forecast import forecast
-    from tlkit.recipe import suited
-    from tlkit.study import Grid
-
+    plans = tuple(dict.fromkeys(filter(None, (race.task.objective.raw_plan, "frozen", known.plan))))
+    again += f" --backbone {quoted(Path(known.backbone))} --plans {','.join(plans)}"
+    again += f" --labels {known.labels} --seeds {SEEDS}"
     backbone = race.backbones[known.backbone]
     grid = Grid(race.task, backbone, plans, (known.labels,), tuple(range(SEEDS)), suited(backbone))
-    return about(around(forecast(grid, list(grid.cells())).seconds, UNSEEN))
+    wait = "" if stopped else f"   # {about(around(forecast(grid, list(grid.cells())).seconds, UNSEEN))}"
+    say(again + wait, "next:", "bold")
+    say(f"report: {advice_html(known, race.task, report, again)}")
