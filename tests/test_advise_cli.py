@@ -26,12 +26,15 @@ def photos(tmp_path):
 
 def test_a_folder_gets_a_plan_a_command_and_a_report(tlkit, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(Race, "_descents", lambda race, name: iter(()))
-    words = ("advise", "--folder", photos, "--backbones", "letters,lettres", "--minutes", "1")
+    words = ("advise", "--folder", photos, "--backbones", "letters,until=block3,lettres", "--minutes", "1")
     code, text = tlkit(*words)
     assert code == 0, text
-    assert "left out: lettres" in text and "advice: plan frozen, backbone letters" in text
+    assert "left out: lettres" in text and "advice: plan frozen, backbone letters,until=block3" in text
     assert "Expected accuracy on new items, with all 9 labels per class: " in text
-    assert f"next: tlkit compare --folder '{photos}' --backbone letters --plans pixels,frozen" in text
+    assert (
+        f"next: tlkit compare --folder '{photos}' --backbone letters,until=block3 --plans pixels,frozen"
+        in text
+    )
     assert " --labels 9 --seeds 5 # " in text and "report: build/folder-my photos.advice.html" in text
     page = (tmp_path / "build" / "folder-my photos.advice.html").read_text("utf-8")
     assert (

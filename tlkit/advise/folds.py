@@ -35,14 +35,10 @@ class Folds:
                     f"task {task.name!r}: class {name!r} has {count} separate training items or groups, and "
                     f"advice needs {FOLDS}, to fit on some and ask others: label more of them."
                 )
-        self.targets, self.counts = targets, np.bincount(of_class)
+        self.targets, self.counts = targets, np.bincount(targets[order])
         self.rank = {int(row): n for rows in ranks.values() for n, row in enumerate(rows)}
+        self.largest = 1 + max(self.rank[int(row)] for row in kept)  # the pool that holds every item
         self.pairs = _pairs(task, np.array(kept), of_class, owners)
-
-    @property
-    def largest(self) -> int:
-        """The pool that holds every item."""
-        return int(self.counts.max())
 
     def rows(self, pool: int) -> np.ndarray:
         """All items of a pool."""

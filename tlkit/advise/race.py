@@ -87,7 +87,7 @@ class Race:
 
     def _round(self, alive: list[str], pool: int) -> bool:
         """Probes of frozen features at several sizes; whether there was time, half being for the descents."""
-        late = lambda: self.pool and self.left() < self.whole / 2  # noqa: E731
+        late = lambda: self.left() < (self.whole / 2 if self.pool else 0)  # noqa: E731
         rows = self.folds.rows(pool)
         for name in alive:
             try:

@@ -1,5 +1,6 @@
 """`tlkit advise`: what to try first on data of one's own, what to expect, and what would buy more."""
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,8 @@ def advise(
         raise UserError(f"--minutes {minutes:g}: give a time above 0, such as 3.")
     env.setup()
     asked = compare.named(task, folder, groups, opened=True)
-    found, names = tasks.load(asked), (backbones or compare.suggested(asked)).split(",")
+    found = tasks.load(asked)
+    names = re.split(",(?![^,=]*=)", backbones or compare.suggested(asked))  # a,size=96 is one
     store = Store(out or env.results_dir() / f"{compare.file_name(found.name)}.advice.jsonl")
     report = report or files.beside(store.path, ".html")
     race = Race(found, [n.strip() for n in names if n.strip()], store, lambda: end - time.monotonic())
