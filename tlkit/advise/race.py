@@ -19,6 +19,7 @@ PLANS = ("last-1", "lp-ft", "full")  # that descend, the cheapest first
 POOL = 12  # items a class of the first round; every later one has twice as many
 CHUNK = 32  # items between two looks at the clock
 CAREFUL = 1.5  # a forecast is good to half as much again
+STEP, OVERHEAD = 3, 0.01  # a step takes so many forward passes, and so many seconds at least
 Place = tuple[str, str, int, int]  # backbone, plan, labels a class, pool
 
 
@@ -47,17 +48,20 @@ class Race:
 
     def run(self) -> Iterator[str]:
         """Measure until there is no time left; yields what ended. Raises UserError where no backbone runs."""
-        alive, pool = [*self.backbones], self._larger(POOL / 2)
-        while alive and self.pool < pool and self._round(alive, pool):
-            alive = self.standing(pool)[: -(-len(alive) // 2)]  # the better half goes on
-            if alive:
-                self.pool, pool = pool, self._larger(pool)
-                yield f"{self.pool} items per class"
-        if not self.backbones.keys() - self.dropped:
-            reasons = "; ".join(f"{name}: {why}" for name, why in self.dropped.items())
-            raise UserError(f"no backbone can be used ({reasons}): name others.")
-        if self.pool:
-            yield from self._descents(self.standing()[0])
+        alive = [*self.backbones]
+        for kept in (self.whole / 2, 0):  # half of the time is for the descents
+            self.kept = kept
+            pool = self._larger(self.pool or POOL / 2)
+            while alive and self.pool < pool and self._round(alive, pool):
+                alive = self.standing(pool)[: -(-len(alive) // 2)]  # the better half goes on
+                if alive:
+                    self.pool, pool = pool, self._larger(pool)
+                    yield f"{self.pool} items per class"
+            if not self.backbones.keys() - self.dropped:
+                reasons = "; ".join(f"{name}: {why}" for name, why in self.dropped.items())
+                raise UserError(f"no backbone can be used ({reasons}): name others.")
+            if self.pool and kept:
+                yield from self._descents(self.standing()[0])
 
     def known(self, name: str, plan: str, pool: int, labels: int = 0) -> dict[int, float]:
         """Fold -> accuracy, at the setting that is best on the other folds; labels: by default the most."""
@@ -86,8 +90,8 @@ class Race:
         return int(2 * pool) if 3 * pool <= self.folds.largest else self.folds.largest
 
     def _round(self, alive: list[str], pool: int) -> bool:
-        """Probes of frozen features at several sizes; whether there was time, half being for the descents."""
-        late = lambda: self.left() < (self.whole / 2 if self.pool else 0)  # noqa: E731
+        """Probes of frozen features at several sizes; whether there was time."""
+        late = lambda: self.left() < (self.kept if self.pool else 0)  # noqa: E731
         rows = self.folds.rows(pool)
         for name in alive:
             try:
@@ -115,7 +119,7 @@ class Race:
         """The first fold chooses a setting for each plan; after every later one the worst of three leaves."""
         best = {}
         for n, plan in enumerate(self.plans):
-            if place := self._placed(name, plan, self.left() / (len(self.plans) - n)):
+            if place := self._placed(name, plan, len(self.plans) - n):
                 for setting in self._settings(name, plan):
                     self._try(place, setting, 0)
                 tried = {setting: of[0] for setting, of in self.scores[place].items() if 0 in of}
@@ -127,17 +131,26 @@ class Race:
             if len(best) > 2:
                 del best[min(best, key=lambda place: np.mean([*self.gain(*place[:2]).values()]))]
 
-    def _placed(self, name: str, plan: str, share: float) -> Place | None:
-        """On the largest pool on which all trainings of a plan fit into a share of the time."""
+    def _placed(self, name: str, plan: str, plans: int) -> Place | None:
+        """On the largest pool on which all trainings of a plan take no more than its share of the time.
+
+        On the smallest one a plan may take all of it: no other may fit at all.
+        """
         backbone, parsed = self.backbones[name], Plan.parse(plan)
-        once = forecast.prefix_seconds(self.task, backbone, parsed.cut(backbone.stages))
-        forward, step = forecast.item_seconds(self.task, backbone, parsed, how := recipe.suited(backbone))
+        how, cut = recipe.suited(backbone), parsed.cut(backbone.stages)
+        once = forecast.prefix_seconds(self.task, backbone, cut)
+        if cut:
+            forward, step = forecast.item_seconds(self.task, backbone, parsed, how)
+        else:  # a step of a whole network would cost too much of the time
+            forward = forecast.prefix_seconds(self.task, backbone, len(backbone.stages)) - once
+            step = STEP * forward
         for pool in sorted({p for b, _, _, p in self.scores if b == name and p <= self.pool}, reverse=True):
             fitted, held = self.folds.draw(0, labels := self.folds.sizes(pool)[0], pool)
             passes = how.schedule(len(fitted))[0] * len(fitted)
-            seconds = passes * step + len(held) * forward
+            seconds = passes * (step + OVERHEAD / how.batch) + len(held) * forward
             trainings = len(self._settings(name, plan)) + FOLDS - 1
-            if trainings * seconds + once * len(self.folds.rows(pool)) < share / CAREFUL:
+            share = self.left() / CAREFUL / (plans if pool > self._larger(POOL / 2) else 1)
+            if trainings * seconds + once * len(self.folds.rows(pool)) < share:
                 self.pools[plan] = pool
                 return name, plan, labels, pool
         self.untried[plan] = seconds

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tlkit.advise import Race
 
 SEEDS = 5  # of the comparison that is advised
-ENDING = 0.04  # of the time, for the forecast of that comparison and the report
+ENDING = 5  # seconds, at most a fifth of the time, for the forecast of that comparison and the report
 
 Names = compare.option(str | None, "Networks to choose from, with commas between; default: the task's own.")
 Minutes = compare.option(float, "How long it may take; Ctrl-C ends it earlier, with what is known so far.")
@@ -41,7 +41,7 @@ def advise(
     from tlkit.advise import Race, advice, told
     from tlkit.records import Store
 
-    end = time.monotonic() + 60 * minutes * (1 - ENDING)
+    end = time.monotonic() + max(60 * minutes - ENDING, 48 * minutes)
     if not 0 < minutes < float("inf"):
         raise UserError(f"--minutes {minutes:g}: give a time above 0, such as 3.")
     env.setup()
