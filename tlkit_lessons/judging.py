@@ -26,7 +26,7 @@ from tlkit_lessons import ledger
 from tlkit_lessons.backtests import LETTERS, LITE0, MINILM, SEEDS, folds_of, task_of
 
 # task -> (family, backbone, labels a class, seeds with fits, plans the adviser may choose from)
-RACED, PHOTO_PLANS, WORD_PLANS = advise.PLANS, ("last-1", "full"), ("last-1",)
+RACED, WORD_PLANS = ("last-1", "full"), ("last-1",)
 LATEST = tuple(range(30, 40))
 JUDGED = {
     "digits": ("digits", LETTERS, 20, tuple(range(10)), RACED),
@@ -37,8 +37,8 @@ JUDGED = {
     "dial:coarse:0": ("dials", LETTERS, 20, LATEST, RACED),
     "dial:manner:0.5": ("dials", LETTERS, 20, SEEDS, RACED),
     "dial:noise:0.5": ("dials", LETTERS, 20, SEEDS, RACED),
-    "neu_steel": ("photos", LITE0, 10, tuple(range(10)), PHOTO_PLANS),
-    "caltech_wildlife": ("photos", LITE0, 10, tuple(range(10)), PHOTO_PLANS),
+    "neu_steel": ("photos", LITE0, 10, tuple(range(10)), RACED),
+    "caltech_wildlife": ("photos", LITE0, 10, tuple(range(10)), RACED),
     "trec": ("words", MINILM, 10, SEEDS, WORD_PLANS),
     "banking77": ("words", MINILM, 5, SEEDS, WORD_PLANS),
 }
@@ -56,7 +56,7 @@ TUNE = "fine-tune"  # fastai's
 FIXED = ("frozen", "last-1", "full", "lp-ft", TUNE)
 ADVISER, EQUALLY, ELSEWHERE = "adviser", "everything equally", "best elsewhere"
 SAME = {"block:block3": "last-1"}  # of a network of four stages
-SECONDS = 12  # of one advice
+SECONDS = 20  # of one advice, of the processor: other work on the machine does not count
 REGRET = Metric("regret", lambda kept, _: float(np.mean(kept)), "lower", 0.01)
 Regrets = Mapping[str, Mapping[str, float]]  # policy -> task -> regret
 
@@ -105,9 +105,9 @@ def record_advice(store: Store, name: str, seed: int) -> None:
 def _advised(
     task: Task, network: Backbone, labels: int, seed: int, plans: Sequence[str], folds: Store
 ) -> Evaluation:
-    end = time.monotonic() + SECONDS
+    end = time.process_time() + SECONDS
     race = advise.Race(
-        task, [network], folds, lambda: end - time.monotonic(), task.draw(labels, seed).all, plans
+        task, [network], folds, lambda: end - time.process_time(), task.draw(labels, seed).all, plans
     )
     list(race.run())
     known = advise.advice(race)
