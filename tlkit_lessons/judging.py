@@ -73,8 +73,13 @@ def grids() -> Iterator[study.Grid]:
 
 
 def record_tuned(store: Store, name: str, seed: int) -> None:
-    """fastai's `fine_tune`: an epoch of the head, then all stages at half the rate, down to a hundredth."""
+    """fastai's `fine_tune`: an epoch of the head, then all stages at half the rate, down to a hundredth.
+
+    Not of words, where it takes a minute and more.
+    """
     _, backbone, labels, *_ = JUDGED[name]
+    if backbone == MINILM:
+        return
     task, network = task_of(name), backbones.load(backbone)
     key = FitKey(name, task.digest, backbone, network.digest, TUNE, labels, seed, suited(network).version)
     study.measure(store, key, partial(_tuned, task, network, labels, seed))
@@ -155,8 +160,9 @@ def regrets(names: Sequence[str] = tuple(JUDGED)) -> Regrets:
     found[ELSEWHERE] = {}
     for name in names:
         others = [other for other in names if JUDGED[other][0] != JUDGED[name][0]]
-        best = min(everywhere, key=lambda plan: np.mean([found[plan][other] for other in others]))
-        found[ELSEWHERE][name] = found[best][name]
+        if others:
+            best = min(everywhere, key=lambda plan: np.mean([found[plan][other] for other in others]))
+            found[ELSEWHERE][name] = found[best][name]
     return found
 
 
@@ -187,9 +193,10 @@ def table(names: Sequence[str] = tuple(JUDGED)) -> pd.DataFrame:
     """Mean regret of every policy by family of tasks and over all tasks, the adviser first."""
     found = regrets(names)
     families = {name: JUDGED[name][0] for name in names}
+    found = {policy: of for policy, of in found.items() if of}
     rows = {policy: pd.Series(of).groupby(families).mean() for policy, of in found.items()}
     frame = pd.DataFrame(rows).T.reindex(columns=list(dict.fromkeys(families.values())))
     frame["all tasks"] = [float(np.mean([*found[policy].values()])) for policy in frame.index]
     frame["tasks"] = [len(found[policy]) for policy in frame.index]
-    first = [policy for policy in (ADVISER, ELSEWHERE, EQUALLY, *FIXED) if policy in frame.index]
+    first = [policy for policy in (ADVISER, ELSEWHERE, EQUALLY, *FIXED) if found.get(policy)]
     return frame.loc[first]
