@@ -68,7 +68,7 @@ def advice(race: Race) -> Advice | None:
     if not race.pool:
         return None
     (first, *others), pool = race.standing(), race.pool
-    found = {plan: gain for plan in ("frozen", *race.plans) if (gain := race.gain(first, plan))}
+    found = {plan: gain for plan in ("frozen", *race.plans) if len(gain := race.gain(first, plan)) > 1}
     means = {plan: float(np.mean([*gain.values()])) for plan, gain in found.items()}
     plan = next(p for p in means if means[p] >= max(means.values()) - NEAR)
     over = lambda one, other: corrected([one[k] - other[k] for k in one.keys() & other.keys()])  # noqa: E731
@@ -79,7 +79,11 @@ def advice(race: Race) -> Advice | None:
     points = {n: [*race.known(first, "frozen", pool, n).values()] for n in race.folds.sizes(pool)}
     curve, has = Curve.of(points, len(race.folds.rows(pool))), int(race.folds.counts.min())
     more = {times * has: curve.at(times * has) for times in MORE}
-    expected = tuple(float(np.clip(end + means[plan], 0, 1)) for end in more[has])
+    middle, gained = more[has][0] + means[plan], corrected([*found[plan].values()])
+    off = [np.hypot(more[has][0] - end, gained[0] - of) for end, of in zip(more[has], gained, strict=True)]
+    expected = tuple(
+        float(np.clip(middle + sign * by, 0, 1)) for sign, by in zip((0, -1, 1), off, strict=True)
+    )
     return Advice(first, plan, has, expected, more, rivals, dict(race.untried), points, curve)
 
 
