@@ -9,7 +9,7 @@ from benchmarks.part import Design, Part, Target
 from benchmarks.results import Results
 from benchmarks.spread import number, phase, ratio
 from benchmarks.standings import PHASES, median, names, split, standings
-from tlkit import env
+from tlkit_lessons import downloads
 
 WEIGHTS = "weights_vision/mobilenetv1_100_224.pt"
 SOLVED, WALKED, FLOOR = "tlkit, probe solved", "tlkit, fastai's head", "one forward pass"
@@ -41,7 +41,7 @@ def design(work: Path, quick: bool) -> Design:
         ((4, 2), 64, 2, 4) if quick else ((pictures.TRAIN, pictures.VALID), 224, 10, 20)
     )
     folder, what = pictures.folder(work, *count)
-    weights = env.cache_dir() / WEIGHTS
+    weights = downloads.cache_dir() / WEIGHTS
     if weights.exists():
         network, origin = (
             {"network": f"timm:mobilenetv1_100,size={size}", "weights": str(weights)},

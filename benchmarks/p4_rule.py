@@ -9,6 +9,7 @@ from benchmarks.results import Results
 from benchmarks.rule_race import FROZEN_BELOW
 from benchmarks.spread import number, table
 from tlkit import env, stats
+from tlkit_lessons import downloads
 
 NETWORK, WEIGHTS = "timm:mobilenetv1_100,size=96", "weights_vision/mobilenetv1_025_128.pt"
 SETS = {
@@ -47,7 +48,7 @@ told.
 
 def design(work: Path, quick: bool) -> Design:
     """A contestant a task: both race inside, so that they meet the same machine."""
-    root = env.cache_dir()
+    root = downloads.cache_dir()
     weights = root / WEIGHTS
     there = [name for name in SETS if weights.exists() and (root / name.partition(":")[0]).is_dir()]
     sets = {name: SETS[name] for name in there}

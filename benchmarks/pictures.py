@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tlkit import env
+from tlkit_lessons import downloads
 
 SET = "hymenoptera"
 TRAIN, VALID = 50, 20  # pictures a class, as many as that set has
@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 400, 300  # of a picture that is made
 
 def folder(work: Path, train: int = TRAIN, valid: int = VALID) -> tuple[Path, str]:
     """(folder, what it holds): copies of the first files of hymenoptera where it is there, else made ones."""
-    root, real = work / "pictures", env.cache_dir() / SET
+    root, real = work / "pictures", downloads.cache_dir() / SET
     for side, count in (("train", train), ("valid", valid)):
         if (real / side).is_dir():
             copied(real / side, root / side, count)

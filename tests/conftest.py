@@ -14,7 +14,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import pytest
 from hypothesis import settings
 
-from tlkit import downloads, env
+from tlkit_lessons import downloads
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=50)
 settings.load_profile("repeatable")
@@ -36,7 +36,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     names = [name for mark in item.iter_markers("real") for name in mark.args]
     absent = [name for name in names if not downloads.folder(name).is_dir()]
     if absent:
-        pytest.skip(f"needs {', '.join(absent)} in {env.cache_dirs()}: `tlkit data get {' '.join(absent)}`")
+        places = downloads.cache_dirs()
+        pytest.skip(f"needs {', '.join(absent)} in {places}: `tlkit data get {' '.join(absent)}`")
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ def test_a_folder_gets_a_plan_a_command_and_a_report(tlkit, photos, tmp_path, mo
     code, text = tlkit(*words)
     assert code == 0, text
     assert "left out: lettres" in text and "advice: plan frozen, backbone letters,until=block3" in text
-    assert "Expected accuracy on new items, with all 9 labels per class: " in text
+    assert "Expected accuracy on new items with all 9 labels per class: " in text
     assert (
         f"next: tlkit compare --folder '{photos}' --backbone letters,until=block3 --plans pixels,frozen"
         in text

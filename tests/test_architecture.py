@@ -29,7 +29,6 @@ ROWS = {
         ["errors"],
         ["files"],
         ["env", "records", "registry", "stats"],
-        ["downloads"],
         ["tasks", "backbones"],
         ["plans"],
         ["compare"],
@@ -42,7 +41,7 @@ ROWS = {
         ["cli"],
     ],
     "tlkit_lessons": [
-        ["legible", "look"],
+        ["downloads", "legible", "look"],
         ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         [
             "backtests",

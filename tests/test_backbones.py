@@ -598,7 +598,7 @@ def test_a_blueprint_builds_the_architecture_again():
 
 @pytest.mark.real("weights_vision")
 def test_real_weights_fit_their_architecture():
-    from tlkit.env import cache_dir
+    from tlkit_lessons.downloads import cache_dir
 
     path = cache_dir() / "weights_vision" / "mobilenetv1_100_224.pt"
     source = backbones.load("timm:mobilenetv1_100,size=96,pad_type=same", str(path))

@@ -25,8 +25,9 @@ from benchmarks.grid_ours import counts, passes, trainings
 from benchmarks.part import Design, Part, Target, parts
 from benchmarks.phases import Watch
 from benchmarks.results import Results
-from tlkit import backbones, env, tasks
+from tlkit import backbones, tasks
 from tlkit.recipe import Recipe, default
+from tlkit_lessons import downloads
 
 A, B = Contestant("a", "m:f"), Contestant("b", "m:f", threads=None)
 SMALL = {"epochs": 1, "batch": 4, "rate": 1e-2}
@@ -472,7 +473,7 @@ def test_the_rule_is_the_one_that_was_written_down():
 
 @pytest.mark.real("weights_vision", "hymenoptera")
 def test_both_learn_from_the_same_pictures(computed):
-    weights = str(env.cache_dir() / p4_rule.WEIGHTS)
+    weights = str(downloads.cache_dir() / p4_rule.WEIGHTS)
     task = tasks.load("hymenoptera")
     learn = rule_race.learner(task, 5, 0, p4_rule.NETWORK, weights)
     drawn = task.draw(5, 0).all

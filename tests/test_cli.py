@@ -14,10 +14,11 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from tlkit import backbones, compare, downloads, tasks
+from tlkit import backbones, compare, tasks
 from tlkit.cli import compare as comparing
 from tlkit.cli import output, running
 from tlkit.records import Store
+from tlkit_lessons import downloads
 
 SMALL = ("--steps", "2", "--seeds", "1", "--labels", "1")
 
@@ -517,7 +518,7 @@ def test_data_list_and_an_unknown_set(tlkit, monkeypatch, tmp_path):
 
 def test_several_sets_are_fetched_in_one_command(tlkit, monkeypatch):
     """As the doctor advises."""
-    monkeypatch.setattr("tlkit.downloads.get", lambda name: f"folder of {name}")
+    monkeypatch.setattr("tlkit_lessons.downloads.get", lambda name: f"folder of {name}")
     code, text = tlkit("data", "get", "hymenoptera", "caltech_wildlife")
     assert code == 0 and "folder of hymenoptera" in text and "folder of caltech_wildlife" in text
 

@@ -135,15 +135,8 @@ def test_versions_name_what_shapes_a_number():
     assert set(found) == {"python", *machine.REPORTED}
 
 
-def test_folders(monkeypatch, tmp_path, root):
+def test_the_small_data_lies_beside_the_package(root):
     assert env.data_dir() == root / "data"
-    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
-    assert env.cache_dir() == tmp_path
-    monkeypatch.setenv("TLKIT_CACHE", "~/sets")
-    assert env.cache_dir().is_absolute()
-    monkeypatch.delenv("TLKIT_CACHE")
-    assert env.cache_dir().name == "tlkit"
-    assert env.cache_dirs() == (env.cache_dir(),)
 
 
 def test_env_is_light():
@@ -155,7 +148,7 @@ def test_env_is_light():
 def test_results_lie_where_the_next_session_finds_them(monkeypatch, tmp_path):
     from tlkit_lessons.notebooks import where_results_go
 
-    for name in ("TLKIT_RESULTS", "TLKIT_CACHE", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
+    for name in ("TLKIT_RESULTS", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
         monkeypatch.delenv(name, raising=False)
     assert env.host() is None and env.results_dir().as_posix() == "build"
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
@@ -165,11 +158,8 @@ def test_results_lie_where_the_next_session_finds_them(monkeypatch, tmp_path):
     assert env.results_dir().as_posix() == "/content/tlkit" and "mount Drive" in where_results_go()
     (tmp_path / "drive").mkdir()
     assert env.results_dir() == tmp_path / "drive" / "tlkit" and "end with" not in where_results_go()
-    assert env.cache_dir() == tmp_path / "drive" / "tlkit" / "cache"
     monkeypatch.setenv("TLKIT_RESULTS", str(tmp_path / "mine"))
     assert env.results_dir() == tmp_path / "mine"
-    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "sets"))
-    assert env.cache_dir() == tmp_path / "sets"
 
 
 def test_fits_of_a_page_are_found_again_only_where_a_session_ends(monkeypatch, tmp_path):

@@ -7,23 +7,24 @@ import pytest
 import torch
 from PIL import Image
 
-from tlkit import backbones, env, recipe, tasks
+from tlkit import backbones, recipe, tasks
 from tlkit.fit import fit
 from tlkit.plans import Plan
 from tlkit.tasks.objective import PIXEL_SIDE, pixels
+from tlkit_lessons import downloads
 
 WEIGHTS = "mobilenetv1_100_224.pt"
 
 
 def _source(size: int) -> backbones.Backbone:
     return backbones.load(
-        f"timm:mobilenetv1_100,size={size}", str(env.cache_dir() / "weights_vision" / WEIGHTS)
+        f"timm:mobilenetv1_100,size={size}", str(downloads.cache_dir() / "weights_vision" / WEIGHTS)
     )
 
 
 def recognised(backbone: backbones.Backbone) -> np.ndarray:
     """Of each photograph of the probe, whether the network's own head names its class."""
-    folder = env.cache_dir() / "imagenet_probe"
+    folder = downloads.cache_dir() / "imagenet_probe"
     with open(folder / "labels.csv", newline="") as file:
         rows = [list(row.values()) for row in csv.DictReader(file)]
     names = {path.name: path for path in folder.glob("*.JPEG")}

@@ -16,12 +16,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
 
-from tlkit import backbones, downloads, tasks
+from tlkit import backbones, tasks
 from tlkit.cli import _commands, app, cli
 from tlkit.cli.saying import console
 from tlkit.errors import UserError
 from tlkit.plans import Plan
 from tlkit.plans.freezing import refuse_unfit
+from tlkit_lessons import downloads
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ("your_own_data", "many_machines", "on_colab_and_kaggle", "how_we_measure", "teaching")

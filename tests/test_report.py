@@ -15,6 +15,7 @@ from PIL import Image
 from tlkit import compare, env, recipe, report, stats
 from tlkit.errors import UserError
 from tlkit.records import Store
+from tlkit.report.page import licence
 from tlkit_lessons import ledger
 from tlkit_lessons.notebooks import RunResult
 from tlkit_lessons.notebooks.report import FIGURES, workbook_html
@@ -333,6 +334,13 @@ def test_the_sayings_of_the_notebooks_that_ran_are_folded_in_two_tiers(results, 
             assert told == bool(numbers & set(row.claim.where)), row.id
     assert "holds" not in page.text and "cannot tell" not in page.text, "verdicts are sentences"
     assert "none of these fits was run again" in page.summaries[0][2]
+
+
+def test_the_licence_of_weights_is_what_their_card_says():
+    assert licence("letters").startswith("pretrained once for this project, not in this run (202 s on")
+    assert re.search(r"licence Apache-2\.0.*; https://", licence("efficientnet_lite0,size=96"))
+    for name in ("random", "timm:resnet18", "nowhere"):
+        assert licence(name).startswith("not from this project")
 
 
 def test_the_licence_of_a_network_is_told_where_a_notebook_that_ran_names_it(tmp_path):

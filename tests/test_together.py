@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlkit import downloads, tasks
+from tlkit import env, tasks
 from tlkit.errors import UserError
 from tlkit.tasks import images, together
 from tlkit.tasks.images import Found, from_folder
@@ -234,7 +234,7 @@ def test_ten_thousand_are_known_again_at_once(root, monkeypatch):
     from_folder(root)
     monkeypatch.setattr(images, "read_picture", None)
     assert len(from_folder(root).train) == 12
-    shutil.rmtree(downloads.computed() / "images")
+    shutil.rmtree(env.computed_dir() / "images")
     with pytest.raises(TypeError):
         from_folder(root)
 

@@ -1,6 +1,7 @@
 """Files written whole or not at all, with the same bytes on every system; and where a file is."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -176,6 +177,17 @@ class Hashes:
         if self.fresh != self.known and writable(self.note.parent):
             with suppress(UserError):  # a full disk keeps no note: they are made anew next time
                 write_whole(self.note, json.dumps(self.fresh))
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex. Raises UserError if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): check the disk and TLKIT_CACHE"
+        ) from error
 
 
 def place(path: Path) -> Path:

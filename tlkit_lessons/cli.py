@@ -143,10 +143,10 @@ data = typer.Typer(
 @data.command("list")
 def listing() -> None:
     """List every data set: its size, its licence, and whether it is on this machine."""
-    from tlkit import downloads, env
+    from tlkit_lessons import downloads
 
     sets = downloads.listing()
-    places = ", then ".join(map(str, env.cache_dirs()))
+    places = ", then ".join(map(str, downloads.cache_dirs()))
     table = Table(box=box.SIMPLE_HEAD, title=f"in {places}", pad_edge=False)
     table.add_column("name", no_wrap=True, min_width=max((len(s.name) for s in sets), default=4))
     table.add_column("title", min_width=12)
@@ -162,7 +162,7 @@ def listing() -> None:
 @data.command()
 def get(names: Annotated[list[str], typer.Argument(help="Names of `tlkit data list`.")]) -> None:
     """Fetch data sets once. Every file is checked against its sha256; what is here is not fetched again."""
-    from tlkit import downloads
+    from tlkit_lessons import downloads
 
     for name in names:
         say(f"{name}: {downloads.get(name)}")

@@ -4,10 +4,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit import downloads, env, files
-from tlkit.downloads import SCRATCH, TAG, prune
-from tlkit.downloads.registry import NOTE
+from tlkit import env, files
+from tlkit.env.process import TAG
 from tlkit.errors import UserError
+from tlkit_lessons import downloads
+from tlkit_lessons.downloads import SCRATCH, prune
+from tlkit_lessons.downloads.registry import NOTE
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ def clear_sets(name: str | None = None, computed: bool = False) -> int:
             return _clear_computed()
         if name is not None:
             return _clear_set(name, downloads.folder(name))
-        return sum([_clear_set(info.name, env.cache_dirs()[-1] / info.name) for info in downloads.listing()])
+        place = downloads.cache_dirs()[-1]
+        return sum([_clear_set(info.name, place / info.name) for info in downloads.listing()])
     except OSError as error:
         raise UserError(
             f"{error.filename} cannot be removed ({error.strerror}): remove it by hand"
@@ -65,7 +68,7 @@ def _clear_set(name: str, place: Path) -> int:
 
 
 def _clear_computed() -> int:
-    place = downloads.computed()
+    place = env.computed_dir()
     if not (place / TAG).is_file():
         raise UserError(f"{place} is not a folder of computed files alone (no {TAG} in it): clear it by hand")
     within = [path for path in place.rglob("*") if path != place / TAG]

@@ -9,10 +9,11 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from tlkit.env import cache_dirs, cores, data_dir, device
+from tlkit.env import cores, data_dir, device
 from tlkit.env.machine import version
 from tlkit.env.process import threads
 from tlkit.errors import UserError
+from tlkit_lessons.downloads import cache_dirs
 
 MEMORY_GB = 2.0  # what one process may need
 DISK_GB = 1.0  # the sets on request, unpacked

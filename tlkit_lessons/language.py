@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from tlkit import backbones, downloads, files
+from tlkit import backbones, env, files
 from tlkit.backbones.chain import Backbone, Chain, alike
 from tlkit.backbones.weights import file_digest, from_hub, hub_source
 from tlkit.errors import UserError
+from tlkit_lessons import downloads
 
 SETS = ("minilm", "smollm2")  # of the registry
 CARD = {"recipe": "photos"}  # whose rates are the nearest
@@ -41,7 +42,8 @@ def load(source: str, /, *, spec: str, length: int = 64) -> Backbone:
         raise UserError(f"length={length} of {spec}: give a whole number of tokens, 3 or more.")
     digest, text = _digest(source), Tokens(source, length)
     build, key = partial(_build, source), f"{digest} {length} tokens"
-    return Backbone(spec, digest, build, text, key, CARD, {"own": spec})
+    card = CARD | (downloads.card(source) if source in SETS else {})
+    return Backbone(spec, digest, build, text, key, card, {"own": spec})
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ def _unpacked(hf: Any, folder: Path, source: str) -> str:
     packed = next(iter(sorted(folder.glob("*.gguf"))), None)
     if packed is None or (folder / "config.json").is_file():
         return str(folder)
-    place = downloads.computed() / "networks" / _digest(source)
+    place = env.computed_dir() / "networks" / _digest(source)
     if not place.is_dir():
         model = hf.AutoModelForCausalLM.from_pretrained(folder, gguf_file=packed.name, dtype=torch.float32)
         vars(model.config).pop("quantization_config", None)  # with which nothing is saved

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tlkit import env
+from tlkit_lessons import downloads
 
 PAGE = Path(__file__).resolve().parents[2] / "book" / "published_scores.md"
 
@@ -13,7 +13,7 @@ PAGE = Path(__file__).resolve().parents[2] / "book" / "published_scores.md"
 @pytest.mark.real("published")
 def test_two_sets_do_not_recompute_one_has_a_copied_column_and_no_pair_is_decided():
     code = re.search(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S)[1]
-    table = env.cache_dir() / "published" / "tllib_model_selection.csv"
+    table = downloads.cache_dir() / "published" / "tllib_model_selection.csv"
     done = {}
     exec(code.replace('"tllib_model_selection.csv"', repr(str(table))), done)
     expected = [(name, score) for name in ("Aircraft", "OxfordIIITPets") for score in done["scores"]]

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("transformers", reason="needs the extra `text`")
 import transformers
 
-from tlkit import backbones, compare, downloads, report, study
+from tlkit import backbones, compare, env, report, study
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.plans import Plan
@@ -18,7 +18,7 @@ from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.tasks import TFIDF, Task, classification
 from tlkit.tasks.text import from_csv
-from tlkit_lessons import language
+from tlkit_lessons import downloads, language
 from tlkit_lessons.language_modelling import from_text
 
 TEXTS = ["A man is eating food.", "Someone is having a meal.", "The stock market fell sharply today."]
@@ -53,7 +53,7 @@ def test_minilm_gives_its_own_output_and_knows_what_is_alike():
 def test_smollm2_gives_its_own_output_and_names_a_capital():
     backbone = backbones.load("smollm2,length=12")
     seen = batch(backbone, ["The capital of France is", "Two and two make"])
-    folder = downloads.computed() / "networks" / backbone.digest
+    folder = env.computed_dir() / "networks" / backbone.digest
     model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
     with torch.no_grad():
         want = model(input_ids=seen["words"], attention_mask=seen["mask"]).logits

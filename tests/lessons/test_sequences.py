@@ -6,7 +6,7 @@ import tiny
 import torch
 from safetensors.torch import save_file
 
-from tlkit import backbones, downloads, study
+from tlkit import backbones, study
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.plans import Plan
@@ -14,6 +14,7 @@ from tlkit.records import Store
 from tlkit.tasks import LAST_VALUE, Items, Task, array_items, classification, regression, splits
 from tlkit.tasks.metrics import mae
 from tlkit.tasks.readers import READERS
+from tlkit_lessons import downloads
 from tlkit_lessons.material.sequences import Steps, log_mel
 
 SPEC = "sequence,channels=8,layers=3"

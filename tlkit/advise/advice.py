@@ -44,11 +44,12 @@ class Advice:
         words = {name: word(ends) for name, ends in self.rivals.items()}
         unsure, worse = ([n for n, w in words.items() if w == kind] for kind in ("cannot tell", "worse"))
         said = [
-            f"Expected accuracy on new items, with all {self.labels} labels per class: {told(self.expected)}."
+            f"Expected accuracy on new items with all {self.labels} labels per class: {told(self.expected)}."
         ]
-        said += [f"It is better on held-out folds than {' and '.join(worse)}."] if worse else []
-        if not worse:
-            said += [f"On held-out folds nothing that was tried is more than {NEAR:g} better, or cheaper."]
+        best = f"It is better on held-out folds than {' and '.join(worse)}."
+        said += [
+            best if worse else f"Nothing that was tried is {NEAR:g} better on held-out folds, or cheaper."
+        ]
         said += [f"Cannot tell whether it is better than {' or '.join(unsure)}."] if unsure else []
         for plan, seconds in self.untried.items():
             said += [f"{plan} was not tried, a training takes {seconds:.0f} s: give more --minutes."]

@@ -58,7 +58,7 @@ class Race:
                     self.pool, pool = pool, self._larger(pool)
                     yield f"{self.pool} items per class"
             if not self.backbones.keys() - self.dropped:
-                reasons = "; ".join(f"{name}: {why}" for name, why in self.dropped.items())
+                reasons = "; ".join(map(": ".join, self.dropped.items()))
                 raise UserError(f"no backbone can be used ({reasons}): name others.")
             if self.pool and kept:
                 yield from self._descents(self.standing()[0])
@@ -132,10 +132,7 @@ class Race:
                 del best[min(best, key=lambda place: np.mean([*self.gain(*place[:2]).values()]))]
 
     def _placed(self, name: str, plan: str, plans: int) -> Place | None:
-        """On the largest pool on which all trainings of a plan take no more than its share of the time.
-
-        On the smallest one a plan may take all of it: no other may fit at all.
-        """
+        """On the largest pool where its trainings fit its share of the time, or on the smallest all of it."""
         backbone, parsed = self.backbones[name], Plan.parse(plan)
         how, cut = recipe.suited(backbone), parsed.cut(backbone.stages)
         once = forecast.prefix_seconds(self.task, backbone, cut)
@@ -158,11 +155,8 @@ class Race:
 
     def _try(self, place: Place, setting: str, fold: int) -> bool:
         """Measure if as much time is left as the longest training of the plan took; whether it is known."""
-        took = max(
-            (r.measured.get("seconds", 0) for r in self.store.read() if r.plan == f"{place[1]} {setting}"),
-            default=0,
-        )
-        if self.left() > took:
+        took = [r.measured["seconds"] for r in self.store.read() if r.plan == f"{place[1]} {setting}"]
+        if self.left() > max(took, default=0):
             self._measure(place, setting, fold)
         return fold in self.scores[place][setting]
 

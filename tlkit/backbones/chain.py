@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tlkit import downloads, env
+from tlkit import env
 
 UNTRAINED = 1_000_003  # seed of a source without weights; no seed that a study counts up to
 
@@ -71,6 +71,7 @@ class Backbone:
     `build(True)` gives the source's chain and pooling, `build(False)` one with new weights from torch's
     global generator. `transform` makes a batchable pytree of tensors from one raw item. `blueprint` is what
     `from_blueprint` needs to build the architecture again. `small`: it is quicker on the CPU than on a GPU.
+    `here`: whether the weights are on this machine, where they may have to be fetched.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Backbone:
     card: dict = field(default_factory=dict)
     blueprint: dict = field(default_factory=dict)
     small: bool = False
+    here: Callable[[], bool] | None = None
 
     @cached_property
     def _pristine(self) -> tuple[Chain, nn.Module]:
@@ -107,9 +109,8 @@ class Backbone:
 
     @property
     def to_fetch(self) -> bool:
-        """Whether the weights may have to be fetched: those of a hub, or of a set that is not here."""
-        known = self.card.get("set")
-        return downloads.describe(known).state != "ready" if known else self.digest.startswith("hub-")
+        """Whether the weights may have to be fetched: those of a hub, or where `here` says so."""
+        return not self.here() if self.here else self.digest.startswith("hub-")
 
     def pretrained(self) -> Chain:
         """The source's weights, source head included; shared, in eval mode: read it, do not train it."""

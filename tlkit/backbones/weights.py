@@ -19,9 +19,8 @@ import torch
 from safetensors.torch import load, load_file
 from torch import nn
 
-from tlkit.downloads.registry import sha256_of
 from tlkit.errors import UserError
-from tlkit.files import stamps
+from tlkit.files import sha256_of, stamps
 
 PATIENCE = 5.0  # seconds to wait for the answer of a host that holds weights
 # how programs call the weights in a checkpoint; the first that is there counts

@@ -2,8 +2,7 @@
 
 from tlkit.env.machine import origin, versions
 from tlkit.env.process import (
-    cache_dir,
-    cache_dirs,
+    computed_dir,
     cores,
     data_dir,
     device,
@@ -16,6 +15,6 @@ from tlkit.env.process import (
 )
 
 __all__ = [
-    "cache_dir", "cache_dirs", "cores", "data_dir", "device", "host", "on_device", "origin",
+    "computed_dir", "cores", "data_dir", "device", "host", "on_device", "origin",
     "results_dir", "seed_everything", "set_threads", "setup", "versions",
 ]  # fmt: skip

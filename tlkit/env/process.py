@@ -1,7 +1,7 @@
 """Threads, seed, device, folders: settings of a process, read from the environment.
 
-TLKIT_THREADS (default 1), TLKIT_DEVICE (default: a GPU, but for small networks), TLKIT_CACHE (default: the
-user's own), TLKIT_RESULTS (default: `build`, or what a hosted notebook keeps).
+TLKIT_THREADS (default 1), TLKIT_DEVICE (default: a GPU, but for small networks), TLKIT_COMPUTED (default: the
+user's cache), TLKIT_RESULTS (default: `build`, or what a hosted notebook keeps).
 """
 
 import os
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts a reader's own storage
 COLAB, KAGGLE = Path("/content"), Path("/kaggle/working")
+TAG = "CACHEDIR.TAG"  # marks a folder as a cache, for backup programs and for `tlkit data clear`
+TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Computed by tlkit; may be deleted.\n"
 
 
 def setup(seed: int | None = None) -> None:
@@ -153,23 +155,20 @@ def results_dir() -> Path:
     return KAGGLE / "tlkit" if host() == "kaggle" else Path("build")
 
 
-def cache_dir() -> Path:
-    """The folder of sets and weights on request: TLKIT_CACHE, or the user's own. It may not exist.
+def computed_dir() -> Path:
+    """The folder of what is computed here (features): TLKIT_COMPUTED, or the user's cache; made if need be.
 
-    On Colab and Kaggle the user's own lies with the results, so that it is found again where they are.
+    Apart from what was fetched, which may be a read-only mount. Raises UserError if it cannot be made.
     """
-    named = os.environ.get("TLKIT_CACHE")
-    return Path(named).expanduser() if named else _own_cache()
-
-
-def cache_dirs() -> tuple[Path, ...]:
-    """Where sets and weights are looked for, in this order; what is in none of them is fetched into the last.
-
-    `cache_dir()`, and behind it the user's own where TLKIT_CACHE names a folder that cannot be written.
-    """
-    first = Path(os.path.abspath(cache_dir()))
-    return (first,) if files.writable(first) or first == _own_cache() else (first, _own_cache())
-
-
-def _own_cache() -> Path:
-    return results_dir() / "cache" if host() else platformdirs.user_cache_path("tlkit", appauthor=False)
+    named = os.environ.get("TLKIT_COMPUTED")
+    place = Path(named or platformdirs.user_cache_path("tlkit-computed", appauthor=False))
+    place = Path(os.path.abspath(place.expanduser()))
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if not any(place.iterdir()):
+            files.write_whole(place / TAG, TAG_TEXT)
+    except OSError as error:
+        raise UserError(
+            f"{place} cannot be written ({error.strerror}): set TLKIT_COMPUTED to a folder that can"
+        ) from error
+    return place

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-from tlkit import downloads, env
+from tlkit import env
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
@@ -31,7 +31,7 @@ IN_MEMORY = 2**26  # bytes of a descent's items; what is larger is read from the
 def activations(at: Cut, items: Items, indices: np.ndarray) -> Any:
     """Activations of `items[indices]` at a cut: N x ..., computed at most once per item, weights and cut.
 
-    Kept in `downloads.computed()`, shared by processes and runs. Raises UserError where it is not writable.
+    Kept in `env.computed_dir()`, shared by processes and runs. Raises UserError where it is not writable.
     """
     folder = _root(os.environ.get("TLKIT_COMPUTED")) / f"{items.digest}-{at.key}"
     if folder not in _KEPT:
@@ -104,7 +104,7 @@ _KEPT: dict[Path, ActivationCache] = {}
 @lru_cache(maxsize=2)
 def _root(named: str | None) -> Path:
     """Looked up once for each value of TLKIT_COMPUTED: a fit asks for activations dozens of times."""
-    return downloads.computed() / "features"
+    return env.computed_dir() / "features"
 
 
 def example(at: Cut, items: Items) -> Any:

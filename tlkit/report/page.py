@@ -2,9 +2,9 @@
 
 import base64
 import io
-import json
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -15,7 +15,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from PIL import Image, ImageOps
 
-from tlkit import compare, downloads, env, stats
+from tlkit import backbones, compare, env, stats
+from tlkit.errors import UserError
 from tlkit.files import write_whole
 from tlkit.records import Scale
 
@@ -74,16 +75,16 @@ def machine() -> dict[str, str]:
 
 
 def licence(name: str) -> str:
-    """What may be done with the weights of a backbone, and what they cost."""
-    path, plain = env.data_dir() / "backbones" / f"{name}.json", name.partition(",")[0]
-    if plain in {info.name for info in downloads.listing()}:
-        info = downloads.describe(plain)
-        return f"{info.title}; licence {info.licence}; {info.source}"
-    if not path.is_file():
-        return "not from this project: its publisher states the licence of the weights"
-    card = json.loads(path.read_text("utf-8"))
-    cost = f"{card['seconds']:.0f} s on one thread and {card['flops']:.1e} operations"
-    return f"pretrained once for this project, not in this run ({cost}); licence {card['licence']}"
+    """What may be done with the weights of a backbone, and what they cost, as its card says."""
+    card = {}
+    with suppress(UserError):  # a record may be of one that is not known here
+        card = backbones.load(name).card if name.partition(",")[0] in backbones.names() else {}
+    if {"seconds", "flops", "licence"} <= card.keys():
+        cost = f"{card['seconds']:.0f} s on one thread and {card['flops']:.1e} operations"
+        return f"pretrained once for this project, not in this run ({cost}); licence {card['licence']}"
+    if {"title", "licence", "source"} <= card.keys():
+        return f"{card['title']}; licence {card['licence']}; {card['source']}"
+    return "not from this project: its publisher states the licence of the weights"
 
 
 def write(out: str | Path, **content: Any) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tlkit import downloads
+from tlkit import env
 from tlkit.errors import UserError
 from tlkit.files import Hashes, place
 from tlkit.tasks import Items, Task, classification, folders
@@ -43,12 +43,12 @@ class Found:
 def scan(files: Sequence[tuple[Path, str]], opened: bool = True) -> tuple[list[Found], dict[str, str]]:
     """Decode every file, one after another: those that open, and of the others name -> reason.
 
-    What was seen is noted in `downloads.computed()`; a file of the same size and time is not decoded again.
+    What was seen is noted in `env.computed_dir()`; a file of the same size and time is not decoded again.
     opened: false asks for a quick answer, where not all of them were seen before: by their names alone.
     """
     places = sorted({os.path.abspath(path.parent) for path, _ in files})
     key = hashlib.sha256(os.fsencode("\n".join([str(_SCAN), *places]))).hexdigest()[:16]
-    hashes = Hashes(downloads.computed() / "images" / f"{key}.json")
+    hashes = Hashes(env.computed_dir() / "images" / f"{key}.json")
     likely = [file for file in files if file[0].suffix.lower() in Image.registered_extensions()]
     if not opened and not all(hashes.knows(path, os.path.abspath(path)) for path, _ in likely):
         left = map(str, {path for path, _ in files} - {path for path, _ in likely})

@@ -24,7 +24,7 @@ from tlkit.backbones.weights import file_digest
 from tlkit.env import data_dir
 from tlkit.errors import UserError, unknown
 from tlkit.files import write_whole
-from tlkit_lessons.material import FAMILIES
+from tlkit_lessons.material import FAMILIES, lite0
 
 STAGES = ("stem", "block1", "block2", "block3")
 FEATURES = 128
@@ -144,10 +144,11 @@ def load_glyph_net(path: Path | str) -> tuple[GlyphNet, list[str]]:
 
 
 def register() -> None:
-    """Register the glyph nets by name; the entry point of this package."""
+    """Register our own networks by name, and the one for photographs; the entry point of this package."""
     for card in (data_dir() / "backbones").glob("*.json"):
         backbones.register(card.stem, partial(taught, card.stem))
     backbones.register(UNTAUGHT, untaught)
+    backbones.register(lite0.NAME, lite0.efficientnet_lite0)
 
 
 def taught(name: str, /) -> Backbone:

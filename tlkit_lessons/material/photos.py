@@ -3,10 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from tlkit import downloads, tasks
+from tlkit import tasks
 from tlkit.tasks import Task
 from tlkit.tasks.folders import class_files
 from tlkit.tasks.images import from_folder, picture_task, scan, split
+from tlkit_lessons import downloads
 
 DOMAINS = ("photo", "art_painting", "sketch")  # of PACS
 

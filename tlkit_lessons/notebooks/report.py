@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlkit import compare, downloads, env
+from tlkit import backbones, compare, env
 from tlkit.records import Record
 from tlkit.report.page import Figure, Group, licence, machine, write
-from tlkit_lessons import ledger
+from tlkit_lessons import downloads, ledger
 from tlkit_lessons.notebooks import RunResult, listing
 
 FIGURES = 2  # of each notebook: those of cells tagged `headline`, else the last
@@ -89,7 +89,8 @@ def _records(shown: Iterable[ledger.Saying]) -> ledger.Shelf:
 
 def _networks(copies: Iterable[dict[str, Any]]) -> list[str]:
     """The committed and the registered networks that the code of these notebooks names."""
-    known = _committed() | {info.name for info in downloads.listing()}
+    registered = {info.name for info in downloads.listing()}  # sets of images and texts among them
+    known = _committed() | (registered & {*backbones.names()})
     cells = (cell for copy in copies for cell in copy["cells"] if cell["cell_type"] == "code")
     quoted = {name for cell in cells for name in re.findall(r"[\"']([\w.-]+)[\"']", "".join(cell["source"]))}
     return sorted(known & quoted)

@@ -1,14 +1,17 @@
 """The registry: what can be fetched, under which licence, where it lies, and whether it is the published."""
 
 import csv
-import hashlib
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+import platformdirs
+
 from tlkit import env, files
 from tlkit.errors import UserError, unknown
+from tlkit.files import sha256_of
 
 NOTE = ".verified.json"  # the sha256 of what was hashed (`files.Hashes`)
 
@@ -60,9 +63,33 @@ def registry_dir() -> Path:
     return env.data_dir() / "registry"
 
 
+def cache_dir() -> Path:
+    """The folder of sets and weights on request: TLKIT_CACHE, or the user's own. It may not exist.
+
+    On Colab and Kaggle the user's own lies with the results, so that it is found again where they are.
+    """
+    named = os.environ.get("TLKIT_CACHE")
+    return Path(named).expanduser() if named else _own_cache()
+
+
+def cache_dirs() -> tuple[Path, ...]:
+    """Where sets and weights are looked for, in this order; what is in none of them is fetched into the last.
+
+    `cache_dir()`, and behind it the user's own where TLKIT_CACHE names a folder that cannot be written.
+    """
+    first = Path(os.path.abspath(cache_dir()))
+    return (first,) if files.writable(first) or first == _own_cache() else (first, _own_cache())
+
+
+def _own_cache() -> Path:
+    if env.host():
+        return env.results_dir() / "cache"
+    return platformdirs.user_cache_path("tlkit", appauthor=False)
+
+
 def folder(name: str) -> Path:
-    """Where a set lies: in the first of `env.cache_dirs()` that holds it, or in the last."""
-    places = [place / name for place in env.cache_dirs()]
+    """Where a set lies: in the first of `cache_dirs()` that holds it, or in the last."""
+    places = [place / name for place in cache_dirs()]
     return next((place for place in places if place.is_dir()), places[-1])
 
 
@@ -100,6 +127,12 @@ def describe(name: str) -> SetInfo:
     return SetInfo(name, **entry, bytes=total, files=len(listed), state=state, wheel=wheel)
 
 
+def card(name: str) -> dict[str, str]:
+    """What the card of a backbone says of the set that its weights are from."""
+    info = describe(name)
+    return {"title": info.title, "licence": info.licence, "source": info.source}
+
+
 def listing() -> list[SetInfo]:
     """Every set of the registry, by name."""
     return [describe(name) for name in sorted(_sets())]
@@ -124,17 +157,6 @@ def examine(
             changed.append((row, found))
     hashes.keep()
     return missing, changed
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hex. Raises UserError if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}): check the disk and TLKIT_CACHE"
-        ) from error
 
 
 def unfetched(info: SetInfo, what: str, why: str) -> UserError:

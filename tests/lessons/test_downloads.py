@@ -23,10 +23,11 @@ import platformdirs
 import pytest
 from filelock import FileLock
 
-from tlkit import downloads, env, files
-from tlkit.downloads import registry, wheels
+from tlkit import env, files
 from tlkit.errors import UserError
+from tlkit_lessons import downloads
 from tlkit_lessons.data import Report, check_set, clear_sets
+from tlkit_lessons.downloads import registry, wheels
 
 FILES = {
     "train/ant/a b#1.jpg": b"ant one",
@@ -91,7 +92,7 @@ def closed() -> str:
 @pytest.fixture(autouse=True)
 def real_cache(tmp_path, monkeypatch) -> Path:
     """Every test has folders of its own; those that need real data get the cache that was set before."""
-    before = env.cache_dir()
+    before = downloads.cache_dir()
     monkeypatch.setenv("TLKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TLKIT_COMPUTED", str(tmp_path / "computed"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -181,8 +182,8 @@ def test_a_broken_download_leaves_nothing_and_goes_on_where_it_stopped(server, r
 GET = """
 import sys
 from pathlib import Path
-from tlkit import downloads
-from tlkit.downloads import registry
+from tlkit_lessons import downloads
+from tlkit_lessons.downloads import registry
 registry.registry_dir = lambda: Path(sys.argv[1])
 downloads.get("insects", progress=False)
 """
@@ -382,6 +383,24 @@ def test_another_process_that_never_ends_is_named(server, register, here, monkey
 # --- a read-only folder, and the user's own behind it
 
 
+def test_folders(monkeypatch, tmp_path):
+    monkeypatch.setenv("TLKIT_CACHE", str(tmp_path))
+    assert downloads.cache_dir() == tmp_path
+    monkeypatch.setenv("TLKIT_CACHE", "~/sets")
+    assert downloads.cache_dir().is_absolute()
+    monkeypatch.delenv("TLKIT_CACHE")
+    assert downloads.cache_dir().name == "tlkit"
+    assert downloads.cache_dirs() == (downloads.cache_dir(),)
+
+
+def test_a_hosted_session_keeps_them_with_its_results(monkeypatch, tmp_path):
+    monkeypatch.delenv("TLKIT_CACHE")
+    monkeypatch.delenv("TLKIT_RESULTS", raising=False)
+    monkeypatch.setattr(env.process, "DRIVE", tmp_path)
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "1")
+    assert downloads.cache_dir() == tmp_path / "tlkit" / "cache"
+
+
 @pytest.fixture
 def own(tmp_path, monkeypatch) -> Path:
     """The user's own folder of downloads, in the stead of the real one."""
@@ -401,7 +420,7 @@ def mount(here):
 
 def test_what_a_read_only_cache_lacks_is_fetched_into_ones_own(server, register, mount, own):
     register(server.base)
-    assert env.cache_dirs() == (mount, own)
+    assert downloads.cache_dirs() == (mount, own)
     assert downloads.get("insects", progress=False) == own / "insects"
     assert contents(own / "insects") == FILES and list(mount.iterdir()) == []
     assert downloads.describe("insects").state == "ready" and whole("insects")
@@ -412,7 +431,7 @@ def test_a_read_only_cache_is_searched_first(register, here, own):
     register(None)
     for folder in (here, own / "insects"):
         place(folder)
-    assert env.cache_dirs() == (here.parent,), "a folder that can be written is the only one"
+    assert downloads.cache_dirs() == (here.parent,), "a folder that can be written is the only one"
     here.parent.chmod(0o555)
     assert downloads.get("insects") == here
     assert clear_sets() > 0, "what lies in one's own goes, what is mounted stays"
@@ -423,10 +442,10 @@ def test_a_read_only_cache_is_searched_first(register, here, own):
 def test_ones_own_folder_is_the_only_one_where_it_is_named_or_nothing_is(tmp_path, monkeypatch):
     own = platformdirs.user_cache_path("tlkit", appauthor=False)
     monkeypatch.delenv("TLKIT_CACHE")
-    assert env.cache_dirs() == (own,)
+    assert downloads.cache_dirs() == (own,)
     monkeypatch.setenv("TLKIT_CACHE", str(own))
     monkeypatch.setattr(files, "writable", lambda folder: False)
-    assert env.cache_dirs() == (own,)
+    assert downloads.cache_dirs() == (own,)
 
 
 # --- wheels of the package index
@@ -660,7 +679,7 @@ def test_clear_does_not_follow_links_out_of_the_cache(register, here, tmp_path, 
 def test_clear_empties_the_computed_folder_alone(server, register, here):
     register(server.base)
     downloads.get("insects", progress=False)
-    folder = downloads.computed()
+    folder = env.computed_dir()
     (folder / "features").mkdir()
     (folder / "features" / "a.npy").write_bytes(b"123")
     (folder / "b.json").write_bytes(b"45")
@@ -676,7 +695,7 @@ def test_clear_empties_the_computed_folder_alone(server, register, here):
 def test_a_computed_folder_that_held_other_things_is_not_cleared(tmp_path):
     (tmp_path / "computed").mkdir()
     (tmp_path / "computed" / "thesis.tex").write_text("mine")
-    assert downloads.computed() == tmp_path / "computed"
+    assert env.computed_dir() == tmp_path / "computed"
     with pytest.raises(UserError, match=r"no CACHEDIR\.TAG in it.*by hand"):
         clear_sets(computed=True)
     assert (tmp_path / "computed" / "thesis.tex").read_text() == "mine"
@@ -686,7 +705,7 @@ def test_a_computed_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TLKIT_COMPUTED", str(tmp_path / "file" / "computed"))
     with pytest.raises(UserError, match=r"computed cannot be written .*TLKIT_COMPUTED"):
-        downloads.computed()
+        env.computed_dir()
 
 
 # --- the registry
@@ -714,7 +733,7 @@ def test_relative_folders_become_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TLKIT_CACHE", "../x")
     monkeypatch.setenv("TLKIT_COMPUTED", "y")
-    assert downloads.folder("a") == tmp_path.parent / "x" / "a" and downloads.computed() == tmp_path / "y"
+    assert downloads.folder("a") == tmp_path.parent / "x" / "a" and env.computed_dir() == tmp_path / "y"
 
 
 def test_the_registry_is_sound(root):
@@ -734,7 +753,8 @@ def test_the_registry_is_sound(root):
 
 
 def test_import_is_light():
-    code = "import sys, tlkit.downloads, tlkit.records; print([m for m in sys.argv[1:] if m in sys.modules])"
+    modules = "tlkit_lessons.downloads, tlkit.records"
+    code = f"import sys, {modules}; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["torch", "pandas", "requests", "matplotlib", "rich", "pooch", "sklearn", "scipy"]
     said = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

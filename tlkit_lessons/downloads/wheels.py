@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from tlkit.downloads.registry import Row, SetInfo, difference, sha256_of, unfetched
 from tlkit.errors import UserError
+from tlkit.files import sha256_of
+from tlkit_lessons.downloads.registry import Row, SetInfo, difference, unfetched
 
 SECONDS = 900  # for one wheel
 # --no-binary undoes what a configuration file may say; the package never runs, so its Python does not matter

@@ -1,8 +1,7 @@
 """Data and weights on request: a registry of names, sizes and checksums; files fetched once and verified.
 
 `TLKIT_CACHE` names the folder of what was fetched; where it is read-only, it is searched first and what it
-lacks is fetched into the user's own. `TLKIT_COMPUTED` names that of what was computed here. Nothing is used
-before its sha256 is the registered one.
+lacks is fetched into the user's own. Nothing is used before its sha256 is the registered one.
 """
 
 import os
@@ -12,14 +11,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from tlkit import files
-from tlkit.downloads import wheels
-from tlkit.downloads.registry import (
+from tlkit.errors import UserError
+from tlkit_lessons.downloads import wheels
+from tlkit_lessons.downloads.registry import (
     Row,
     SetInfo,
+    cache_dir,
+    cache_dirs,
+    card,
     describe,
     difference,
     examine,
@@ -28,18 +30,16 @@ from tlkit.downloads.registry import (
     rows,
     unfetched,
 )
-from tlkit.errors import UserError
 
 __all__ = [
-    "Row", "SetInfo", "computed", "describe", "examine", "folder", "get", "listing", "rows",
+    "Row", "SetInfo", "cache_dir", "cache_dirs", "card", "describe", "examine", "folder", "get", "listing",
+    "rows",
 ]  # fmt: skip
 
 SCRATCH = ".fetching"  # in the folder of a set: what is not verified yet
 TIMEOUT = (5.0, 30.0)  # seconds: to connect, and without an answer
 RETRIES = 1  # a file that did not come is asked for again
 LOCK_SECONDS = 900.0  # another process may be fetching the same set
-TAG = "CACHEDIR.TAG"  # marks a folder as a cache, for backup programs and for `clear`
-TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Computed by tlkit; may be deleted.\n"
 
 
 def get(name: str, progress: bool = True) -> Path:
@@ -138,25 +138,6 @@ def _set_aside(name: str, changed: list[tuple[Row, str]], place: Path) -> UserEr
             f"{wrong} and cannot be moved aside ({error.strerror}): set TLKIT_CACHE to another folder"
         )
     return UserError(f"{wrong}; moved aside as .bad: run `tlkit data get {name}` to fetch it again")
-
-
-def computed() -> Path:
-    """The folder of what is computed here (features): TLKIT_COMPUTED, or the user's cache; made if need be.
-
-    Apart from what was fetched, which may be a read-only mount. Raises UserError if it cannot be made.
-    """
-    named = os.environ.get("TLKIT_COMPUTED")
-    place = Path(named or platformdirs.user_cache_path("tlkit-computed", appauthor=False))
-    place = Path(os.path.abspath(place.expanduser()))
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        if not any(place.iterdir()):
-            files.write_whole(place / TAG, TAG_TEXT)
-    except OSError as error:
-        raise UserError(
-            f"{place} cannot be written ({error.strerror}): set TLKIT_COMPUTED to a folder that can"
-        ) from error
-    return place
 
 
 def prune(place: Path) -> None:
