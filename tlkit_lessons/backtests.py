@@ -18,6 +18,7 @@ from tlkit.recipe import suited
 from tlkit.records import FitKey, Store
 from tlkit.tasks import TFIDF, Evaluation, Items, Task, classification, splits
 from tlkit.tasks.metrics import Metric
+from tlkit_lessons.downloads.registry import cache_dir
 
 LETTERS, LITE0, MINILM = "letters", "efficientnet_lite0,size=96", "minilm"
 SEEDS = tuple(range(40, 50))  # that no record had been made of
@@ -54,7 +55,7 @@ def task_of(name: str) -> Task:
 def words(name: str) -> Task:
     """Questions of six kinds (trec), banking questions of 77 intents: a selection. UserError if not here."""
     file, most = TEXTS[name]
-    path = Path(env.cache_dir()) / name / file
+    path = cache_dir() / name / file
     if not path.is_file():
         raise UserError(f"{path} is not here: put the set {name} into the folder of sets (TLKIT_CACHE).")
     if file.endswith(".csv"):
