@@ -4,7 +4,6 @@ compared with what twice and five times the labels give on the test set.
 
 import hashlib
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
