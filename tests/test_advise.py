@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 import tiny
 
-from tlkit import advise, tasks
+from tlkit import advise, recipe, tasks
 from tlkit.advise import advice, race, told
 from tlkit.errors import UserError
 from tlkit.records import Store
 
-pytestmark = pytest.mark.usefixtures("computed")
+pytestmark = pytest.mark.usefixtures("computed", "quick")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A descent of four steps."""
+    monkeypatch.setattr(recipe, "suited", lambda backbone: tiny.QUICK)
 
 
 def grouped(n: int = 60, owners: int = 10) -> tasks.Task:
