@@ -143,7 +143,9 @@ def test_a_backbone_that_fails_is_named_and_the_others_go_on(tmp_path):
         list(raced(tmp_path, backbones=[bad]).run())
 
 
-@pytest.mark.parametrize(("gain", "plan", "said"), [(0.1, "last-1", "better"), (0.004, "frozen", "nothing")])
+@pytest.mark.parametrize(
+    ("gain", "plan", "said"), [(0.1, "last-1", "better"), (0.004, "frozen", "Nothing that was tried")]
+)
 def test_the_plan_with_the_best_mean_is_advised_or_a_cheaper_one_as_good(tmp_path, gain, plan, said):
     some = raced(tmp_path)
     some.pool, sizes = 12, some.folds.sizes(12)
