@@ -73,11 +73,9 @@ class Race:
 
     def gain(self, name: str, plan: str) -> dict[int, float]:
         """Fold -> how far a plan is above a linear head; the first fold only chose its setting."""
-        if plan == "frozen":
-            return dict.fromkeys(range(FOLDS), 0.0)
         pool = self.pools.get(plan, self.pool)
-        head = self.known(name, "frozen", pool)
-        return {k: v - head[k] for k, v in self.known(name, plan, pool).items() if k}
+        found, head = self.known(name, plan, pool), self.known(name, "frozen", pool)
+        return {k: v - head[k] for k, v in found.items() if k}
 
     def standing(self, pool: int = 0) -> list[str]:
         """Backbones measured in a round, by default the last whole one, the best first."""
@@ -145,36 +143,41 @@ class Race:
             fitted, held = self.folds.draw(0, labels := self.folds.sizes(pool)[0], pool)
             passes = how.schedule(len(fitted))[0] * len(fitted)
             seconds = passes * (step + OVERHEAD / how.batch) + len(held) * forward
-            trainings = len(self._settings(name, plan)) + FOLDS - 1
+            place, tries = (name, plan, labels, pool), self._settings(name, plan)
+            there = [[self._key(place, s, k) in self.store.finished() for k in range(FOLDS)] for s in tries]
+            trainings = len(tries) + FOLDS - 1 - sum(of[0] for of in there) - max(sum(of[1:]) for of in there)
             share = self.left() / CAREFUL / (plans if pool > self._larger(POOL / 2) else 1)
-            if trainings * seconds + once * len(self.folds.rows(pool)) < share:
+            if not trainings or trainings * seconds + once * len(self.folds.rows(pool)) < share:
                 self.pools[plan] = pool
-                return name, plan, labels, pool
+                return place
         self.untried[plan] = seconds
         return None
 
     def _try(self, place: Place, setting: str, fold: int) -> bool:
         """Measure if as much time is left as the longest training of the plan took; whether it is known."""
         took = [r.measured["seconds"] for r in self.store.read() if r.plan == f"{place[1]} {setting}"]
-        if self.left() > max(took, default=0):
+        if self.left() > max(took, default=0) or self._key(place, setting, fold) in self.store.finished():
             self._measure(place, setting, fold)
         return fold in self.scores[place][setting]
 
-    def _measure(self, place: Place, setting: str, fold: int) -> None:
-        """The accuracy on a fold, from the store or by a training; one that diverged has none.
-
-        The key names what is fitted and what is asked by content, since items of a folder come and go.
-        """
+    def _key(self, place: Place, setting: str, fold: int) -> FitKey:
+        """Names what is fitted and what is asked by content, since items of a folder come and go."""
         name, plan, labels, pool = place
-        sides, backbone = self.folds.draw(fold, labels, pool), self.backbones[name]
+        rows, backbone = np.concatenate(self.folds.draw(fold, labels, pool)), self.backbones[name]
+        told = [f"{self.task.train.digests[i]} {self.folds.targets[i]}" for i in rows]
+        which = f"{plan} {setting}", labels, fold, recipe.suited(backbone).version
+        return FitKey(self.task.name, digest_of(*told), name, backbone.digest, *which)
+
+    def _measure(self, place: Place, setting: str, fold: int) -> None:
+        """The accuracy on a fold, from the store or by a training; one that diverged has none."""
+        name, plan, labels, pool = place
+        sides, backbone = LabelledSubset(*self.folds.draw(fold, labels, pool)), self.backbones[name]
         if (name, plan) not in self._jobs:
             how = self.task, backbone, Plan.parse(plan), recipe.suited(backbone), fold
-            self._jobs[name, plan] = Job(*how, LabelledSubset(*sides))
+            self._jobs[name, plan] = Job(*how, sides)
         job = self._jobs[name, plan]
-        job.seed, job.draw = fold, LabelledSubset(*sides)
-        told = [f"{self.task.train.digests[i]} {self.folds.targets[i]}" for i in job.draw.all]
-        which = f"{plan} {setting}", labels, fold, job.recipe.version
-        key = FitKey(self.task.name, digest_of(*told), name, backbone.digest, *which)
+        job.seed, job.draw = fold, sides
+        key = self._key(place, setting, fold)
         value = study.measure(self.store, key, lambda: job.trial(setting)).value
         if value is not None:
             self.scores[place][setting][fold] = value

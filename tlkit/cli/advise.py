@@ -53,7 +53,7 @@ def advise(
     race = Race(found, [n.strip() for n in names if n.strip()], store, lambda: end - time.monotonic())
     again = f"tlkit compare {f'--folder {quoted(folder)}' if folder else f'--task {quoted(Path(task))}'}"
     again += f" --groups {quoted(groups)}" if groups else ""
-    held = f"another process is writing to {store.path}: wait for it, or choose another --out."
+    held = f"another process is writing to {store.path}: choose another --out."
     with files.locked(store.path, ".run.lock", 0, held):
         try:
             for done in race.run():
@@ -83,9 +83,7 @@ def _tell(race: "Race", report: Path, again: str, stopped: bool) -> None:
         say(f"  {line}")
     if known.rivals:
         head, *rows = known.table
-        drawn = output.headed(
-            "how far above the advised plan", "on the same folds, with 95 % intervals", head[0]
-        )
+        drawn = output.headed("gain over the advised plan", "on the same folds, with 95 % intervals", head[0])
         for name in head[1:]:
             drawn.add_column(name, no_wrap=True)
         for row in rows:
@@ -94,8 +92,8 @@ def _tell(race: "Race", report: Path, again: str, stopped: bool) -> None:
     plans = tuple(dict.fromkeys(filter(None, (race.task.objective.raw_plan, "frozen", known.plan))))
     again += f" --backbone {quoted(Path(known.backbone))} --plans {','.join(plans)}"
     again += f" --labels {known.labels} --seeds {SEEDS}"
-    backbone = race.backbones[known.backbone]
-    grid = Grid(race.task, backbone, plans, (known.labels,), tuple(range(SEEDS)), suited(backbone))
+    network = race.backbones[known.backbone]
+    grid = Grid(race.task, network, plans, (known.labels,), tuple(range(SEEDS)), suited(network))
     wait = "" if stopped else f"   # {about(around(forecast(grid, list(grid.cells())).seconds, UNSEEN))}"
     say(again + wait, "next:", "bold")
     say(f"report: {advice_html(known, race.task, report, again)}")

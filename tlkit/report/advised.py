@@ -25,7 +25,11 @@ def advice_html(known: "Advice", task: Task, out: str | Path, again: str) -> Pat
     alt = "; ".join(
         f"{n} labels per class: {low:.2f} to {high:.2f}" for n, (_, low, high) in known.more.items()
     )
-    table = ("How far above the advised plan, on the same folds, with 95 % intervals.", *known.table)
+    table = (
+        ("How far above the advised plan, on the same folds, with 95 % intervals.", *known.table)
+        if known.rivals
+        else ()
+    )
     title = f"Plan {known.plan}, backbone {known.backbone}"
     drawn = [figure(_curve(known), said, caption, alt)]
     group = Group(title, drawn, summary=known.sentences, text=f"Next: {again}", table=table)
