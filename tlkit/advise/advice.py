@@ -60,8 +60,7 @@ class Advice:
         elif high - now < DELTA:
             buys = "hardly worth their price"
         gain = f"{more - now:+.3f} [{low - now:+.3f}, {high - now:+.3f}] for a linear head, {buys}"
-        said += [f"Twice the labels: {gain}; five times: accuracy {five[0]:.2f} to {five[1]:.2f}."]
-        return said
+        return [*said, f"Twice the labels: {gain}; five times: accuracy {five[0]:.2f} to {five[1]:.2f}."]
 
 
 def advice(race: Race) -> Advice | None:

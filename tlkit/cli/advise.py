@@ -35,8 +35,7 @@ def advise(
 ) -> None:
     """Advise which network and plan to try, what accuracy to expect, and whether more labels would help.
 
-    It cross-validates on the training data alone; the test data are for `tlkit compare`, which comes next.
-    """
+    It cross-validates on training data alone; the test data are for `tlkit compare`, which comes next."""
     from tlkit import env, files, tasks
     from tlkit.advise import Race, advice, told
     from tlkit.records import Store

@@ -18,10 +18,7 @@ def advice_html(known: "Advice", task: Task, out: str | Path, again: str) -> Pat
     """Write the report of an advice, with the command that tests it. UserError where it cannot be written."""
     (now, *_), (more, *_), _ = known.more.values()
     said = f"Twice the labels should take a linear head from {now:.2f} to {more:.2f}"
-    caption = (
-        "Cross-validated on the training set: small dots are folds, large ones their means. The band is the "
-        "forecast with its 95 % interval."
-    )
+    caption = "Small dots: folds of the training set; large ones: their means. Band: the 95 % interval ahead."
     alt = "; ".join(
         f"{n} labels per class: {low:.2f} to {high:.2f}" for n, (_, low, high) in known.more.items()
     )
@@ -33,8 +30,8 @@ def advice_html(known: "Advice", task: Task, out: str | Path, again: str) -> Pat
     title = f"Plan {known.plan}, backbone {known.backbone}"
     drawn = [figure(_curve(known), said, caption, alt)]
     group = Group(title, drawn, summary=known.sentences, text=f"Next: {again}", table=table)
-    facts = {"training set": f"{len(task.train)} items; the test set was not read"} | machine()
-    facts |= {f"backbone {known.backbone}": licence(known.backbone)}
+    facts = {"training set": f"{len(task.train)} items; the test set was not read"}
+    facts |= {f"backbone {known.backbone}": licence(known.backbone)} | machine()
     plans = list(dict.fromkeys(["frozen", known.plan, *(name.partition(" ")[0] for name in known.rivals)]))
     title = f"What to try first: {task.name}"
     return write(out, title=title, groups=[group], failures=(), facts=facts, plans=plans)
