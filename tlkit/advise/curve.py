@@ -11,7 +11,7 @@ from tlkit.stats.intervals import LEVEL
 # Prior of the exponent (Hestness et al. 2017, arXiv:1712.00409, find -0.07 to -0.35 with many labels; with
 # few it is steeper), and how far the log error may stand off the law, for every doubling of the labels.
 SLOPE, SPREAD, BEND = -0.5, 0.25, 0.1
-WIDER = 1.96  # standard errors; back-tests on textures and dials (34_calibration) ask for less, 1.4
+WIDER = 1.96  # standard errors; back-tests on textures and dials (34_calibration) ask for less, 1.23
 Ends = tuple[float, float, float]  # mean, low, high
 
 
