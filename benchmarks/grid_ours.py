@@ -1,5 +1,6 @@
 """The grid of notebook 16 by tlkit's own study, and how much there is to do in it, counted."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,12 +28,15 @@ def studied(
     seeds: list[int],
     jobs: int = 1,
     recipe: Recipe | None = None,
+    race: bool = False,
 ) -> dict:
     """`study.run` into an empty store; `cells` as the loops give them, from the records.
 
+    race: the settings of a fit are raced, which the loops know nothing of.
+
     Workers are started, and the network read, by a small grid of other draws ahead: that is opening.
     """
-    recipe = recipe or default()
+    recipe = replace(recipe or default(), race=race)
     with TemporaryDirectory() as folder, watch("open"):
         ahead = Grid(
             task, NETWORK, ("frozen",), (1,), tuple(range(OTHER_SEEDS, OTHER_SEEDS + 2 * jobs)), recipe
@@ -58,7 +62,7 @@ def passes(plan: str, labels: int, recipe: Recipe) -> int:
     count = recipe.schedule(whole)[0] * whole
     if tries > 1:
         part = whole - CLASSES * (labels // 5 if labels >= SELECT_FROM else 0)
-        count += tries * recipe.schedule(part)[0] * part
+        count += tries * recipe.trial(part).schedule(part)[0] * part
     return count
 
 
@@ -72,17 +76,21 @@ def counts(watch: Watch, grid: dict, stands: dict[str, list[int]], plans: dict[s
     """Fits, trainings and passes of the grid and of the cells that are run, and what each of these weighs.
 
     stands, plans: what is run -> what it stands for. "solved": weights where `frozen` is solved, "descended"
-    where it descends; `pixels` is solved in both.
+    where it descends, "raced" where it is solved and the others race; `pixels` is solved in all.
     """
     recipe = default()
+    kinds = {
+        "solved": (("pixels", "frozen"), recipe), "descended": (("pixels",), recipe),
+        "raced": (("pixels", "frozen"), replace(recipe, race=True)),
+    }  # fmt: skip
     full = [(plan, labels) for plan in grid["plans"] for labels in grid["labels"]]
     run = [(plan, int(labels)) for plan in plans for labels in stands]
-    weights: dict[str, dict[str, float]] = {"solved": {}, "descended": {}}
+    weights: dict[str, dict[str, float]] = {kind: {} for kind in kinds}
     for plan, labels in run:
         meant = [(p, n) for p in plans[plan] for n in stands[str(labels)]]
         by_fits = grid["seeds"] * len(meant)
-        by_passes = grid["seeds"] * sum(passes(*one, recipe) for one in meant) / passes(plan, labels, recipe)
-        for kind, solved in (("solved", ("pixels", "frozen")), ("descended", ("pixels",))):
+        for kind, (solved, how) in kinds.items():
+            by_passes = grid["seeds"] * sum(passes(*one, how) for one in meant) / passes(plan, labels, how)
             weights[kind][f"{plan} {labels}"] = by_fits if plan in solved else by_passes
     found = {}
     for name, cells, times in (("grid", full, grid["seeds"]), ("run", run, 1)):

@@ -42,7 +42,7 @@ ROWS = {
     ],
     "tlkit_lessons": [
         ["downloads", "legible", "look"],
-        ["adapt", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
+        ["adapt", "costs", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         [
             "backtests",
             "clusters",
@@ -57,7 +57,7 @@ ROWS = {
             "shifts",
             "sound",
         ],
-        ["adaptations", "judging", "nbNN", "notebooks"],  # nbNN: what one page needs
+        ["adaptations", "choosing", "judging", "nbNN", "notebooks"],  # nbNN: what one page needs
         ["widgets"],
         ["cli"],
     ],

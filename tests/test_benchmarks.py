@@ -374,6 +374,12 @@ def test_the_grid_is_counted():
     assert found["grid"]["fits"] == 360 and found["run"]["fits"] == 10
     assert found["solved"]["frozen 1"] == found["solved"]["pixels 1"] == 20  # two budgets, ten seeds
     assert found["descended"]["frozen 1"] == 10 * (600 + 1200) / 600
+    raced = replace(recipe, race=True)
+    assert passes("full", 1, raced) == 600, "one setting has nothing to race against"
+    assert passes("full", 5, raced) == 3 * 10 * 40 + 30 * 50 and trainings("full", 5, raced) == 4
+    many = sum(passes("last-1", n, raced) for n in (5, 10, 20, 50))
+    assert found["raced"]["last-1 5"] == 10 * many / passes("last-1", 5, raced) != found["solved"]["last-1 5"]
+    assert found["raced"]["frozen 5"] == found["solved"]["frozen 5"]
     assert found["solved"]["full 1"] == 2 * found["solved"]["last-1 1"], "it stands for scratch as well"
     stood = sum(
         w * passes(*name.split()[:1], int(name.split()[1]), recipe)
@@ -394,7 +400,9 @@ def test_the_grid_is_extrapolated_without_its_start():
     found = empty(facts={p3_grid.COUNTS: {"solved": weights, "descended": {**weights, "full 1": 6.0}}})
     cells = [{"plan": "full", "labels": 1, "seconds": 4.0}, {"plan": "pixels", "labels": 1, "seconds": 1.0}]
     run = {"cells": cells, "seconds": {"total": 3.5, "cells": 2.5}}  # two processes side by side
+    found.facts[p3_grid.COUNTS]["raced"] = {**weights, "full 1": 2.0}
     assert p3_grid.whole(found, "tlkit, one thread")(run) == 1.0 + (12 + 10) / 2
+    assert p3_grid.whole(found, f"{p3_grid.RACED}, one thread")(run) == 1.0 + (8 + 10) / 2
     assert p3_grid.whole(found, "fastai tuned, one thread")(run) == 1.0 + (24 + 10) / 2
 
 

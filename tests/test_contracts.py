@@ -68,6 +68,7 @@ def test_every_plan_runs_is_audited_and_recorded(world, text, tmp_path):
     row = store.read()[-1]
     assert row.value == pytest.approx(done.test.metrics[task.objective.metric])
     assert row.detail["setting"] == done.setting and row.detail["tried"] == done.tried
+    assert row.detail["losses"].keys() == done.tried.keys(), "any objective weighs its own outputs"
     assert row.measured["seconds"] > 0
 
 

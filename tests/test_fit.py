@@ -386,6 +386,20 @@ def test_attention_is_counted():
     assert cost.count(Attend(), torch.rand(1, 10, 16), train=False) == 2 * (2 * 10 * 10 * 16)
 
 
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize("groups", [1, 2, 12])
+def test_a_convolution_in_groups_costs_as_much_backward_for_its_weights_as_forward(layer, groups):
+    """An output channel reads those of its group alone; torch counts all of them for the weights."""
+    one = 2 * 9 * 12 * (24 // groups) * 8 * 8  # a multiplication and an addition, 3 x 3, at each of 8 x 8
+    net = layer(12, 24, 3, padding=1, groups=groups, bias=False)
+    x = torch.rand(1, 12, 8, 8)
+    assert cost.count(net, x, train=False) == one
+    assert cost.count(net, x, train=True) == 2 * one, "forward, and the weights"
+    assert cost.count(net, x.clone().requires_grad_(), train=True) == 3 * one
+    net.requires_grad_(False)
+    assert cost.count(net, x.clone().requires_grad_(), train=True) == 2 * one, "forward, and the input"
+
+
 def test_a_count_of_nothing_is_an_error():
     class Silent(nn.Linear):
         def forward(self, x):
@@ -450,9 +464,11 @@ def test_the_card_says_by_which_recipe_a_network_is_fitted():
     for name, kind in kinds.items():
         assert recipe.suited(backbones.load(name)) is recipe.default(kind), name
     assert recipe.suited(replace(tiny.backbone(), name="my:net")) is recipe.default()
-    assert recipe.default("glyphs").version == "r3-c77448" and recipe.default("photos").version == "r3-76d89a"
+    versions = {"glyphs": "r3-c77448", "photos": "r3-76d89a", "photos-raced": "r3-59fa80"}
+    assert {name: known.version for name, known in recipe.committed().items()} == versions
+    assert recipe.default("photos-raced") == replace(recipe.default("photos"), race=True)
     for odd in ("photo", {"steps": 3}):
-        with pytest.raises(UserError, match=r"unknown recipe .*Known: glyphs, photos"):
+        with pytest.raises(UserError, match=r"unknown recipe .*Known: glyphs, photos, photos-raced"):
             recipe.suited(replace(tiny.backbone(), card={"recipe": odd}))
 
 

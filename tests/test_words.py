@@ -70,7 +70,10 @@ def test_a_forecast_is_compared_told_kept_and_asked(tlkit, tmp_path):
     lowest = min(compare.standings(Store("w.jsonl").read()), key=lambda s: s.mean)
     assert f"With 6 labels, {lowest.plan} has" in said
     assert re.search(r"saved: \S+, 6 labels, seed \d, test mae \d\.\d+ euro \(mean of this plan", said), said
-    assert "the lowest mean on the validation splits" in said and "tlkit predict w.model FILE.csv:ROW" in said
+    assert (
+        "the lowest mean mae on the validation splits" in said
+        and "tlkit predict w.model FILE.csv:ROW" in said
+    )
     page = (tmp_path / "w.html").read_text()
     assert "Test mae, euro (lower is better): the mean over seeds." in page and "labels per class" not in page
     assert "Lower is better: a positive difference means that the plan's mae is lower" in page
@@ -176,7 +179,7 @@ def test_a_scale_in_words():
 def test_the_model_to_keep_is_the_best_whichever_way_that_is(tmp_path):
     found = rows(Store(tmp_path / "a.jsonl"), {"full": 5.0, "frozen": 3.0, "last-value": 1.0}, EUROS, "mae")
     choice = saved_model.choose(found)
-    assert choice.record.plan == "frozen" and "the lowest mean on the validation splits, 3.000" in choice.rule
+    assert choice.record.plan == "frozen" and "lowest mean mae on the validation splits, 3.000" in choice.rule
     about = {"plan": "frozen", "labels": 20, "seed": 0, "value": 3.0, "mean": 3.1, "seeds": 5, "against": {},
              "scale": vars(scale([choice.record])), "chance": 3.05, "test_items": 12,
              "luck": 0.2}  # fmt: skip

@@ -115,7 +115,8 @@ def fit_seconds(task: Task, recipe: Recipe, plan: Plan, labels: int, timed: tupl
     """All trainings of a fit and one look at the test, without the prefix."""
     forward, step = timed
     items = labels * (len(task.classes) if task.objective.by_class else 1)
-    passes = trainings(task, recipe, plan, labels) * recipe.schedule(items)[0]
+    last, tried = (how.schedule(items)[0] for how in (recipe, recipe.trial(items)))
+    passes = last + (trainings(task, recipe, plan, labels) - 1) * tried
     return passes * items * step + forward * len(task.test)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 from tlkit.backbones import Backbone
@@ -14,6 +14,7 @@ from tlkit.tasks import SELECT_FROM, Objective
 from tlkit.tasks.items import AUGMENTATIONS
 
 PRECISIONS = ("float32", "bfloat16")
+HEAT = 3  # a race gives each setting one in so many of the passes
 VERSION = 3  # raise it when the meaning of a fit changes: finished fits of another version are run again
 
 
@@ -30,6 +31,9 @@ class Recipe:
     augment: learn from `views` views of each item (`tasks.items`), in each pass from the next one; a solved
     probe from all of them at once. precision: "bfloat16" lets every descent multiply in half the digits
     (weights, sums and what is kept stay float32); it pays on processors that are made for it.
+    race: each setting that is tried descends for a third of the passes only, by a whole one-cycle schedule of
+    its own, and the best learns anew from all labels (one round of successive halving, Jamieson & Talwalkar
+    2016, arXiv:1502.07943). What a solver fits is not raced; one setting alone has nothing to race against.
     metric: of those of the task the one by which settings are chosen, and fits judged; "" for its own first.
     """
 
@@ -46,6 +50,7 @@ class Recipe:
     views: int = 1
     precision: str = "float32"
     metric: str = ""
+    race: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < len(self.rates) == len(self.strengths) == len(self.baselines):
@@ -78,10 +83,17 @@ class Recipe:
             size += 1
         return max(self.epochs, math.ceil(self.steps / math.ceil(items / size))), size
 
+    def trial(self, items: int) -> "Recipe":
+        """By what each setting is tried on so many items: raced, a third of the passes, one at least."""
+        if not self.race:
+            return self
+        return replace(self, steps=1, epochs=max(1, round(self.schedule(items)[0] / HEAT)))
+
     @property
     def version(self) -> str:
         # left out as long as they change nothing
-        later = {"solve": True, "augment": "", "views": 1, "precision": "float32", "metric": ""}
+        names = "solve", "augment", "views", "precision", "metric", "race"
+        later = {name: getattr(Recipe, name) for name in names}
         fields = {k: v for k, v in asdict(self).items() if (k, v) not in later.items()}
         text = json.dumps(fields, sort_keys=True)
         return f"r{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
@@ -125,9 +137,12 @@ def default(name: str | None = None) -> Recipe:
 
 @cache
 def committed() -> dict[str, Recipe]:
-    """The recipes of `data/recipes.json` by name: one for each kind of network."""
+    """The recipes of `data/recipes.json` by name: one for each kind of network, and older ones of records.
+
+    What a recipe does not give it takes from the one that it names under `as`.
+    """
     content = json.loads((data_dir() / "recipes.json").read_text("utf-8"))
-    return {name: _read(raw) for name, raw in content.items()}
+    return {name: _read(content.get(raw.pop("as", ""), {}) | raw) for name, raw in content.items()}
 
 
 def _read(raw: dict) -> Recipe:

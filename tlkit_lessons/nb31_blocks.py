@@ -1,6 +1,7 @@
 """One block at a time: what each gains where the images, the shapes or the labels change."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -9,22 +10,94 @@ from matplotlib.figure import Figure
 from tlkit.compare import compare
 from tlkit.errors import UserError
 from tlkit.plots.style import INK, canvas, look
+from tlkit.records import values
 from tlkit.stats import Verdict
 from tlkit_lessons import ledger
-from tlkit_lessons.look import NEUTRAL_TILE, guess_line
+from tlkit_lessons.ledger import claims, contrasts
+from tlkit_lessons.look import NEUTRAL_TILE, guess_line, series
 
 BLOCK = "block:"
 HEAD = "head alone"
 Gains = Mapping[str, Sequence[Verdict]]  # plan -> a verdict against one baseline on each shift
 
 
-def over_head(tasks: Sequence[str], plans: Sequence[str], labels: int) -> Gains:
+class Network(NamedTuple):
+    """A network whose blocks were trained one at a time, in full runs whose records are committed.
+
+    records, head: files of them, of the blocks and of the new head alone. blocks: those tried, from early to
+    late. images, labels: the task where this changes. claim: the id of the test of their interaction.
+    """
+
+    title: str
+    records: str
+    head: str
+    blocks: tuple[str, ...]
+    images: str
+    labels: str
+    claim: str
+
+
+LETTERS = Network(
+    "letters network, 4 blocks", "31_blocks", "31_head", ("stem", "block1", "block2", "block3"),
+    "dial:background:0.25", "dial:coarse:0", "7",
+)  # fmt: skip
+PHOTOS = Network(
+    "EfficientNet-Lite0, 9 blocks", "31_photos", "31_photos_head",
+    ("stem", "block2", "block4", "block6", "conv_head"), "photos:noise", "photos:regrouped", "7-photos",
+)  # fmt: skip
+
+
+class Tally(NamedTuple):
+    """In how many of `seeds` the first block is best where the images change, the last where the labels do.
+
+    both: both in one seed. Best is more accurate than every other block that was tried. interaction: of first
+    against last with images against labels.
+    """
+
+    first: int
+    last: int
+    both: int
+    seeds: int
+    interaction: Verdict
+
+    def __str__(self) -> str:
+        v = self.interaction
+        return (
+            f"images change, first block best: {self.first} of {self.seeds} seeds; "
+            f"labels change, last block best: {self.last} of {self.seeds}; "
+            f"both: {self.both} of {self.seeds}\n"
+            f"interaction {100 * v.mean:+.1f} points [{100 * v.low:+.1f}, {100 * v.high:+.1f}], p = {v.p:.2g}"
+        )
+
+
+def tally(network: Network, labels: int) -> Tally:
+    """How often the rule picks the best single block at a budget, and the interaction that claims it.
+
+    p is Holm-adjusted over the budgets of the claim. Raises UserError where a fit is missing.
+    """
+    store, claim = ledger.shelf().store(network.records), claims.one(network.claim)
+    ahead = []
+    for task, nearest in ((network.images, network.blocks[0]), (network.labels, network.blocks[-1])):
+        found = {b: values(store.read(), plan=BLOCK + b, labels=labels, task=task) for b in network.blocks}
+        best_other = {
+            seed: max(found[b][seed] for b in network.blocks if b != nearest) for seed in found[nearest]
+        }
+        ahead.append({seed: found[nearest][seed] > other for seed, other in best_other.items()})
+    first, last = ahead
+    both = sum(first[seed] and last[seed] for seed in first.keys() & last.keys())
+    tested = contrasts.by_task(claim, store, store)
+    if not tested or labels not in tested:
+        raise UserError(f"claim {claim.id} is not tested at {labels} labels: its budgets are {claim.labels}.")
+    return Tally(sum(first.values()), sum(last.values()), both, len(first), tested[labels])
+
+
+def over_head(tasks: Sequence[str], plans: Sequence[str], labels: int, network: Network = LETTERS) -> Gains:
     """What each plan gains over the new head alone, trained by the same descent; one Holm family.
 
     Raises UserError where a fit is missing, and as `compare` does.
     """
     shelf = ledger.shelf()
-    blocks, head = shelf.store("31_blocks"), shelf.store("31_head")
+    blocks, head = shelf.store(network.records), shelf.store(network.head)
     both = [(ledger.side(blocks, plan, labels, (), task), ledger.side(head, "frozen", labels, (), task))
             for plan in plans for task in tasks]  # fmt: skip
     found = iter(compare(both, None, ("recipe",)))
@@ -82,6 +155,43 @@ def gain_by_block(
         fontsize=10,
     )
     return figure
+
+
+def in_networks(gains: Mapping[Network, Gains]) -> Figure:
+    """Gain of every block over the head alone, in points, with its 95 % interval: a panel a network.
+
+    gains: network -> plan -> verdicts where the images and where the labels change, from early to late block.
+    A line a change; a ring marks the block nearest to it. The title says how often that one is best by mean.
+    """
+    figure, axes = plt.subplots(
+        1, len(gains), figsize=(1 + 3.6 * len(gains), 3.9), sharey=True, squeeze=False, layout="constrained"
+    )
+    right = 0
+    for ax, (network, found) in zip(axes[0], gains.items(), strict=True):
+        canvas(ax).axhline(0, color=INK, linewidth=1)
+        for k, (shift, nearest) in enumerate((("images change", 0), ("labels change", len(found) - 1))):
+            of = [verdicts[k] for verdicts in found.values()]
+            _line(ax, of, k, nearest, shift)
+            right += max(range(len(of)), key=lambda i: of[i].mean) == nearest
+        ax.set_xticks(range(len(found)), [_short(plan) for plan in found], fontsize=9, rotation=35)
+        ax.set_title(network.title, loc="left", fontsize=11)
+    axes[0, 0].set_ylabel(f"gain over {HEAD}, points")
+    axes[0, -1].legend(frameon=False, fontsize=9)
+    cases = 2 * len(gains)
+    said = f"Among single blocks, the nearest (ring) has the best mean in {right or 'none'} of {cases} cases"
+    figure.suptitle(said, x=0.01, ha="left", fontsize=12)
+    figure.supxlabel("the block that is trained besides the head, from early to late", fontsize=10)
+    return figure
+
+
+def _line(ax: Axes, found: Sequence[Verdict], k: int, nearest: int, label: str) -> None:
+    style, at = series(k), [x + 0.16 * k - 0.08 for x in range(len(found))]
+    ax.plot(at, [100 * v.mean for v in found], **style, label=label, markersize=6)
+    ax.vlines(
+        at, [100 * v.low for v in found], [100 * v.high for v in found], color=style["color"], alpha=0.6
+    )
+    mean = 100 * found[nearest].mean
+    ax.plot(at[nearest], mean, "o", markersize=14, markerfacecolor="none", markeredgecolor=INK, mew=1.4)
 
 
 def _short(plan: str) -> str:

@@ -16,7 +16,18 @@ from tlkit.errors import UserError
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, backtests, judging, ledger, nb21_kinds, shifts
+from tlkit_lessons import (
+    adaptations,
+    backtests,
+    choosing,
+    costs,
+    judging,
+    ledger,
+    nb21_kinds,
+    nb33_close,
+    shifts,
+)  # fmt: skip
+from tools import race_designs
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
 SEEDS = tuple(range(10))
@@ -29,6 +40,7 @@ DEPTHS = ("frozen", "last-1", "last-2", "last-3", "full", "full@decay=0.5", "gra
 FRESH = tuple(range(10, 20))  # seeds that nobody had looked at when the criteria were written
 UNSEEN = tuple(range(20, 30))  # for the thirteen sources the seeds above had been looked at
 LATEST = tuple(range(30, 40))  # as above, for one block at a time
+NEW = tuple(range(40, 50))  # as above, for staying close and for plans of few parameters
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -43,9 +55,12 @@ TUNED = ("source only@plan=full", "mmd", "dann")  # every stage is trained: six 
 PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
 PHOTO_NETWORK, PHOTO_LABELS = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20)
 TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
+PHOTO_STAGES = ("stem", "block4", "block6", "block2", "conv_head")  # of nine: both ends, each second between
+CHANGED_PHOTOS = "photos:noise", "photos:regrouped"  # images, labels
 CHANGED = "dial:background:0.25", TASKS["symbols"], "dial:coarse:0"  # images, shapes, labels
 FIRST = {  # from the first network, by the recipe as it stands
     "11_lookalikes": ("digits", "letters-nolookalikes", ("pixels", "scratch", "frozen", "full"), (1,), SEEDS),
+    "32_fits": ("digits", "letters", ("frozen", "norm", "lora-4", "full"), (5, 20), NEW),
     "14_depth": ("digits", "letters", DEPTHS, (1, 5, 20), FRESH),
     "15_shifted": ("digits-shifted", "letters", ("scratch", "frozen", "full", "lp-ft"), (1, 5, 20), FRESH),
     "16_digits": ("digits", "letters", PLANS, (1, 2, 5, 10, 20, 50), SEEDS),
@@ -156,6 +171,21 @@ def _head_alone(_: str, recipe: Recipe) -> Iterator[Grid]:
         yield Grid(task, "letters", ("frozen",), (5, 20), LATEST, descended)
 
 
+def _photo_blocks(_: str, __: Recipe) -> Iterator[Grid]:
+    """As `_blocks`, in a network for photographs; the plans of the claims first."""
+    rest = tuple(f"block:{stage}" for stage in PHOTO_STAGES[1:-1])
+    for plans in (("frozen", "block:conv_head", "block:stem"), *((plan,) for plan in rest)):
+        for task in CHANGED_PHOTOS:
+            yield Grid(task, PHOTO_NETWORK, plans, (5,), LATEST, recipes.default("photos"))
+
+
+def _photo_head(_: str, __: Recipe) -> Iterator[Grid]:
+    """As `_head_alone`, on the photographs."""
+    descended = replace(recipes.default("photos"), solve=False, fixed=())
+    for task in CHANGED_PHOTOS:
+        yield Grid(task, PHOTO_NETWORK, ("frozen",), (5,), LATEST, descended)
+
+
 def _places(task: str, recipe: Recipe) -> Iterator[Grid]:
     """A probe on the last stage's features, on those of each stage, on all, and on a selection of all."""
     yield Grid(task, "letters", ("pixels",), (5, 20), SEEDS, recipe)
@@ -207,21 +237,63 @@ def _judged(
         show(done, len(jobs))
 
 
+def _close(name: str, store: Store, show: Callable[[int, int], None]) -> None:
+    """Plans and averages on three tests: in domain, shifted, source."""
+    for done, seed in enumerate(NEW, 1):
+        nb33_close.record_close(store, name, seed)
+        show(done, len(NEW))
+
+
+def _soups(store: Store, show: Callable[[int, int], None]) -> None:
+    """Soups of letters on a texture."""
+    for done, seed in enumerate(NEW, 1):
+        nb33_close.record_soups(store, "texture", seed)
+        show(done, len(NEW))
+
+
+def _timed(store: Store, show: Callable[[int, int], None]) -> None:
+    """The steps of every plan, network by network."""
+    for done, name in enumerate(costs.NETWORKS, 1):
+        costs.record_steps(store, tasks.load("digits"), backbones.load(name))
+        show(done, len(costs.NETWORKS))
+
+
+def _raced(name: str, recipe: Recipe) -> Iterator[Grid]:
+    """Fits whose settings are raced, on draws of notebook 16."""
+    of = name.removeprefix("race_")
+    if of == "digits":
+        yield Grid("digits", "letters", ("last-1", "full"), (5, 20), SEEDS, replace(recipe, race=True))
+        return
+    raced, shared = recipes.default("photos-raced"), (PHOTOS[of], PHOTO_NETWORK)
+    yield Grid(*shared, ("last-1",), (5, 10, 20), SEEDS, raced)
+    yield Grid(*shared, ("full",), (5,) if of == "wildlife" else (5, 20), SEEDS[:5], raced)
+
+
+def _choosing(store: Store, show: Callable[[int, int], None]) -> None:
+    """The chosen settings of committed grids, scored finer on their selection splits."""
+    for done, total in choosing.record(store, (*choosing.LOOKED_AT, *choosing.HELD_OUT)):
+        show(done, total)
+    choosing.judge(store)
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
-    "31_auto": _steered, "31_head": _head_alone, "31": _blocks, "34_plans": lambda *_: judging.grids(),
+    "31_auto": _steered, "31_head": _head_alone, "31": _blocks, "34": _raced,
+    "34_plans": lambda *_: judging.grids(),
+    "31_photos": _photo_blocks, "31_photos_head": _photo_head,
 }  # fmt: skip
-ALONE = {
-    "21_clusters": _clusters,
-    "25_shifts": _adapt,
+ALONE = {  # not a grid of plans
     "34_calibration": partial(_forecasts, backtests.CALIBRATED),
     "34_forecasts": partial(_forecasts, backtests.FORETOLD),
     "34_adviser": partial(_judged, judging.record_advice),
     "34_tuned": partial(_judged, judging.record_tuned),
     "34_regret": lambda store, _: judging.record_regrets(store),
-}  # not a grid of plans
+    "21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed, "33_soup": _soups,
+    "34_choosing": _choosing, "34_race_designs": race_designs.record,
+    **{f"33_{name}": partial(_close, name) for name in nb33_close.TRAINED},
+}  # fmt: skip
 
 
 def main(
@@ -230,7 +302,7 @@ def main(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 2,
 ) -> None:
-    """Make data/records/NAME.jsonl; 21_clusters and 25_shifts always in one process."""
+    """Make data/records/NAME.jsonl; those of ALONE always in one process."""
     for name in names or ledger.shelf().names:
         store = Store(data_dir() / "records" / f"{name}.jsonl")
         if name in ALONE:

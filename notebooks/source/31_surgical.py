@@ -158,6 +158,14 @@ alone = [nb31_blocks.best(g, k, "") in of for g in gains.values() for k, of in e
 print(f"among single blocks, the nearest has the best mean in {sum(alone)} of {len(alone)} cases")
 
 # %% [markdown]
+# How often is the rule right in a single seed? And does the better block depend on what changed? That is the *interaction*: how much
+# more the first block gains over the last where the images change than where the labels do.
+
+# %%
+for n in gains:
+    print(f"{n} labels per class:", nb31_blocks.tally(nb31_blocks.LETTERS, n), sep="\n")
+
+# %% [markdown]
 # - **The images change.** Every block gains on average, and their order differs between the budgets. `full` has the best mean at
 #   both. So the texture does not concern one block alone.
 # - **The shapes change.** Only `block3` gains. Symbols are drawn with the same strokes as letters. A likely reason: the
@@ -315,7 +323,7 @@ widgets.quizzes("31")
 # - Exchanged labels are no change for a new head.
 # - A block with large relative gradients need not be the one to train: the stem has them on every task.
 #
-# **Next:** the rest of part 3 is planned: what a plan costs, how to stay close to the source, and how to choose a plan.
+# **Next:** [32](32_few_parameters.ipynb): what each plan costs in operations, seconds and bytes.
 #
 # **To read.** Lee et al. 2023, *Surgical fine-tuning improves adaptation to distribution shifts*, arXiv:2210.11466. Howard and Ruder
 # 2018, *Universal language model fine-tuning*, arXiv:1801.06146, which unfreezes from the last block to the first.

@@ -1,10 +1,11 @@
-"""One block at a time: the ring, the titles and the guess of the figure of notebook 31."""
+"""One block at a time: the rings, the titles and the guess of the figures of notebook 31, and its count."""
 
 import pytest
-from made_up_records import told
+from made_up_records import row, told
 
 from tlkit.errors import UserError
-from tlkit_lessons import nb31_blocks
+from tlkit.records import Store
+from tlkit_lessons import ledger, nb31_blocks
 
 NEAREST = {"images change": ("stem",), "labels change": ("block3",)}
 
@@ -54,3 +55,39 @@ def test_no_case_is_called_none():
 def test_gains_over_the_head_alone_come_from_both_files():
     [plan] = nb31_blocks.over_head(["glyphs:symbols-a"], ["block:block3"], 5).values()
     assert len(plan) == 1 and plan[0].n == 10 and plan[0].low < plan[0].mean < plan[0].high
+
+
+def test_rings_stand_on_the_first_block_for_images_and_on_the_last_for_labels():
+    found = {"block:stem": [told(0.2), told(-0.1)], "block:block3": [told(0.1), told(0.2)]}
+    turned = {plan: verdicts[::-1] for plan, verdicts in found.items()}
+    figure = nb31_blocks.in_networks({nb31_blocks.LETTERS: found, nb31_blocks.PHOTOS: turned})
+    rings = [[list(r.get_xydata()[0]) for r in ax.lines if r.get_markersize() == 14] for ax in figure.axes]
+    assert [[round(x) for x, _ in ring] for ring in rings] == [[0, 1], [0, 1]]
+    assert [[y for _, y in ring] for ring in rings] == [pytest.approx([20, 20]), pytest.approx([-10, 10])]
+    assert "best mean in 2 of 4 cases" in figure.get_suptitle()
+    assert [t.get_text() for t in figure.axes[1].get_xticklabels()] == ["stem", "block3"]
+
+
+def test_a_seed_counts_where_no_other_block_is_level(tmp_path, monkeypatch):
+    """The first block on images is ahead, level, behind, ...; the last on labels ahead in the first two."""
+    net, store = nb31_blocks.LETTERS, Store(tmp_path / "31_blocks.jsonl")
+    ahead = {
+        net.images: [(0.1, 0, -0.1, 0.2, 0.1), "stem"],
+        net.labels: [(0.1, 0.1, 0, -0.1, -0.2), "block3"],
+    }
+    rows = [
+        row(f"block:{block}", labels, 30 + seed, 0.5 + (gain if block == near else 0.0), task=task, data=task)
+        for task, (gains, near) in ahead.items()
+        for seed, gain in enumerate(gains)
+        for block in net.blocks
+        for labels in (5, 20)
+    ]
+    store.append(rows)
+    monkeypatch.setattr(ledger, "shelf", lambda: ledger.Shelf(tmp_path, ("31_blocks",)))
+    found = nb31_blocks.tally(net, 5)
+    assert found[:4] == (3, 2, 1, 5) and found.interaction.mean == pytest.approx(0.06 - 0.02)
+    assert str(found).startswith(
+        "images change, first block best: 3 of 5 seeds; labels change, last block best: 2 of 5"
+    )
+    with pytest.raises(UserError, match="claim 7 is not tested at 10 labels"):
+        nb31_blocks.tally(net, 10)

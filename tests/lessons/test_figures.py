@@ -37,10 +37,12 @@ from tlkit_lessons import (
     nb25_adapting,
     nb26_unlabelled,
     nb31_blocks,
+    nb32_costs,
     paired,
     plan_strip,
     savings,
 )
+from tlkit_lessons.costs import Cost, Passes
 from tlkit_lessons.look import INDIGO, TRAINED_TILE, WINE, WRONG
 from tlkit_lessons.nb14_depth import Price
 from tlkit_lessons.nb21_kinds import PLACES, Setting, Strip
@@ -56,6 +58,11 @@ AUDIT = Audit(
 )
 
 
+COSTS = [
+    Cost("norm", 1, 100, 1000, Passes(1000, 900, 0), 1910, 1910, 10),
+    Cost("full", 100, 100, 1000, Passes(1000, 900, 1000), 2950, 2950, 1000),
+]
+STEPS = {p: nb32_costs.Timed(p, np.ones(3), np.full(3, k), 5.0) for p, k in (("norm", 0.8), ("full", 1.0))}
 KNOWN = np.array([[0.6, 0.8, 0.9, 0.85], [0.62, 0.78, 0.94, 0.83]])  # two networks, four stages
 
 
@@ -156,6 +163,7 @@ PAGES = (
     nb25_adapting,
     nb26_unlabelled,
     nb31_blocks,
+    nb32_costs,
     paired,
     plan_strip,
 )
@@ -193,6 +201,12 @@ FIGURES = {
         {5: {"block:stem": [told(0.2)], "block:block3": [told(0.1)], "full": [told(0.0)]}},
         {"images change": ("stem",)},
         {"images change": 1},
+    ),
+    "parameters_and_operations": lambda s: nb32_costs.parameters_and_operations(COSTS, "lp-ft", 1.5),
+    "predicted_and_measured": lambda s: nb32_costs.predicted_and_measured(COSTS, STEPS),
+    "storage": lambda s: nb32_costs.storage(1000, COSTS),
+    "in_networks": lambda s: nb31_blocks.in_networks(
+        {nb31_blocks.PHOTOS: {"block:stem": [told(0.2), told(0.1)], "block:block2": [told(0.0), told(0.1)]}}
     ),
     "gallery": lambda s: drawing.gallery(np.random.default_rng(0).random((40, 16, 16)), "01234567" * 5, 10),
     "moved": lambda s: plan_strip.moved(AUDIT),

@@ -99,13 +99,17 @@ def test_a_claim_without_records_says_so(tmp_path):
 
 def test_every_committed_claim_is_a_sentence_without_code(rows):
     for row in rows:
+        if row.verdict == ledger.ABSENT:
+            continue
         said = row.sentence.removeprefix(f"*{row.text}.* ")
         for code in ("<=", ">=", "holds", "cannot tell", " = ", "labels =", "..", " ,"):
             assert code not in said and code not in row.effect, f"{row.id}: {said}"
         assert len(said.split()) <= LONGEST, f"{row.id}: {said}"
         assert said.split()[0].strip(":,.") in ("Confirmed", "Refuted", "Undecided"), row.id
         assert not re.search(r"\b1 labels|\b[2-9]\d* label\b|\bat 0\b", said), f"{row.id}: {said}"
-        assert "[" in said or "more than" in said or "no overall factor" in said, f"{row.id}: no interval"
+        counted = row.claim.kind == "cost"  # one ratio in all seeds needs no interval
+        told = "[" in said or "more than" in said or "no overall factor" in said
+        assert told or counted, f"{row.id}: no interval"
 
 
 # --- sayings
@@ -114,7 +118,8 @@ def test_every_committed_claim_is_a_sentence_without_code(rows):
 def test_every_saying_stands_once_and_every_claim_under_one(rows):
     found = ledger.sayings()
     assert [saying.number for saying in found] == list(range(1, 37))
-    assert sum(len(saying.evidence) for saying in found) == len(rows)
+    tested = [row for row in rows if row.verdict != ledger.ABSENT]
+    assert sum(len(saying.evidence) for saying in found) == len(tested)
     assert all(row.number == saying.number for saying in found for row in saying.evidence)
 
 

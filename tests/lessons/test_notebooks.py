@@ -38,6 +38,7 @@ OTHER = {  # other parameters than the defaults, that must work too
     "24": {"seed": 12, "step": 2000, "labels": 20, "few_steps": 40, "guess_labels": 5},
     "25": {"seed": 12, "shift": "faded", "guess": 0.8, "rounds": 3},
     "31": {"seed": 33, "labels": 20, "block": "block2", "guess_images": 3, "guess_labels": 0},
+    "32": {"seed": 41, "labels": 20, "watts": 40.0, "guess": 2.5},
 }
 COINS = Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py"
 

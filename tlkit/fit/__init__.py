@@ -14,6 +14,7 @@ from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError, whole
+from tlkit.fit.averaging import evaluate, greedy_soup, soup, wise
 from tlkit.fit.cost import peak_mb
 from tlkit.fit.job import Job
 from tlkit.fit.loop import Diverged, descend
@@ -21,17 +22,18 @@ from tlkit.plans import NotFrozen, Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Evaluation, Task
 
-__all__ = ["Diverged", "Fit", "descend", "fit"]
+__all__ = ["Diverged", "Fit", "descend", "evaluate", "fit", "greedy_soup", "soup", "wise"]
 
 
 @dataclass
 class Fit:
     """A finished fit: the whole recomposed model, what changed, and what it cost.
 
-    setting: what was chosen; tried: the score of every setting on the selection split (NaN: it diverged),
-    empty where the setting came from the recipe. train, select: the first metric on the labelled and the
-    selection items. measured: seconds, memory, and the rows of activations that were computed, read, and not
-    kept for want of room; detail: what must repeat. losses: one a step of the final training.
+    setting: what was chosen; tried: the score of every setting on the selection split (NaN: it diverged), in
+    a race after its third of the passes; empty where the setting came from the recipe. train, select: the
+    first metric on the labelled and the selection items. measured: seconds, memory, and the rows of
+    activations that were computed, read, and not kept for want of room; detail: what must repeat. losses:
+    one a step of the final training.
     """
 
     model: Chain | None

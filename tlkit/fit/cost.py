@@ -8,7 +8,7 @@ import psutil
 import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from tlkit import features
 from tlkit.backbones import Backbone
@@ -42,12 +42,23 @@ def count(model: nn.Module, example: Any, train: bool) -> int:
     Raises AssertionError when a model with convolutions or linear layers counts nothing, since the counter
     takes operations that it does not know for free.
     """
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping={_BACKWARD: _in_groups}) as counter:
         run(model.eval(), example, train)
     model.zero_grad(set_to_none=True)
     weighty = any(isinstance(m, nn.Conv2d | nn.Linear) for m in model.modules())
     assert counter.get_total_flops() > 0 or not weighty, "the FLOP counter saw none of this model's layers"
     return counter.get_total_flops()
+
+
+_BACKWARD = torch.ops.aten.convolution_backward
+
+
+def _in_groups(*shapes: Any, out_shape: Any) -> int:
+    """torch's count, whose gradient of the weights takes a convolution in groups for a dense one."""
+    *same, groups, (of_input, of_weight, _) = shapes
+    torchs = [flop_registry[_BACKWARD](*same, groups, mask, out_val=out_shape)
+              for mask in ((of_input, False, False), (False, of_weight, False))]  # fmt: skip
+    return torchs[0] + torchs[1] // groups
 
 
 def run(model: nn.Module, batch: Any, train: bool) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
+from torch.utils.data import default_collate
 
 from tlkit import env, features, plans
 from tlkit.backbones import Backbone
@@ -36,6 +37,7 @@ class Job:
     draw: LabelledSubset
     before: dict[str, torch.Tensor] = field(default_factory=dict)
     solver: str | None = field(init=False)  # of the task's probe; None where it descends
+    losses: dict[str, float] = field(default_factory=dict)  # of each trial on the selection split, where told
     _chain: Chain | None = None
     _output_bytes: int | None = None  # of one item
 
@@ -44,20 +46,37 @@ class Job:
         self.solver = self.recipe.solver(self.task.objective)
 
     def trial(self, setting: str) -> float:
-        """Score on the selection split of a fit without it; NaN when it diverged."""
+        """Score on the selection split of a fit without it, which may be raced; NaN when it diverged."""
         try:
-            _, predict, _ = self.train(setting, self.draw.fit)
-            return self.score(predict, self.draw.select)
+            _, predict, _ = self._tried.train(setting, self.draw.fit)
+            return self.score(predict, self.draw.select, setting)
         except Diverged:
             return math.nan
 
-    def score(self, predict: Predict, rows: np.ndarray) -> float:
-        """The first metric on `rows` of the training items."""
+    @cached_property
+    def _tried(self) -> "Job":
+        """This job by the recipe of its tries."""
+        return replace(self, recipe=self.recipe.trial(len(self.draw.fit))) if self.recipe.race else self
+
+    def score(self, predict: Predict, rows: np.ndarray, trial: str = "") -> float:
+        """The first metric on `rows` of the training items; of a named trial `losses` gets the loss, too."""
         objective, wanted = self.task.objective, picked(self.task.targets, rows)
         found = predict(self.task.train, rows)
         if isinstance(found, Iterator):
+            if trial and objective.collate is default_collate:  # others' losses need not take these targets
+                found = self._weighed(found, wanted, trial)
             found = objective.collect(found, wanted, len(rows))
         return objective.first(found, wanted)
+
+    def _weighed(self, outputs: Iterator[Any], wanted: Any, trial: str) -> Iterator[Any]:
+        """The outputs, batch by batch; at their end `losses` holds the objective's mean loss an item."""
+        total, done = 0.0, 0
+        for output in outputs:
+            count = len(output if isinstance(output, list) else tree_leaves(output)[0])
+            part = torch.as_tensor(picked(wanted, range(done, done + count)))
+            total, done = total + count * float(self.task.objective.loss(output, part)), done + count
+            yield output
+        self.losses[trial] = total / done
 
     def train(self, setting: str, rows: np.ndarray) -> tuple[Chain | None, Predict, list[float]]:
         """(model, predict, losses) of one training on `rows` of the training items."""
@@ -172,13 +191,17 @@ class Job:
     ) -> dict[str, Any]:
         """What must repeat: the setting, the counts, the size of what was trained and its FLOPs.
 
-        steps is the recipe's; epochs are those of the final gradient descent, 0 where a solver did it all.
+        losses: the objective's loss of each setting on the selection split (lower is better), where told.
+        steps is the recipe's; epochs are those of the final gradient descent, 0 where a solver did it all;
+        raced, where the settings were, those of each try.
         flops_prefix: the frozen stages once for every labelled item; flops_suffix: every pass of every try.
         """
         counts = {"fit": len(self.draw.fit), "select": len(self.draw.select), "test": len(self.task.test)}
         descends = model is not None and (not self.plan.head_only or self.solver is None)
         found = {"setting": setting, "tries": tries, "items": counts, "steps": self.recipe.steps}
-        found["epochs"], seen = self._passes(tries) if descends else (0, 0)
+        found |= {"losses": dict(self.losses)} if self.losses else {}
+        found["epochs"], raced, seen = self._passes(tries) if descends else (0, 0, 0)
+        found |= {"raced": raced} if self.recipe.race and raced else {}
         if model is None:
             return found | {"trained_parameters": 0, "flops_prefix": 0, "flops_suffix": 0}
         counted = [flops(self.task, self.backbone, model, phase) for phase in self.phases]
@@ -193,12 +216,13 @@ class Job:
             "flops_suffix": suffix * seen // len(self.phases),
         }
 
-    def _passes(self, tries: int) -> tuple[int, int]:
-        """(epochs of the final training, items through the suffix over all tries, with repetition)."""
-        epochs, trial = (
-            len(self.phases) * self._part.schedule(len(rows))[0] for rows in (self.draw.all, self.draw.fit)
-        )
-        return epochs, epochs * len(self.draw.all) + (tries * trial * len(self.draw.fit) if tries > 1 else 0)
+    def _passes(self, tries: int) -> tuple[int, int, int]:
+        """(epochs of the final training, of each try, items through the suffix in all, with repetition)."""
+        jobs = (self, self.draw.all), (self._tried, self.draw.fit)
+        epochs, trial = (len(job.phases) * job._part.schedule(len(rows))[0] for job, rows in jobs)
+        if tries == 1:
+            return epochs, 0, epochs * len(self.draw.all)
+        return epochs, trial, epochs * len(self.draw.all) + tries * trial * len(self.draw.fit)
 
 
 def _raw_answer(

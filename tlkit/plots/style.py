@@ -22,8 +22,13 @@ _PLANS = {
     "l2sp": ("#009E73", "p", ":"),
     "auto-rgn": ("#CC79A7", "<", "--"),
     "auto-snr": ("#CC79A7", ">", ":"),
+    "bias": ("#E69F00", "d", ":"),
 }
-_KINDS = {"last": ("#56B4E9", "v", (0, (1, 1))), "block": ("#E69F00", "h", "-.")}
+_KINDS = {
+    "last": ("#56B4E9", "v", (0, (1, 1))),
+    "block": ("#E69F00", "h", "-."),
+    "lora": ("#D55E00", "H", "-."),
+}
 _OTHER = ("#E69F00", "*", "--")
 TEXT = MappingProxyType({"font.size": 10, "axes.titlesize": 11, "axes.labelsize": 10, "legend.fontsize": 9})
 

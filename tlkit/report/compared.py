@@ -90,7 +90,8 @@ def _recipe(version: str) -> str:
     if known is None:
         return version
     rates, strengths = (", ".join(f"{x:g}" for x in of) for of in (known.rates, known.strengths))
+    raced = "; settings are raced for a third of the passes" if known.race else ""
     return (
         f"{version}: at least {known.steps} steps and {known.epochs} epochs, batch {known.batch}; learning "
-        f"rates {rates}; regularisation of a linear classifier, C = {strengths}"
+        f"rates {rates}; regularisation of a linear classifier, C = {strengths}{raced}"
     )

@@ -67,8 +67,8 @@ class Objective:
     """Everything about a task that is not data; the first metric is the one verdicts are about.
 
     head(features, pool): a new head for an example of the last stage's output and the backbone's pooling;
-    with a solver, `pool` first and one linear layer behind it. loss(output, target): a scalar tensor.
-    decode(output): one prediction an item, a numpy array or, where items differ in shape, a list.
+    with a solver, `pool` first and one linear layer behind it. loss(output, target): a scalar tensor, in eval
+    mode too. decode(output): a prediction an item, a numpy array, or a list where items differ in shape.
     keep(output, targets): what is kept of a batch instead, an array of one row an item, where predictions are
     too large to keep (a score for each of 50,000 words). collate: a list of (input, target) to a batch;
     needed where targets differ in shape. metrics: name -> `Metric`. solver: how `frozen` finds its head

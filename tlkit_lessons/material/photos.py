@@ -8,6 +8,7 @@ from tlkit.tasks import Task
 from tlkit.tasks.folders import class_files
 from tlkit.tasks.images import from_folder, picture_task, scan, split
 from tlkit_lessons import downloads
+from tlkit_lessons.material import changed_photos
 
 DOMAINS = ("photo", "art_painting", "sketch")  # of PACS
 
@@ -16,6 +17,8 @@ def register() -> None:
     """Register these tasks by name; an entry point of this package."""
     for name in SETS:
         tasks.register(name, partial(load, name))
+    changes = ("clean", *changed_photos.CORRUPTIONS, "regrouped")
+    tasks.register("photos:", changed_photos.changed, [f"photos:{change}" for change in changes])
 
 
 def _by_prefix(root: Path, name: str) -> Task:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch.utils.data import default_collate
@@ -17,10 +16,13 @@ from tlkit.backbones.chain import Chain
 from tlkit.backbones.weights import file_digest
 from tlkit.compare.conclusion import constant
 from tlkit.errors import UserError
-from tlkit.plans import BASELINES
-from tlkit.records import PLAIN, Record, Scale, scale
-from tlkit.tasks import SELECT_FROM
+from tlkit.records import PLAIN, Scale
+from tlkit.saved_model.choice import Choice, choose
 from tlkit.tasks.readers import DECODERS, READERS, Decoder, Reader
+
+__all__ = [
+    "Choice", "Prediction", "Saved", "card", "choose", "doubts", "load", "save", "there", "told",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,61 +145,6 @@ def _content(folder: Path) -> dict:
 def _damaged(folder: Path, error: Exception) -> UserError:
     why = f"{type(error).__name__}: {error}".partition("\n")[0]
     return UserError(f"the model in {folder} is damaged ({why}): remove it and run `tlkit compare` again.")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The fit worth keeping: its test record, the mean test value of its plan over `seeds`, and the rule."""
-
-    record: Record
-    mean: float
-    seeds: int
-    rule: str
-
-
-def choose(records: Iterable[Record]) -> Choice | None:
-    """The fit to keep among those of one task and metric; None where none is a network.
-
-    At the largest budget: the plan with the best mean over seeds on the selection splits, on a tie the
-    cheaper one, then the first; of its seeds the one with the best selection score. The test split is not
-    used. Below 5 labels there is no selection split: `frozen`, or else the first plan, at its first seed.
-    """
-    rows = [r for r in records if r.plan not in set(BASELINES) - {"scratch"} and r.status == "ok"]
-    tests = [r for r in rows if r.split == "test"]
-    if not tests:
-        return None
-    largest = max(r.labels for r in tests)
-    tests = [r for r in tests if r.labels == largest]
-    selected = [r for r in rows if r.split == "select" and r.labels == largest]
-    how = scale(tests)
-    plan, rule = _plan(how, tests, selected)
-    scores = {r.seed: how.sign * r.value for r in selected if r.plan == plan}
-    mine = [r for r in tests if r.plan == plan]
-    record = min(mine, key=lambda r: (-scores.get(r.seed, -math.inf), r.seed))
-    if selected and len(mine) > 1:
-        rule += "; the seed with the best score there"
-    return Choice(record, _mean(mine), len(mine), rule)
-
-
-def _plan(how: Scale, tests: list[Record], selected: list[Record]) -> tuple[str, str]:
-    plans = list(dict.fromkeys(r.plan for r in tests))
-    if not selected:
-        why = f"below {how.counted(SELECT_FROM)} there is no validation split to choose by"
-        if "frozen" in plans:
-            return "frozen", f"{why}, so frozen, at its first seed"
-        return plans[0], f"{why}, and frozen was not run, so the first plan, at its first seed"
-    plans = [plan for plan in plans if any(r.plan == plan for r in selected)]
-    score = {plan: round(_mean([r for r in selected if r.plan == plan]), 9) for plan in plans}
-    cost = {plan: np.mean([r.operations or 0 for r in tests if r.plan == plan]) for plan in plans}
-    best = min(plans, key=lambda plan: (-how.sign * score[plan], cost[plan]))  # min keeps the first of equals
-    tied = [plan for plan in plans if plan != best and score[plan] == score[best]]
-    end = "highest" if how.sign > 0 else "lowest"
-    why = f"the {end} mean on the validation splits, {score[best]:.3f}; the test set was not used"
-    return best, why + (f" (a tie with {', '.join(tied)}, of more operations)" if tied else "")
-
-
-def _mean(rows: list[Record]) -> float:
-    return float(np.mean([r.value for r in rows]))
 
 
 def told(about: dict) -> str:
