@@ -12,7 +12,7 @@ from rich.text import Text
 from tlkit.cli.saying import console, say
 
 if TYPE_CHECKING:
-    from tlkit_lessons.ledger import Saying
+    from tlkit_lessons.ledger import Row, Saying
 
 SAYING = 61  # columns that the longest claim takes
 
@@ -69,9 +69,11 @@ def claims(
 
     rows = ledger.table()
     found = ledger.sayings(rows=rows)
-    console.print(_evidence(found) if every else _headlines(found))
+    console.print(_evidence(found, rows) if every else _headlines(found))
     console.print(f"{ledger.counted(found)}.")
     if every:
+        if waiting := [row.id for row in rows if row.verdict == ledger.ABSENT]:
+            console.print(f"Not tested yet: {', '.join(waiting)}.")
         console.print(
             "In brackets: 95 % intervals. Detectable: the true difference that 8 in 10 such measurements "
             "would find (statistical power 0.8), each experiment taken by itself."
@@ -79,7 +81,8 @@ def claims(
     else:
         console.print(
             "Refuted: the opposite was found, or no difference that matters. Undecided: we cannot tell.\n"
-            f"`tlkit claims --all` prints the evidence, {len(rows)} experiments with their effects."
+            f"`tlkit claims --all` prints the evidence, {sum(row.verdict != ledger.ABSENT for row in rows)} "
+            "experiments with their effects."
         )
     if note := compare.outdated(ledger.on_shelf()):
         say(note, "note:", "yellow")
@@ -99,13 +102,18 @@ def _headlines(found: list["Saying"]) -> Table:
     return table
 
 
-def _evidence(found: list["Saying"]) -> Table:
+def _evidence(found: list["Saying"], rows: list["Row"]) -> Table:
+    """The experiments beneath each common claim, then those beneath none, which have the number 0."""
+    from tlkit_lessons import ledger
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    for saying in found:
-        if not saying.evidence:
+    other = [row for row in rows if not row.number and row.verdict != ledger.ABSENT]
+    titled = [(str(saying.number), saying.text.upper(), saying.evidence) for saying in found]
+    for number, text, evidence in [*titled, ("", "BEYOND THE COMMON CLAIMS", other)]:
+        if not evidence:
             continue
-        table.add_row(str(saying.number), saying.text.upper())
-        for row in saying.evidence:
+        table.add_row(number, text)
+        for row in evidence:
             power = f" Detectable {row.power}." if row.power else ""
             found_in = f"Experiment {row.id}, notebook{'s' * (len(row.claim.where) > 1)} {row.where}."
             table.add_row("", f"{row.text}: {row.said}.")

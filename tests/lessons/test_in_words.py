@@ -119,7 +119,8 @@ def test_every_saying_stands_once_and_every_claim_under_one(rows):
     found = ledger.sayings()
     assert [saying.number for saying in found] == list(range(1, 37))
     tested = [row for row in rows if row.verdict != ledger.ABSENT]
-    assert sum(len(saying.evidence) for saying in found) == len(tested)
+    beyond = [row for row in tested if not row.number]
+    assert sum(len(saying.evidence) for saying in found) + len(beyond) == len(tested)
     assert all(row.number == saying.number for saying in found for row in saying.evidence)
 
 
@@ -178,15 +179,18 @@ def test_claims_prints_a_row_for_each_saying_tested(width, monkeypatch, capsys):
     if width == 100:
         assert all(any(saying.text in line for line in lines) for saying in tested), "none is broken"
     assert len(lines) < 2.5 * len(tested), "no more lines than a screen or two"
-    assert f"prints the evidence, {len(ledger.criteria())} experiments" in lines[-1]
+    tested = sum(row.verdict != ledger.ABSENT for row in ledger.table())
+    assert f"prints the evidence, {tested} experiments" in lines[-1]
 
 
 def test_claims_all_prints_every_row(rows, monkeypatch, capsys):
     text = " ".join(" ".join(printed(monkeypatch, capsys, 100, "claims", "--all")).split())
+    waiting = text.partition("Not tested yet: ")[2].partition(". In brackets")[0].split(", ")
+    assert [row.id for row in rows if row.verdict == ledger.ABSENT] == [name for name in waiting if name]
     for row in rows:
-        assert (
-            f"{row.text}: {row.said}. {row.effect}." in text and f"Experiment {row.id}, notebook" in text
-        ), row.id
+        if row.id not in waiting:
+            said = f"{row.text}: {row.said}. {row.effect}."
+            assert said in text and f"Experiment {row.id}, notebook" in text, row.id
 
 
 def printed(monkeypatch, capsys, width: int, *words: str) -> list[str]:
