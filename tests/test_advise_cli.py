@@ -35,7 +35,7 @@ def test_a_folder_gets_a_plan_a_command_and_a_report(tlkit, photos, tmp_path, mo
         f"next: tlkit compare --folder '{photos}' --backbone letters,until=block3 --plans pixels,frozen"
         in text
     )
-    assert " --labels 9 --seeds 5 # " in text and "report: build/folder-my photos.advice.html" in text
+    assert " --labels 9 --seeds 5 That takes " in text and "report: build/folder-my photos.advice.html" in text
     page = (tmp_path / "build" / "folder-my photos.advice.html").read_text("utf-8")
     assert (
         "What to try first" in page and "Twice the labels should" in page and "prefers-color-scheme" in page
@@ -56,7 +56,7 @@ def test_stopped_it_says_what_it_knows(tlkit, photos, monkeypatch):
 
 
 def test_stopped_at_once_it_cannot_tell(tlkit, photos, monkeypatch):
-    monkeypatch.setattr(Race, "_round", lambda *more: False)
+    monkeypatch.setattr(Race, "_probed", lambda *more: False)
     code, text = tlkit("advise", "--folder", photos, "--backbones", "letters", "--out", "a.jsonl")
     assert code == 0 and "cannot tell: the time was over" in text
 

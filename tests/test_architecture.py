@@ -42,7 +42,18 @@ ROWS = {
     ],
     "tlkit_lessons": [
         ["downloads", "legible", "look"],
-        ["adapt", "costs", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
+        [
+            "adapt",
+            "averaging",
+            "costs",
+            "drawing",
+            "material",
+            "paired",
+            "plan_strip",
+            "ranking",
+            "savings",
+            "scores",
+        ],
         [
             "backtests",
             "clusters",

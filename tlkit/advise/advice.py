@@ -6,6 +6,8 @@ import numpy as np
 
 from tlkit.advise.curve import Curve, Ends, corrected
 from tlkit.advise.race import Race
+from tlkit.stats import FEWEST_SEEDS
+from tlkit.stats.verdicts import words
 
 NEAR = 0.005  # behind the best mean: of such plans the cheapest is advised
 DELTA = 0.02  # a difference in accuracy that does not matter, as in every verdict
@@ -32,17 +34,10 @@ class Advice:
     curve: Curve
 
     @property
-    def table(self) -> list[tuple[str, ...]]:
-        """Every rival as a row of text, below a head."""
-        rows = [(name, f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", word((mean, low, high)))
-                for name, (mean, low, high) in self.rivals.items()]  # fmt: skip
-        return [("plan", "gain", "interval", "than the advised"), *rows]
-
-    @property
     def sentences(self) -> list[str]:
         """The advice in words, the most useful first."""
-        words = {name: word(ends) for name, ends in self.rivals.items()}
-        unsure, worse = ([n for n, w in words.items() if w == kind] for kind in ("cannot tell", "worse"))
+        word = {n: words(low, high, 0, FEWEST_SEEDS, DELTA) for n, (_, low, high) in self.rivals.items()}
+        unsure, worse = ([n for n in word if word[n] == kind] for kind in ("cannot tell", "worse"))
         said = [
             f"Expected accuracy on new items with all {self.labels} labels per class: {told(self.expected)}."
         ]
@@ -59,8 +54,10 @@ class Advice:
             buys = "more than any other plan here can add"
         elif high - now < DELTA:
             buys = "hardly worth their price"
-        gain = f"{more - now:+.3f} [{low - now:+.3f}, {high - now:+.3f}] for a linear head, {buys}"
-        return [*said, f"Twice the labels: {gain}; five times: accuracy {five[0]:.2f} to {five[1]:.2f}."]
+        gain = f"{told((more - now, low - now, high - now), '+.3f')} for a linear head, {buys}"
+        said += [f"Twice the labels: {gain}; five times: accuracy {five[0]:.2f} to {five[1]:.2f}."]
+        above = [f"{name} {told(ends, '+.3f')} ({word[name]})" for name, ends in self.rivals.items()]
+        return said + [f"Above the advised plan on the same folds: {', '.join(above)}."] * bool(above)
 
 
 def advice(race: Race) -> Advice | None:
@@ -79,22 +76,13 @@ def advice(race: Race) -> Advice | None:
     points = {n: [*race.known(first, "frozen", pool, n).values()] for n in race.folds.sizes(pool)}
     curve, has = Curve.of(points, len(race.folds.rows(pool))), int(race.folds.counts.min())
     more = {times * has: curve.at(times * has) for times in MORE}
-    middle, gained = more[has][0] + means[plan], corrected([*found[plan].values()])
-    off = [np.hypot(more[has][0] - end, gained[0] - of) for end, of in zip(more[has], gained, strict=True)]
-    expected = tuple(
-        float(np.clip(middle + sign * by, 0, 1)) for sign, by in zip((0, -1, 1), off, strict=True)
-    )
+    of_head, gained = np.array(more[has]), np.array(corrected([*found[plan].values()]))
+    off = np.hypot(of_head - of_head[0], gained - gained[0]) * [0, -1, 1]
+    expected = tuple(float(x) for x in np.clip(of_head[0] + means[plan] + off, 0, 1))
     return Advice(first, plan, has, expected, more, rivals, dict(race.untried), points, curve)
 
 
-def word(ends: Ends) -> str:
-    """better, worse, equal or cannot tell."""
-    _, low, high = ends
-    if low >= -DELTA and high <= DELTA:
-        return "equal"
-    return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
-
-
-def told(ends: Ends) -> str:
+def told(ends: Ends, digits: str = ".2f") -> str:
     """Such as 0.91 [0.88, 0.93]."""
-    return "{:.2f} [{:.2f}, {:.2f}]".format(*ends)
+    mean, *interval = (format(end, digits) for end in ends)
+    return f"{mean} [{', '.join(interval)}]"

@@ -43,11 +43,9 @@ class Curve:
     @classmethod
     def of(cls, accuracies: Mapping[int, Sequence[float]], items: int) -> "Curve":
         """The curve through labels a class -> accuracy on each fold."""
-        most, folds = max(accuracies), accuracies.values()
-        x = np.stack([np.ones(len(folds)), np.log([n / most for n in accuracies])], 1)
-        error = (
-            np.array([1 - np.mean(of) for of in folds]) + 0.5 / items
-        )  # half an item, so that there is one
+        most = max(accuracies)
+        x = np.stack([np.ones(len(accuracies)), np.log([n / most for n in accuracies])], 1)
+        error = 1 - np.array([np.mean(of) for of in accuracies.values()]) + 0.5 / items  # of none, half a one
         noise = _counted(error, items) + (BEND * x[:, 1] / np.log(2)) ** 2
         prior = np.diag([1e-4, SPREAD**-2])
         cov = np.linalg.inv(x.T / noise @ x + prior)
@@ -60,10 +58,10 @@ class Curve:
         off = (BEND * x[1] / np.log(2)) ** 2 + _counted(np.exp(middle), self.items)
         return middle, float(np.sqrt(x @ self.cov @ x + off))
 
-    def at(self, labels: float, wider: float = WIDER) -> Ends:
+    def at(self, labels: float) -> Ends:
         """(accuracy, low, high) with so many labels a class."""
         middle, spread = self.told(labels)
-        ends = np.exp(middle + spread * wider * np.array([0, 1, -1])) - 0.5 / self.items
+        ends = np.exp(middle + spread * WIDER * np.array([0, 1, -1])) - 0.5 / self.items
         return tuple(float(a) for a in 1 - np.clip(ends, 0, 1))
 
 

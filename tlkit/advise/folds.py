@@ -7,8 +7,10 @@ from tlkit.tasks import Task, splits
 
 FOLDS = 5
 ITEMS = 2000  # of a larger training set so many are drawn, and enough of every class
-FEWEST = 2  # labels a class that a point of a learning curve needs
-POINTS = 4  # of a learning curve, each of half the labels of the one before
+FEWEST, POINTS = (
+    2,
+    4,
+)  # labels a class, and points, of a learning curve; each has half those of the one before
 
 
 class Folds:
@@ -20,25 +22,31 @@ class Folds:
     """
 
     def __init__(self, task: Task, rows: np.ndarray | None = None):
+        from sklearn.model_selection import StratifiedGroupKFold
+
         if not task.objective.by_class:
             raise UserError(f"task {task.name!r} has no classes, which advice needs: use tlkit compare.")
-        targets, rng = np.asarray(task.targets), np.random.default_rng(0)
-        order = rng.permutation(np.arange(len(targets)) if rows is None else np.asarray(rows))
-        ranks = {int(c): order[targets[order] == c] for c in range(len(task.classes))}
-        first = {int(row) for rows in ranks.values() for row in rows[: 2 * FOLDS]}
-        kept = [row for n, row in enumerate(order) if n < ITEMS or int(row) in first]
-        of = [task.train.digests[i] for i in kept], [task.train.groups[i] for i in kept if task.train.groups]
-        owners, of_class = np.array(splits.owners(*of)), targets[kept]
+        self.targets = np.asarray(task.targets)
+        order = np.random.default_rng(0).permutation(np.arange(len(self.targets)) if rows is None else rows)
+        self.counts = np.bincount(self.targets[order], minlength=len(task.classes))
+        self.rank = np.empty(len(self.targets), int)
+        for c, count in enumerate(self.counts):
+            self.rank[order[self.targets[order] == c]] = np.arange(count)
+        kept = order[(np.arange(len(order)) < ITEMS) | (self.rank[order] < 2 * FOLDS)]
+        items, classes = task.train.at(kept), self.targets[kept]
+        owners = np.array(splits.owners(items.digests, items.groups))
         for c, name in enumerate(task.classes):
-            if (count := len(set(owners[of_class == c]))) < FOLDS:
+            if (count := len(set(owners[classes == c]))) < FOLDS:
                 raise UserError(
                     f"task {task.name!r}: class {name!r} has {count} separate training items or groups, and "
                     f"advice needs {FOLDS}, to fit on some and ask others: label more of them."
                 )
-        self.targets, self.counts = targets, np.bincount(targets[order])
-        self.rank = {int(row): n for rows in ranks.values() for n, row in enumerate(rows)}
-        self.largest = 1 + max(self.rank[int(row)] for row in kept)  # the pool that holds every item
-        self.pairs = _pairs(task, np.array(kept), of_class, owners)
+        self.largest = 1 + int(self.rank[kept].max())  # the pool that holds every item
+        pairs = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(kept, classes, owners)
+        if len(items.times):  # what was later is asked, whatever is drawn from what was before
+            pairs = [splits.by_time(items.times)] * FOLDS
+        by_rank = lambda rows: rows[np.argsort(self.rank[rows], kind="stable")]  # noqa: E731
+        self.pairs = [tuple(by_rank(kept[side]) for side in pair) for pair in pairs]
 
     def rows(self, pool: int) -> np.ndarray:
         """All items of a pool."""
@@ -57,14 +65,4 @@ class Folds:
         return [n for k in range(POINTS) if (n := most >> k) >= FEWEST] or [1]
 
     def _of(self, rows: np.ndarray, pool: int) -> np.ndarray:
-        some = [int(row) for row in rows if self.rank[int(row)] < pool]
-        return np.array(sorted(some, key=self.rank.__getitem__), dtype=int)
-
-
-def _pairs(task: Task, kept: np.ndarray, targets: np.ndarray, owners: np.ndarray) -> list[splits.Split]:
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    if len(task.train.times):  # what was later is asked, whatever is drawn from what was before
-        return [tuple(kept[side] for side in splits.by_time([task.train.times[i] for i in kept]))] * FOLDS
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(kept, targets, owners)
-    return [(kept[rest], kept[held]) for rest, held in folds]
+        return rows[self.rank[rows] < pool]

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -18,8 +19,7 @@ from tlkit.tasks.items import digest_of
 PLANS = ("last-1", "lp-ft", "full")  # that descend, the cheapest first
 POOL = 12  # items a class of the first round; every later one has twice as many
 CHUNK = 32  # items between two looks at the clock
-CAREFUL = 1.5  # a forecast is good to half as much again
-STEP, OVERHEAD = 3, 0.01  # a step takes so many forward passes, and so many seconds at least
+CAREFUL, OVERHEAD = 1.5, 0.01  # a forecast is good to half as much again; seconds a step takes besides
 Place = tuple[str, str, int, int]  # backbone, plan, labels a class, pool
 
 
@@ -36,32 +36,26 @@ class Race:
         rows: np.ndarray | None = None, plans: Sequence[str] = PLANS,
     ):  # fmt: skip
         self.task, self.store, self.left, self.plans = task.judged("accuracy"), store, left, tuple(plans)
-        self.folds, self.whole, self.pool, self.pools = Folds(self.task, rows), left(), 0, {}
+        self.folds, self.pool, self.pools = Folds(self.task, rows), 0, {}
         self.backbones, self.dropped, self.untried = {}, {}, {}
         for given in backbones:
             try:
                 self.backbones[str(getattr(given, "name", given))] = load(given)
             except UserError as error:
                 self.dropped[given] = str(error)
+        self.alive = [*self.backbones]
         self.scores: dict[Place, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
         self._jobs: dict[tuple[str, str], Job] = {}
 
     def run(self) -> Iterator[str]:
         """Measure until there is no time left; yields what ended. Raises UserError where no backbone runs."""
-        alive = [*self.backbones]
-        for kept in (self.whole / 2, 0):  # half of the time is for the descents
-            self.kept = kept
-            pool = self._larger(self.pool or POOL / 2)
-            while alive and self.pool < pool and self._round(alive, pool):
-                alive = self.standing(pool)[: -(-len(alive) // 2)]  # the better half goes on
-                if alive:
-                    self.pool, pool = pool, self._larger(pool)
-                    yield f"{self.pool} items per class"
-            if not self.backbones.keys() - self.dropped:
-                reasons = "; ".join(map(": ".join, self.dropped.items()))
-                raise UserError(f"no backbone can be used ({reasons}): name others.")
-            if self.pool and kept:
-                yield from self._descents(self.standing()[0])
+        yield from self._rounds(self.left() / 2)  # half of the time is for the descents
+        if not self.backbones.keys() - self.dropped:
+            reasons = "; ".join(map(": ".join, self.dropped.items()))
+            raise UserError(f"no backbone can be used ({reasons}): name others.")
+        if self.pool:
+            yield from self._descents(self.standing()[0])
+        yield from self._rounds(0)
 
     def known(self, name: str, plan: str, pool: int, labels: int = 0) -> dict[int, float]:
         """Fold -> accuracy, at the setting that is best on the other folds; labels: by default the most."""
@@ -83,31 +77,31 @@ class Race:
         means = {name: np.mean([*folds.values()]) for name, folds in found.items() if len(folds) == FOLDS}
         return sorted(means, key=means.__getitem__, reverse=True)
 
-    def _larger(self, pool: float) -> int:
-        """The pool of the next round; all items, where a further one would not be half as large again."""
-        return int(2 * pool) if 3 * pool <= self.folds.largest else self.folds.largest
+    def _rounds(self, kept: float) -> Iterator[str]:
+        """Linear heads, for more and more items, as long as more than `kept` seconds are left."""
+        while self.alive and self.pool < self.folds.largest:
+            twice = 2 * self.pool or POOL  # or all items, where a further round had not half as many again
+            pool = twice if 1.5 * twice <= self.folds.largest else self.folds.largest
+            if not all(self._probed(name, pool, kept if self.pool else 0) for name in self.alive):
+                return
+            self.alive = self.standing(pool)[: -(-len(self.alive) // 2)]  # the better half goes on
+            if self.alive:
+                self.pool = pool
+                yield f"{pool} items per class"
 
-    def _round(self, alive: list[str], pool: int) -> bool:
-        """Probes of frozen features at several sizes; whether there was time."""
-        late = lambda: self.left() < (self.kept if self.pool else 0)  # noqa: E731
-        rows = self.folds.rows(pool)
-        for name in alive:
-            try:
-                at = features.Cut.end(self.backbones[name], pooled=True)
-                for some in np.array_split(rows, -(-len(rows) // CHUNK)):
-                    if late():
-                        return False
-                    features.activations(at, self.task.train, some)
-            except UserError as error:
-                self.dropped[name] = str(error)
-                continue
-            for labels in self.folds.sizes(pool):
-                for fold in range(FOLDS):
-                    for setting in self._settings(name, "frozen"):
-                        if late():
-                            return False
-                        self._measure((name, "frozen", labels, pool), setting, fold)
-        return True
+    def _probed(self, name: str, pool: int, kept: float) -> bool:
+        """Heads on the features of one backbone, at several sizes; whether there was time."""
+        at, rows = features.Cut.end(self.backbones[name], pooled=True), self.folds.rows(pool)
+        try:
+            for some in np.array_split(rows, -(-len(rows) // CHUNK)):
+                if self.left() < kept:
+                    return False
+                features.activations(at, self.task.train, some)
+        except UserError as error:
+            self.dropped[name] = str(error)
+            return True
+        each = product(self.folds.sizes(pool), range(FOLDS), self._settings(name, "frozen"))
+        return all(self._measured((name, "frozen", n, pool), setting, k, kept) for n, k, setting in each)
 
     def _settings(self, name: str, plan: str) -> list[str]:
         how = recipe.suited(self.backbones[name])
@@ -118,10 +112,10 @@ class Race:
         best = {}
         for n, plan in enumerate(self.plans):
             if place := self._placed(name, plan, len(self.plans) - n):
-                for setting in self._settings(name, plan):
-                    self._try(place, setting, 0)
-                tried = {setting: of[0] for setting, of in self.scores[place].items() if 0 in of}
-                best |= {place: max(tried, key=tried.__getitem__)} if tried else {}
+                found = {
+                    s: self.scores[place][s][0] for s in self._settings(name, plan) if self._try(place, s, 0)
+                }
+                best |= {place: max(found, key=found.__getitem__)} if found else {}
         for fold in range(1, FOLDS):
             best = {place: setting for place, setting in best.items() if self._try(place, setting, fold)}
             if best:
@@ -130,54 +124,45 @@ class Race:
                 del best[min(best, key=lambda place: np.mean([*self.gain(*place[:2]).values()]))]
 
     def _placed(self, name: str, plan: str, plans: int) -> Place | None:
-        """On the largest pool where its trainings fit its share of the time, or on the smallest all of it."""
-        backbone, parsed = self.backbones[name], Plan.parse(plan)
-        how, cut = recipe.suited(backbone), parsed.cut(backbone.stages)
-        once = forecast.prefix_seconds(self.task, backbone, cut)
-        if cut:
-            forward, step = forecast.item_seconds(self.task, backbone, parsed, how)
-        else:  # a step of a whole network would cost too much of the time
-            forward = forecast.prefix_seconds(self.task, backbone, len(backbone.stages)) - once
-            step = STEP * forward
-        for pool in sorted({p for b, _, _, p in self.scores if b == name and p <= self.pool}, reverse=True):
-            fitted, held = self.folds.draw(0, labels := self.folds.sizes(pool)[0], pool)
-            passes = how.schedule(len(fitted))[0] * len(fitted)
-            seconds = passes * (step + OVERHEAD / how.batch) + len(held) * forward
-            place, tries = (name, plan, labels, pool), self._settings(name, plan)
-            there = [[self._key(place, s, k) in self.store.finished() for k in range(FOLDS)] for s in tries]
-            trainings = len(tries) + FOLDS - 1 - sum(of[0] for of in there) - max(sum(of[1:]) for of in there)
-            share = self.left() / CAREFUL / (plans if pool > self._larger(POOL / 2) else 1)
-            if not trainings or trainings * seconds + once * len(self.folds.rows(pool)) < share:
+        """On the largest pool where it was begun or fits its share of the time; on the smallest, in all."""
+        task, backbone, parsed = self.task, self.backbones[name], Plan.parse(plan)
+        how, settings = recipe.suited(backbone), self._settings(name, plan)
+        once = forecast.prefix_seconds(task, backbone, parsed.cut(backbone.stages))
+        forward, step = forecast.item_seconds(task, backbone, parsed, how)
+        pools = sorted({p for b, _, _, p in self.scores if b == name and p <= self.pool})
+        for pool in reversed(pools):
+            place = name, plan, (labels := self.folds.sizes(pool)[0]), pool
+            fit = forecast.fit_seconds(task, how, parsed, labels, (forward, step + OVERHEAD / how.batch))
+            seconds = fit / forecast.trainings(task, how, parsed, labels)
+            whole = (len(settings) + FOLDS - 1) * seconds + once * len(self.folds.rows(pool))
+            share = self.left() / CAREFUL / (plans if pool > pools[0] else 1)
+            if whole < share or self._measured(place, settings[0], 0, np.inf):
                 self.pools[plan] = pool
                 return place
         self.untried[plan] = seconds
         return None
 
     def _try(self, place: Place, setting: str, fold: int) -> bool:
-        """Measure if as much time is left as the longest training of the plan took; whether it is known."""
+        """`_measured`, if as much time is left as the longest training of the plan took."""
         took = [r.measured["seconds"] for r in self.store.read() if r.plan == f"{place[1]} {setting}"]
-        if self.left() > max(took, default=0) or self._key(place, setting, fold) in self.store.finished():
-            self._measure(place, setting, fold)
-        return fold in self.scores[place][setting]
+        return self._measured(place, setting, fold, max(took, default=0))
 
-    def _key(self, place: Place, setting: str, fold: int) -> FitKey:
-        """Names what is fitted and what is asked by content, since items of a folder come and go."""
-        name, plan, labels, pool = place
-        rows, backbone = np.concatenate(self.folds.draw(fold, labels, pool)), self.backbones[name]
-        told = [f"{self.task.train.digests[i]} {self.folds.targets[i]}" for i in rows]
-        which = f"{plan} {setting}", labels, fold, recipe.suited(backbone).version
-        return FitKey(self.task.name, digest_of(*told), name, backbone.digest, *which)
+    def _measured(self, place: Place, setting: str, fold: int, kept: float) -> bool:
+        """Whether an accuracy is in the store, or found now if more than `kept` seconds are left.
 
-    def _measure(self, place: Place, setting: str, fold: int) -> None:
-        """The accuracy on a fold, from the store or by a training; one that diverged has none."""
+        One that diverged has none. The key names items by content, since those of a folder come and go.
+        """
         name, plan, labels, pool = place
-        sides, backbone = LabelledSubset(*self.folds.draw(fold, labels, pool)), self.backbones[name]
-        if (name, plan) not in self._jobs:
-            how = self.task, backbone, Plan.parse(plan), recipe.suited(backbone), fold
-            self._jobs[name, plan] = Job(*how, sides)
-        job = self._jobs[name, plan]
+        backbone, sides = self.backbones[name], LabelledSubset(*self.folds.draw(fold, labels, pool))
+        told = [f"{self.task.train.digests[i]} {self.folds.targets[i]}" for i in sides.all]
+        how = recipe.suited(backbone)
+        which = digest_of(*told), name, backbone.digest, f"{plan} {setting}", labels, fold, how.version
+        key = FitKey(self.task.name, *which)
+        if self.left() <= kept and key not in self.store.finished():
+            return False
+        new = Job(self.task, backbone, Plan.parse(plan), how, fold, sides)
+        job = self._jobs.setdefault((name, plan), new)  # which keeps its network
         job.seed, job.draw = fold, sides
-        key = self._key(place, setting, fold)
         value = study.measure(self.store, key, lambda: job.trial(setting)).value
-        if value is not None:
-            self.scores[place][setting][fold] = value
+        self.scores[place][setting] |= {} if value is None else {fold: value}
+        return value is not None

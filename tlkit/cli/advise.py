@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlkit.cli import compare, output
-from tlkit.cli.compare import Folder, Groups, ReportPath, TaskName
+from tlkit.cli import compare
+from tlkit.cli.compare import Folder, Groups, TaskName
 from tlkit.cli.live import UNSEEN, about, around, span
-from tlkit.cli.saying import console, quoted, say
+from tlkit.cli.saying import quoted, say
 from tlkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ ENDING = 5  # seconds, at most a fifth of the time, for the forecast of that com
 
 Names = compare.option(str | None, "Networks to choose from, with commas between; default: the task's own.")
 Minutes = compare.option(float, "How long it may take; Ctrl-C ends it earlier, with what is known so far.")
-Out = compare.option(
-    Path | None, "Scores, kept for the next run (JSON lines); default build/TASK.advice.jsonl."
-)
+Out = compare.option(Path | None, "Scores, kept for the next run; default build/TASK.advice.jsonl.")
 
 
 def advise(
@@ -31,12 +29,11 @@ def advise(
     backbones: Names = None,
     minutes: Minutes = 3.0,
     out: Out = None,
-    report: ReportPath = None,
 ) -> None:
     """Advise which network and plan to try, what accuracy to expect, and whether more labels would help.
 
     It cross-validates on training data alone; the test data are for `tlkit compare`, which comes next."""
-    from tlkit import env, files, tasks
+    from tlkit import env, tasks
     from tlkit.advise import Race, advice, told
     from tlkit.records import Store
 
@@ -44,29 +41,26 @@ def advise(
     if not 0 < minutes < float("inf"):
         raise UserError(f"--minutes {minutes:g}: give a time above 0, such as 3.")
     env.setup()
-    asked = compare.named(task, folder, groups, opened=True)
-    found = tasks.load(asked)
+    found = tasks.load(asked := compare.named(task, folder, groups, opened=True))
     names = re.split(",(?![^,=]*=)", backbones or compare.suggested(asked))  # a,size=96 is one
     store = Store(out or env.results_dir() / f"{compare.file_name(found.name)}.advice.jsonl")
-    report = report or files.beside(store.path, ".html")
     race = Race(found, [n.strip() for n in names if n.strip()], store, lambda: end - time.monotonic())
     again = f"tlkit compare {f'--folder {quoted(folder)}' if folder else f'--task {quoted(Path(task))}'}"
     again += f" --groups {quoted(groups)}" if groups else ""
-    held = f"another process is writing to {store.path}: choose another --out."
-    with files.locked(store.path, ".run.lock", 0, held):
-        try:
-            for done in race.run():
-                known = advice(race)
-                so_far = f"{known.plan} of {known.backbone}, {told(known.expected)}"
-                say(f"{done}, {span(max(race.left(), 0))} left: {so_far}")
-        except KeyboardInterrupt:
-            _tell(race, report, again, stopped=True)
-            raise
-        _tell(race, report, again, stopped=False)
+    try:
+        for done in race.run():
+            known = advice(race)
+            so_far = f"{known.plan} of {known.backbone}, {told(known.expected)}"
+            say(f"{done}, {span(max(race.left(), 0))} left: {so_far}")
+    except KeyboardInterrupt:
+        _tell(race, again)
+        raise
+    _tell(race, again)
 
 
-def _tell(race: "Race", report: Path, again: str, stopped: bool) -> None:
+def _tell(race: "Race", again: str) -> None:
     """All that is known, on the terminal and in the report, and the command that tests it."""
+    from tlkit import files
     from tlkit.advise import advice
     from tlkit.forecast import forecast
     from tlkit.recipe import suited
@@ -80,19 +74,11 @@ def _tell(race: "Race", report: Path, again: str, stopped: bool) -> None:
     say(f"plan {known.plan}, backbone {known.backbone}", "advice:", "bold")
     for line in known.sentences:
         say(f"  {line}")
-    if known.rivals:
-        head, *rows = known.table
-        drawn = output.headed("gain over the advised plan", "on the same folds, with 95 % intervals", head[0])
-        for name in head[1:]:
-            drawn.add_column(name, no_wrap=True)
-        for row in rows:
-            drawn.add_row(*row)
-        console.print(drawn)
     plans = tuple(dict.fromkeys(filter(None, (race.task.objective.raw_plan, "frozen", known.plan))))
     again += f" --backbone {quoted(Path(known.backbone))} --plans {','.join(plans)}"
     again += f" --labels {known.labels} --seeds {SEEDS}"
+    say(f"report: {advice_html(known, race.task, files.beside(race.store.path, '.html'), again)}")
+    say(again, "next:", "bold")
     network = race.backbones[known.backbone]
     grid = Grid(race.task, network, plans, (known.labels,), tuple(range(SEEDS)), suited(network))
-    wait = "" if stopped else f"   # {about(around(forecast(grid, list(grid.cells())).seconds, UNSEEN))}"
-    say(again + wait, "next:", "bold")
-    say(f"report: {advice_html(known, race.task, report, again)}")
+    say(f"That takes {about(around(forecast(grid, list(grid.cells())).seconds, UNSEEN))}.")

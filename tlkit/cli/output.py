@@ -73,7 +73,7 @@ def after(store: "Store", records: "list[Record]", task: "Task | None" = None) -
     _means(store, records)
     if found := task and compare.recalls(store, records, task):
         labels = max(s.labels for s in compare.standings(records))
-        table = headed("recall by class", f"with {scale(records).counted(labels)}", "class")
+        table = _table("recall by class", f"with {scale(records).counted(labels)}", "class")
         for plan in found[0][1:]:  # a long plan folds, and no number
             table.add_column(plan, justify="right", min_width=4)
         for row in found[1:] if len(task.classes) <= facts.LISTED else found[-2:]:
@@ -98,7 +98,7 @@ def _means(store: "Store", records: "list[Record]") -> None:
     caption += "; (n): mean of only n seeds, the other fits failed" * (fewest < most)
     head, *body = compare.means(store, rows)
     for first in range(1, len(head), ACROSS):
-        table = headed(f"mean test {scale(rows).axis}", caption)
+        table = _table(f"mean test {scale(rows).axis}", caption)
         for name in head[first : first + ACROSS]:
             table.add_column(name, justify="right", no_wrap=True)
         for plan, *values in body:
@@ -107,7 +107,7 @@ def _means(store: "Store", records: "list[Record]") -> None:
         console.print(table)
 
 
-def headed(title: str, caption: str, first: str = "plan") -> Table:
+def _table(title: str, caption: str, first: str = "plan") -> Table:
     """One whose first column gives way where a terminal is narrow."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     table.caption, table.caption_justify = caption, "left"
@@ -119,7 +119,7 @@ def _verdicts(pairs: "list[Pair]", turned: bool = False) -> None:
     family = f"verdicts corrected for {len(pairs)} comparisons (Holm)" if len(pairs) > 1 else "1 comparison"
     reach = "and new" if all(p.items for p in pairs) else "on these"
     caption = f"{family}; 95 % intervals for new seeds {reach} test items"
-    table = headed("compared with the baselines", caption + "; lower is better, so + means lower" * turned)
+    table = _table("compared with the baselines", caption + "; lower is better, so + means lower" * turned)
     table.add_column("labels", justify="right")
     for name in ("against", "verdict", "difference", "won"):
         table.add_column(name, no_wrap=True)

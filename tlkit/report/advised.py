@@ -1,4 +1,4 @@
-"""The report of an advice: the learning curve first, then the plans that were raced."""
+"""The report of an advice: the learning curve, and what was advised on it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,22 +19,15 @@ def advice_html(known: "Advice", task: Task, out: str | Path, again: str) -> Pat
     (now, *_), (more, *_), _ = known.more.values()
     said = f"Twice the labels should take a linear head from {now:.2f} to {more:.2f}"
     caption = "Small dots: folds of the training set; large ones: their means. Band: the 95 % interval ahead."
-    alt = "; ".join(
-        f"{n} labels per class: {low:.2f} to {high:.2f}" for n, (_, low, high) in known.more.items()
-    )
-    table = (
-        ("How far above the advised plan, on the same folds, with 95 % intervals.", *known.table)
-        if known.rivals
-        else ()
-    )
+    alt = (f"{n} labels per class: {low:.2f} to {high:.2f}" for n, (_, low, high) in known.more.items())
+    drawn = [figure(_curve(known), said, caption, "; ".join(alt))]
     title = f"Plan {known.plan}, backbone {known.backbone}"
-    drawn = [figure(_curve(known), said, caption, alt)]
-    group = Group(title, drawn, summary=known.sentences, text=f"Next: {again}", table=table)
+    group = Group(title, drawn, summary=known.sentences, text=f"Next: {again}")
     facts = {"training set": f"{len(task.train)} items; the test set was not read"}
     facts |= {f"backbone {known.backbone}": licence(known.backbone)} | machine()
-    plans = list(dict.fromkeys(["frozen", known.plan, *(name.partition(" ")[0] for name in known.rivals)]))
+    plans = dict.fromkeys(["frozen", known.plan, *(name.partition(" ")[0] for name in known.rivals)])
     title = f"What to try first: {task.name}"
-    return write(out, title=title, groups=[group], failures=(), facts=facts, plans=plans)
+    return write(out, title=title, groups=[group], failures=(), facts=facts, plans=[*plans])
 
 
 def _curve(known: "Advice") -> Axes:

@@ -46,7 +46,6 @@ class Group:
     recalls: Sequence[Sequence[str]] = ()
     missed: Sequence = ()  # fits of which plan; confusions; misclassified items; count of fits
     text: str = ""
-    table: Sequence[Any] = ()  # its caption, its head, its rows of text
 
 
 def figure(ax: Axes, title: str, caption: str, alt: str) -> Figure:
