@@ -35,7 +35,9 @@ def test_a_folder_gets_a_plan_a_command_and_a_report(tlkit, photos, tmp_path, mo
         f"next: tlkit compare --folder '{photos}' --backbone letters,until=block3 --plans pixels,frozen"
         in text
     )
-    assert " --labels 9 --seeds 5 That takes " in text and "report: build/folder-my photos.advice.html" in text
+    assert (
+        " --labels 9 --seeds 5 That takes " in text and "report: build/folder-my photos.advice.html" in text
+    )
     page = (tmp_path / "build" / "folder-my photos.advice.html").read_text("utf-8")
     assert (
         "What to try first" in page and "Twice the labels should" in page and "prefers-color-scheme" in page

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from tlkit import study
-from tlkit.advise import curve
+from tlkit.advise.advice import WIDER
 from tlkit.errors import UserError
 from tlkit.records import FitKey, Store
 from tlkit.tasks import Evaluation
@@ -133,4 +133,4 @@ def test_words_that_are_not_here_are_named(tmp_path, monkeypatch):
 
 def test_the_committed_width_is_no_narrower_than_the_calibration_asks_for(root):
     store = Store(root / "data" / "records" / "34_calibration.jsonl")
-    assert backtests.quantile(store) <= curve.WIDER
+    assert backtests.quantile(store) <= WIDER

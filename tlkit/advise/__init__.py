@@ -3,8 +3,7 @@
 Everything is cross-validated on the training part of a task; the test split is never read.
 """
 
-from tlkit.advise.advice import Advice, advice, told
-from tlkit.advise.curve import Curve, corrected
+from tlkit.advise.advice import Advice, Curve, advice, corrected, told
 from tlkit.advise.folds import Folds
 from tlkit.advise.race import PLANS, Race
 
