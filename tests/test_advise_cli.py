@@ -52,14 +52,18 @@ def test_stopped_it_says_what_it_knows(tlkit, photos, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Race, "_descents", stop)
-    code, text = tlkit("advise", "--folder", photos, "--backbones", "letters", "--out", "a.jsonl")
-    assert code == 128 + signal.SIGINT and "advice: plan frozen" in text and "report: a.html" in text
+    code, text = tlkit("advise", "--folder", photos, "--backbones", "letters")
+    assert (
+        code == 128 + signal.SIGINT
+        and "advice: plan frozen" in text
+        and "report: build/folder-my photos.advice.html" in text
+    )
     assert "next: tlkit compare" in text and "give the same command again to continue" in text
 
 
 def test_stopped_at_once_it_cannot_tell(tlkit, photos, monkeypatch):
     monkeypatch.setattr(Race, "_probed", lambda *more: False)
-    code, text = tlkit("advise", "--folder", photos, "--backbones", "letters", "--out", "a.jsonl")
+    code, text = tlkit("advise", "--folder", photos, "--backbones", "letters")
     assert code == 0 and "cannot tell: the time was over" in text
 
 

@@ -37,28 +37,28 @@ def corrected(values: Sequence[float], share: float = 0.25) -> Ends:
 class Curve:
     """log error = a + b log(labels / most), by Bayesian linear regression: mean and covariance of (a, b).
 
-    items: how many are asked in all folds together, and how many the accuracies that it foretells are of.
+    points: labels a class -> accuracy on each fold, through which it was laid. items:
+    how many are asked in all folds together, and how many the accuracies that it foretells are of.
     """
 
-    most: int
+    points: Mapping[int, Sequence[float]]
     items: int
     mean: np.ndarray
     cov: np.ndarray
 
     @classmethod
-    def of(cls, accuracies: Mapping[int, Sequence[float]], items: int) -> "Curve":
+    def of(cls, points: Mapping[int, Sequence[float]], items: int) -> "Curve":
         """The curve through labels a class -> accuracy on each fold."""
-        most = max(accuracies)
-        x = np.stack([np.ones(len(accuracies)), np.log([n / most for n in accuracies])], 1)
-        error = 1 - np.array([np.mean(of) for of in accuracies.values()]) + 0.5 / items  # of none, half a one
+        x = np.stack([np.ones(len(points)), np.log([n / max(points) for n in points])], 1)
+        error = 1 - np.array([np.mean(of) for of in points.values()]) + 0.5 / items  # of none, half a one
         noise = _counted(error, items) + (BEND * x[:, 1] / np.log(2)) ** 2
         prior = np.diag([1e-4, SPREAD**-2])
         cov = np.linalg.inv(x.T / noise @ x + prior)
-        return cls(most, items, cov @ (x.T / noise @ np.log(error) + prior @ [0, SLOPE]), cov)
+        return cls(points, items, cov @ (x.T / noise @ np.log(error) + prior @ [0, SLOPE]), cov)
 
     def told(self, labels: float) -> tuple[float, float]:
         """Mean and standard deviation of the log error, half an item added."""
-        x = np.array([1, np.log(labels / self.most)])
+        x = np.array([1, np.log(labels / max(self.points))])
         middle = min(float(x @ self.mean), -1e-3)
         off = (BEND * x[1] / np.log(2)) ** 2 + _counted(np.exp(middle), self.items)
         return middle, float(np.sqrt(x @ self.cov @ x + off))
@@ -80,8 +80,8 @@ class Advice:
     """A plan, and what it is based on.
 
     labels: a class, that the training part has. expected: accuracy of the plan with all of them. more: labels
-    -> accuracy of a linear head; curve: of that, through points (labels -> accuracy on each fold). rivals:
-    plan and backbone -> how far above the advised one on the same folds. untried: plan -> seconds.
+    -> accuracy of a linear head, by its curve. rivals: plan and backbone -> how far above the advised one on
+    the same folds. untried: plan -> seconds.
     """
 
     backbone: str
@@ -91,7 +91,6 @@ class Advice:
     more: dict[int, Ends]
     rivals: dict[str, Ends]
     untried: dict[str, float]
-    points: dict[int, list[float]]
     curve: Curve
 
     @property
@@ -138,7 +137,7 @@ def advice(race: Race) -> Advice | None:
     of_head, gained = np.array(more[has]), np.array(corrected([*found[plan].values()]))
     off = np.hypot(of_head - of_head[0], gained - gained[0]) * [0, -1, 1]
     expected = tuple(float(x) for x in np.clip(of_head[0] + means[plan] + off, 0, 1))
-    return Advice(first, plan, has, expected, more, rivals, dict(race.untried), points, curve)
+    return Advice(first, plan, has, expected, more, rivals, dict(race.untried), curve)
 
 
 def told(ends: Ends, digits: str = ".2f") -> str:

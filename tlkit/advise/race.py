@@ -59,9 +59,8 @@ class Race:
 
     def known(self, name: str, plan: str, pool: int, labels: int = 0) -> dict[int, float]:
         """Fold -> accuracy, at the setting that is best on the other folds; labels: by default the most."""
-        tried = self.scores[name, plan, labels or self.folds.sizes(pool)[0], pool]
-        most = max(map(len, tried.values()), default=0)
-        alive = [of for of in tried.values() if len(of) == most]  # the others have left the race
+        tried = self.scores[name, plan, labels or self.folds.sizes(pool)[0], pool].values()
+        alive = [of for of in tried if len(of) == max(map(len, tried))]  # the others have left the race
         folds = sorted(set.intersection(*map(set, alive))) if alive else []
         return {k: max(alive, key=lambda of: sum(of.values()) - of[k])[k] for k in folds}
 
@@ -91,8 +90,9 @@ class Race:
 
     def _probed(self, name: str, pool: int, kept: float) -> bool:
         """Heads on the features of one backbone, at several sizes; whether there was time."""
-        at, rows = features.Cut.end(self.backbones[name], pooled=True), self.folds.rows(pool)
+        rows = self.folds.rows(pool)
         try:
+            at = features.Cut.end(self.backbones[name], pooled=True)
             for some in np.array_split(rows, -(-len(rows) // CHUNK)):
                 if self.left() < kept:
                     return False
@@ -112,9 +112,8 @@ class Race:
         best = {}
         for n, plan in enumerate(self.plans):
             if place := self._placed(name, plan, len(self.plans) - n):
-                found = {
-                    s: self.scores[place][s][0] for s in self._settings(name, plan) if self._try(place, s, 0)
-                }
+                tried = [s for s in self._settings(name, plan) if self._try(place, s, 0)]
+                found = {s: self.scores[place][s][0] for s in tried}
                 best |= {place: max(found, key=found.__getitem__)} if found else {}
         for fold in range(1, FOLDS):
             best = {place: setting for place, setting in best.items() if self._try(place, setting, fold)}

@@ -3,7 +3,7 @@
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tlkit.cli import compare
 from tlkit.cli.compare import Folder, Groups, TaskName
@@ -11,15 +11,11 @@ from tlkit.cli.live import UNSEEN, about, around, span
 from tlkit.cli.saying import quoted, say
 from tlkit.errors import UserError
 
-if TYPE_CHECKING:
-    from tlkit.advise import Race
-
 SEEDS = 5  # of the comparison that is advised
 ENDING = 5  # seconds, at most a fifth of the time, for the forecast of that comparison and the report
 
 Names = compare.option(str | None, "Networks to choose from, with commas between; default: the task's own.")
 Minutes = compare.option(float, "How long it may take; Ctrl-C ends it earlier, with what is known so far.")
-Out = compare.option(Path | None, "Scores, kept for the next run; default build/TASK.advice.jsonl.")
 
 
 def advise(
@@ -28,7 +24,6 @@ def advise(
     groups: Groups = None,
     backbones: Names = None,
     minutes: Minutes = 3.0,
-    out: Out = None,
 ) -> None:
     """Advise which network and plan to try, what accuracy to expect, and whether more labels would help.
 
@@ -43,7 +38,7 @@ def advise(
     env.setup()
     found = tasks.load(asked := compare.named(task, folder, groups, opened=True))
     names = re.split(",(?![^,=]*=)", backbones or compare.suggested(asked))  # a,size=96 is one
-    store = Store(out or env.results_dir() / f"{compare.file_name(found.name)}.advice.jsonl")
+    store = Store(env.results_dir() / f"{compare.file_name(found.name)}.advice.jsonl")
     race = Race(found, [n.strip() for n in names if n.strip()], store, lambda: end - time.monotonic())
     again = f"tlkit compare {f'--folder {quoted(folder)}' if folder else f'--task {quoted(Path(task))}'}"
     again += f" --groups {quoted(groups)}" if groups else ""
@@ -58,7 +53,7 @@ def advise(
     _tell(race, again)
 
 
-def _tell(race: "Race", again: str) -> None:
+def _tell(race: Any, again: str) -> None:
     """All that is known, on the terminal and in the report, and the command that tests it."""
     from tlkit import files
     from tlkit.advise import advice
