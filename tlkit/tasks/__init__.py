@@ -83,6 +83,7 @@ class Task:
     classes: tuple[str, ...] = ()
     card: dict = field(default_factory=dict)
     set_aside: dict[str, str] = field(default_factory=dict)
+    sealed: bool = False  # a label-free task: its training targets may not be read either
     reader: str = ""
 
     def __post_init__(self) -> None:
@@ -142,7 +143,11 @@ class Task:
 
     @property
     def targets(self) -> Any:
-        """The training targets."""
+        """The training targets. Raises UserError in a label-free task."""
+        if self.sealed:
+            raise UserError(
+                f"task {self.name!r} has no training labels: its targets are hidden; adapt without them."
+            )
         return self.__train
 
     @cached_property
@@ -219,7 +224,7 @@ class Task:
 
     def _pools(self) -> list[tuple[str, np.ndarray]]:
         """What a budget is counted over, in words, and its training items: each class, or all at once."""
-        targets = self.targets  # a task whose labels are hidden refuses here
+        targets = self.targets  # a label-free task refuses here
         if not self.objective.by_class:
             return [("the task", np.arange(len(self.train)))]
         targets = np.asarray(targets)

@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -14,21 +13,10 @@ from tlkit.tasks import Items, Task
 HELD = 5  # one in so many labelled source items of a class is held out, for choosing between methods
 
 
-class Sealed(Task):
-    """A label-free task: its training targets may not be read either."""
-
-    @property
-    def targets(self) -> Any:
-        """Raises UserError."""
-        raise UserError(
-            f"task {self.name!r} has no training labels: its targets are hidden; adapt without them."
-        )
-
-
-def sealed(task: Task) -> Sealed:
+def sealed(task: Task) -> Task:
     """The same task with hidden training labels and an empty log; the one given stays unchanged."""
     hidden = copy.copy(task)
-    hidden.__class__, hidden.reads = Sealed, []
+    hidden.sealed, hidden.reads = True, []
     return hidden
 
 
@@ -68,7 +56,7 @@ class Domains:
         self.to_target = np.array([numbers.get(name, -1) for name in self.source.classes])
 
     def _refuse_kinds(self) -> None:
-        if not isinstance(self.target, Sealed):
+        if not self.target.sealed:
             raise UserError(
                 f"labels of target {self.target.name!r} are not hidden: give adapt.sealed(task), so that no "
                 "method can use them."
