@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "advise", "backbones", "compare", "env", "errors", "export", "features", "files", "fit", "forecast",
-    "plots", "recipe", "records", "registry", "report", "saved_model", "stats", "study", "tasks",
+    "plans", "plots", "recipe", "records", "registry", "report", "saved_model", "stats", "study", "tasks",
 )  # fmt: skip
 
 

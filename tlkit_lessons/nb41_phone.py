@@ -209,7 +209,7 @@ def confusions(said: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> 
 
 def seen(photo: Image.Image, drop: np.ndarray, title: str) -> Figure:
     """A photo, and by how much the probability of its class falls where a patch is covered."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.2, 3.2), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(5.2, 2.7), layout="constrained")
     left.imshow(photo)
     shown = right.imshow(drop, cmap="Greys", vmin=0)
     for ax in (left, right):

@@ -322,7 +322,8 @@ ALONE = {  # not a grid of plans
     "34_adviser": partial(_judged, judging.record_advice),
     "34_tuned": partial(_judged, judging.record_tuned),
     "34_regret": lambda store, _: judging.record_regrets(store),
-    "21_clusters": _clusters, "41_photos": _phone, "41_files": _files, "25_shifts": _adapt, "32_steps": _timed, "33_soup": _soups,
+    "41_photos": _phone, "41_files": _files,
+    "21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed, "33_soup": _soups,
     "34_choosing": _choosing, "34_race_designs": race_designs.record, "34_tries": _tries,
     **{f"33_{name}": partial(_close, name) for name in nb33_close.TRAINED},
 }  # fmt: skip

@@ -54,11 +54,12 @@ env.setup(seed)
 # The default photos are drawn by a program: metal parts, sound or with a defect. As in a factory, there are several photos of each
 # part. `name` chooses real photos instead.
 
-# %% alt="Four rows of six photos: sound metal, a thin scratch, a shaded dent, dark blowholes. Grain and colour differ from part to part; neighbouring photos show one part from a slightly different place and in other light."
+# %% alt="Four rows of four photos: sound metal, a thin scratch, a shaded dent, dark blowholes. Grain and colour differ from part to part; neighbouring photos show one part from a slightly different place and in other light."
 task = tasks.load(name)
-order = [np.flatnonzero(task.targets == c)[:6] for c in range(min(4, len(task.classes)))]
+order = [np.flatnonzero(task.targets == c)[:4] for c in range(min(4, len(task.classes)))]
 photos = [task.train.inputs[i] for i in np.concatenate(order)]
-figure = drawing.gallery(photos, ncols=6, rows=list(task.classes[: len(order)]))
+figure = drawing.gallery(photos, ncols=4, rows=list(task.classes[: len(order)]))
+figure.set_dpi(65)
 
 # %% [markdown]
 # A photo that is saved again is a copy: it must not be in training and test. A *difference hash* finds copies. It shrinks the photo
