@@ -24,8 +24,9 @@ Gains = Mapping[str, Sequence[Verdict]]  # plan -> a verdict against one baselin
 class Network(NamedTuple):
     """A network whose blocks were trained one at a time, in full runs whose records are committed.
 
-    records, head: files of them, of the blocks and of the new head alone. blocks: those tried, from early to
-    late. images, labels: the task where this changes. claim: the id of the test of their interaction.
+    records, head: files of them, of the blocks and of the new head alone. blocks: those tried, from the
+    network's first to its last. images, labels: the task where this changes. claim: the id of the test of
+    their interaction.
     """
 
     title: str
@@ -42,8 +43,8 @@ LETTERS = Network(
     "dial:background:0.25", "dial:coarse:0", "7",
 )  # fmt: skip
 PHOTOS = Network(
-    "EfficientNet-Lite0, 9 blocks", "31_photos", "31_photos_head",
-    ("stem", "block2", "block4", "block6", "conv_head"), "photos:noise", "photos:regrouped", "7-photos",
+    "EfficientNet-Lite0, 2 of 9 blocks", "31_photos", "31_photos_head", ("stem", "conv_head"),
+    "photos:noise", "photos:regrouped", "7-photos",
 )  # fmt: skip
 
 
