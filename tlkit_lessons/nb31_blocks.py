@@ -165,8 +165,9 @@ def in_networks(gains: Mapping[Network, Gains]) -> Figure:
     A line a change; a ring marks the block nearest to it. The title says how often that one is best by mean.
     """
     figure, axes = plt.subplots(
-        1, len(gains), figsize=(1 + 3.6 * len(gains), 3.9), sharey=True, squeeze=False, layout="constrained"
-    )
+        1, len(gains), figsize=(1 + 3.6 * len(gains), 3.9), sharey=True, squeeze=False, layout="constrained",
+        width_ratios=[1 + len(found) for found in gains.values()],
+    )  # fmt: skip
     right = 0
     for ax, (network, found) in zip(axes[0], gains.items(), strict=True):
         canvas(ax).axhline(0, color=INK, linewidth=1)
@@ -175,9 +176,10 @@ def in_networks(gains: Mapping[Network, Gains]) -> Figure:
             _line(ax, of, k, nearest, shift)
             right += max(range(len(of)), key=lambda i: of[i].mean) == nearest
         ax.set_xticks(range(len(found)), [_short(plan) for plan in found], fontsize=9, rotation=35)
+        ax.set_xlim(-0.5, len(found) - 0.5)
         ax.set_title(network.title, loc="left", fontsize=11)
     axes[0, 0].set_ylabel(f"gain over {HEAD}, points")
-    axes[0, -1].legend(frameon=False, fontsize=9)
+    axes[0, 0].legend(frameon=False, fontsize=9)
     cases = 2 * len(gains)
     said = f"Among single blocks, the nearest (ring) has the best mean in {right or 'none'} of {cases} cases"
     figure.suptitle(said, x=0.01, ha="left", fontsize=12)
