@@ -116,7 +116,7 @@ def test_bounds_that_no_version_met(tmp_path):
     pyproject = tmp_path / "pyproject.toml"
     project = {
         "dependencies": ["timm>=1.0", "torch>=2.9", "plain"],
-        "optional-dependencies": {"lab": ["ipython>=8"], "adapt": []},
+        "optional-dependencies": {"lab": ["ipython>=8"], "adapt": [], "search": []},
     }
     lines = [f"dependencies = {json.dumps(project['dependencies'])}", "[project.optional-dependencies]"]
     lines += [f"{name} = {json.dumps(needs)}" for name, needs in project["optional-dependencies"].items()]

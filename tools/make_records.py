@@ -14,7 +14,7 @@ from tlkit.env import data_dir
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, choosing, costs, ledger, nb21_kinds, nb33_close, shifts
+from tlkit_lessons import adaptations, choosing, costs, ledger, nb21_kinds, nb33_close, nb34_search, shifts
 from tools import race_designs
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
@@ -29,6 +29,7 @@ FRESH = tuple(range(10, 20))  # seeds that nobody had looked at when the criteri
 UNSEEN = tuple(range(20, 30))  # for the thirteen sources the seeds above had been looked at
 LATEST = tuple(range(30, 40))  # as above, for one block at a time
 NEW = tuple(range(40, 50))  # as above, for staying close and for plans of few parameters
+SEARCHED = tuple(range(50, 60))  # as above, for the search over settings
 UNTAUGHT = ("random", "random,seed=1", "random,seed=2")
 SETTLED = tuple(f"{name},settled=fractals" for name in UNTAUGHT)
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -227,6 +228,17 @@ def _timed(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(costs.NETWORKS))
 
 
+def _tries(store: Store, show: Callable[[int, int], None]) -> None:
+    """A search of every plan at two budgets, and the choices among them."""
+    task, net = tasks.load("digits"), backbones.load("letters")
+    jobs = [(labels, seed) for labels in (5, 20) for seed in SEARCHED]
+    for done, (labels, seed) in enumerate(jobs, 1):
+        for plan in nb34_search.PLANS:
+            nb34_search.record_search(store, task, net, plan, labels, seed)
+        nb34_search.record_choices(store, task, net, labels, seed)
+        show(done, len(jobs))
+
+
 def _raced(name: str, recipe: Recipe) -> Iterator[Grid]:
     """Fits whose settings are raced, on draws of notebook 16."""
     of = name.removeprefix("race_")
@@ -254,7 +266,7 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
 }  # fmt: skip
 ALONE = {  # not a grid of plans
     "21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed, "33_soup": _soups,
-    "34_choosing": _choosing, "34_race_designs": race_designs.record,
+    "34_choosing": _choosing, "34_race_designs": race_designs.record, "34_tries": _tries,
     **{f"33_{name}": partial(_close, name) for name in nb33_close.TRAINED},
 }  # fmt: skip
 

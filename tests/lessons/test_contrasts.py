@@ -167,6 +167,18 @@ def test_the_gap_between_training_and_test(tmp_path):
     assert MEASURES["gap"](claim("gap"), kept, kept).verdict == "holds"
 
 
+def test_a_gap_may_begin_at_the_validation_set(tmp_path):
+    levels = [
+        (p, n, {}, {"train": 1.0, "select": s, "test": 0.7})
+        for n in (1, 20)
+        for p, s in (("full", 0.9), ("frozen", 0.8))
+    ]
+    kept = store(tmp_path / "r.jsonl", levels)
+    assert contrasts.gap(claim("gap", split="select"), kept, kept)[1].mean == pytest.approx(0.1, abs=0.005)
+    with pytest.raises(UserError, match="selekt"):
+        claim("gap", split="selekt")
+
+
 def test_the_spread_over_one_grid_of_rates_counts_what_diverged_as_chance(tmp_path):
     def rates(plan, values):
         return [(plan, 5, {"recipe": f"r{i}"}, v) for i, v in enumerate(values)]

@@ -38,6 +38,7 @@ from tlkit_lessons import (
     nb26_unlabelled,
     nb31_blocks,
     nb32_costs,
+    nb34_choosing,
     paired,
     plan_strip,
     savings,
@@ -147,6 +148,7 @@ NEAR_AND_FAR = {
     for name, lift in (("near", 0.3), ("far", 0.0))
 }
 BY_SHIFT = {m: [told(0.1), told(-0.1)] for m in ("coral", "ot")}
+SEARCHED = nb34_choosing.Course(*np.sort(np.random.default_rng(0).random((3, 4, 8))))
 ROW = Strip("a row", strip(3)[1], ["a", "b", "c\nd"])
 PAGES = (
     drawing,
@@ -164,6 +166,7 @@ PAGES = (
     nb26_unlabelled,
     nb31_blocks,
     nb32_costs,
+    nb34_choosing,
     paired,
     plan_strip,
 )
@@ -201,6 +204,13 @@ FIGURES = {
         {5: {"block:stem": [told(0.2)], "block:block3": [told(0.1)], "full": [told(0.0)]}},
         {"images change": ("stem",)},
         {"images change": 1},
+    ),
+    "by_tries_and_seconds": lambda s: nb34_choosing.by_tries_and_seconds(
+        dict.fromkeys(("frozen", "full"), SEARCHED), {"frozen": 0.5, "full": 0.6}, guess=2
+    ),
+    "optimism": lambda s: nb34_choosing.optimism({"full": SEARCHED}),
+    "plan_map": lambda s: nb34_choosing.plan_map(
+        {"frozen": nb34_choosing.Place(0.9, 0.1), "full": nb34_choosing.Place(0.95, 9.0, 10**6)}, limit=5
     ),
     "parameters_and_operations": lambda s: nb32_costs.parameters_and_operations(COSTS, "lp-ft", 1.5),
     "predicted_and_measured": lambda s: nb32_costs.predicted_and_measured(COSTS, STEPS),

@@ -17,6 +17,7 @@ KINDS = (
 UNITS = ("steps", "flops")
 WORDS = ("better", "equal", "worse", "cannot tell")
 MAY_DIFFER = ("recipe",)
+SPLITS = ("train", "select")
 
 T = TypeVar("T")
 
@@ -29,7 +30,8 @@ class Claim:
     are budgets a class; `task` that of the records where a file holds several (`against_task`: the second one
     of a claim by task); `accept` the verdict words that count for the claim at one budget; `backbone` (and
     `against_backbone`, if others) those the plans start from where a file holds several: a mean over them.
-    `differ`: in what the two sides differ on purpose ("recipe", where the baseline trains longer).
+    `differ`: in what the two sides differ on purpose ("recipe", where the baseline trains longer). `split`:
+    where a gap to the test begins ("select": at the validation set).
     `caveat` is what was found out later against the measurement; it is said with the effect and changes no
     verdict.
     """
@@ -53,12 +55,14 @@ class Claim:
     task: str = ""
     against_task: str = ""
     differ: tuple[str, ...] = ()
+    split: str = "train"
     caveat: str = ""
 
     def __post_init__(self) -> None:
         lists = ((self.accept, WORDS), (self.differ, MAY_DIFFER))
         listed = ((word, allowed) for words, allowed in lists for word in words)
-        for value, allowed in ((self.kind, KINDS), (self.unit, UNITS), *listed):
+        single = ((self.kind, KINDS), (self.unit, UNITS), (self.split, SPLITS))
+        for value, allowed in (*single, *listed):
             if value not in allowed:
                 raise unknown(f"word in claim {self.id!r} of claims.toml:", value, allowed)
         if not self.labels or not self.against:

@@ -9,7 +9,7 @@ from tlkit.errors import UserError
 from tlkit.records import Record, Store
 from tlkit.stats import Verdict, verdicts
 from tlkit_lessons.ledger.claims import Claim
-from tlkit_lessons.ledger.sources import Side, in_training, side
+from tlkit_lessons.ledger.sources import Side, elsewhere, side
 
 
 def sides(
@@ -81,7 +81,7 @@ def between(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | Non
 
 
 def gap(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None:
-    """Is the plan's train-test gap wider than the baseline's, at each budget?"""
+    """Is the plan's gap, from the claim's split to the test, wider than the baseline's, at each budget?"""
     pairs = {}
     for n in claim.labels:
         both = sides(claim, store, base, n, claim.against[0])
@@ -89,7 +89,7 @@ def gap(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None:
         if not seeds:
             return None
         refuse_unlike(*both, but=claim.differ)
-        pairs[n] = [in_training(one, seeds) - one.values(seeds) for one in both]
+        pairs[n] = [elsewhere(one, seeds, claim.split) - one.values(seeds) for one in both]
     return dict(zip(pairs, verdicts([*pairs.values()], claim.delta), strict=True))
 
 

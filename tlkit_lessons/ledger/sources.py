@@ -45,13 +45,13 @@ class Mean:
 Side = Sample | Mean
 
 
-def in_training(side: Side, seeds: Sequence[int]) -> np.ndarray:
-    """As `values`, on the labelled items that the fits of a side learnt from."""
+def elsewhere(side: Side, seeds: Sequence[int], split: str) -> np.ndarray:
+    """As `values`, on another split: the labelled items that the fits of a side learnt from, or chose by."""
     if isinstance(side, Mean):
-        return np.mean([in_training(s, seeds) for s in side.samples], axis=0)
+        return np.mean([elsewhere(s, seeds, split) for s in side.samples], axis=0)
     one, alone = side.rows[seeds[0]], ("task", "backbone", "recipe")
     rows = [r for r in side.store.read() if all(getattr(r, name) == getattr(one, name) for name in alone)]
-    found = values(rows, plan=one.plan, labels=one.labels, split="train")
+    found = values(rows, plan=one.plan, labels=one.labels, split=split)
     return float(side.scale.sign) * np.array([found[seed] for seed in seeds])
 
 

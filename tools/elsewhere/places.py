@@ -20,7 +20,8 @@ from tlkit.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-OURS = ("pyproject.toml", "--extra", "lab", "--extra", "adapt")
+EXTRAS = ("lab", "adapt", "search")  # what opens the notebooks, and what they ask for
+OURS = ("pyproject.toml", *(word for extra in EXTRAS for word in ("--extra", extra)))
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def missed_bounds(lock: str, pyproject: Path = ROOT / "pyproject.toml") -> dict[
     """
     project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
     have, missed = pins(lock), {}
-    extras = (project["optional-dependencies"][name] for name in ("lab", "adapt"))
+    extras = (project["optional-dependencies"][name] for name in EXTRAS)
     for line in chain(project["dependencies"], *extras):
         need = Requirement(line)
         bounds = [Version(s.version) for s in need.specifier if s.operator == ">="]
