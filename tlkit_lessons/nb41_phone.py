@@ -15,14 +15,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from torch import nn
 
-from tlkit import backbones, export, recipe, saved_model, study, tasks
+from tlkit import backbones, recipe, saved_model, study, tasks
 from tlkit.backbones import Backbone
 from tlkit.errors import UserError
 from tlkit.fit import fit
 from tlkit.plots.style import GREY, INK, canvas
 from tlkit.records import FitKey, Record, Store, values
 from tlkit.tasks import Evaluation, Task
-from tlkit_lessons import ledger, paired
+from tlkit_lessons import export, ledger, paired
 from tlkit_lessons.look import guess_line, series
 
 NETWORK = "efficientnet_lite0,size=96"

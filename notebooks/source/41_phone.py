@@ -40,11 +40,11 @@ import torch
 from IPython.display import display
 from PIL import Image
 
-from tlkit import backbones, env, export, saved_model, tasks
+from tlkit import backbones, env, saved_model, tasks
 from tlkit.fit import fit
 from tlkit.tasks.images import Found
 from tlkit.tasks.together import alike, glance
-from tlkit_lessons import drawing, nb41_phone, widgets
+from tlkit_lessons import drawing, export, nb41_phone, widgets
 
 env.setup(seed)
 

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from test_export import CLASSES, kept, network
 
-from tlkit import export, saved_model
+from tlkit import saved_model
+from tlkit_lessons import export
 
 pytestmark = pytest.mark.slow
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright to test in a browser")

@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from tlkit import backbones, export, saved_model
+from tlkit import backbones, saved_model
 from tlkit.backbones import Backbone, View
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError
+from tlkit_lessons import export
 
 pytest.importorskip("onnxruntime", reason="pip install 'tlkit[export]' to test exporting")
 CLASSES = ("left", "right", "both")

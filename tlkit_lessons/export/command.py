@@ -20,7 +20,7 @@ def export(
 ) -> None:
     """Export a saved image classifier to ONNX, in float32 and int8, with a page and a script that ask it."""
     from tlkit import env, saved_model
-    from tlkit import export as exporting
+    from tlkit_lessons import export as exporting
 
     if to != "onnx":
         raise unknown("format", to, ["onnx"])

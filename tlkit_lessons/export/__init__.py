@@ -67,7 +67,7 @@ def export(folder: Path, out: Path, photos: Sequence[Image.Image] = ()) -> list[
             known["files"] = {one.file: {"bytes": one.bytes} for one in told}
             files.write_whole(part / "model.json", json.dumps(known, indent=2))
             for name, template in BESIDE.items():
-                text = resources.files("tlkit").joinpath("templates", template).read_text("utf-8")
+                text = resources.files("tlkit_lessons.export").joinpath(template).read_text("utf-8")
                 files.write_whole(part / name, text)
     except OSError as error:
         raise files.unwritable(out, error) from error
