@@ -110,9 +110,9 @@ print(nb33_close.summary(store, "texture", ("frozen", "lp-ft", "l2sp", "full")))
 # %% [markdown]
 # Means of {{seeds 33_soup soup 20}} seeds. `distance` is that of the stages from the source, relative to their length.
 #
-# `frozen` keeps the source and is poor in domain. `full` is good in domain, and has forgotten most. L2-SP is as good in domain, and
-# keeps a little more. LP-FT is nearer to the source than `full`, too, but worse in domain. On plain letters all four are about
-# equally good: none of them has both what the source knew and what the labels taught. Is there something in between?
+# `frozen` keeps the source and is poor in domain. `full` is good in domain, and has forgotten most. L2-SP keeps more of the source,
+# and a loss in domain cannot be seen. LP-FT has a lower mean in domain. On plain letters all four means are close: no
+# network has both what the source knew and what the labels taught. Is there something in between?
 
 # %% [markdown] tags=["predict"]
 # **Predict.** Take every weight of the `frozen` network and the same weight of the `lp-ft` network, and average them: $(1-\alpha)$ times the
@@ -231,7 +231,7 @@ print(
 print(nb33_close.summary(ledger.shelf().store("33_soup"), "texture", nb33_close.SOUPS))
 
 # %% [markdown]
-# The table holds the records: means of ten seeds, twelve networks in each grid. Both soups beat the best single network, on
+# The table holds the records: means of ten seeds, twelve networks in each grid. Both soups have higher means than the best single network, on
 # all three tests. Even in domain: the best of twelve on so few validation images is partly luck, and the average is not. And an average
 # of several ends lies nearer to their common start. The uniform soup keeps most of the source.
 #
