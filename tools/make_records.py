@@ -1,6 +1,7 @@
 """Run the full grids whose records the notebooks use; finished fits are never run again."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -11,10 +12,22 @@ from rich.progress import Progress
 from tlkit import backbones, study, tasks
 from tlkit import recipe as recipes
 from tlkit.env import data_dir
+from tlkit.errors import UserError
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
-from tlkit_lessons import adaptations, choosing, costs, ledger, nb21_kinds, nb33_close, nb34_search, shifts
+from tlkit_lessons import (
+    adaptations,
+    backtests,
+    choosing,
+    costs,
+    judging,
+    ledger,
+    nb21_kinds,
+    nb33_close,
+    nb34_search,
+    shifts,
+)  # fmt: skip
 from tools import race_designs
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
@@ -208,6 +221,24 @@ def _clusters(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+def _forecasts(tasks_: dict, store: Store, show: Callable[[int, int], None]) -> None:
+    """Forecasts from a few labels, and what more labels gave; a draw of too few groups has none."""
+    jobs = [(name, *of[1:], seed) for seed in backtests.SEEDS for name, of in tasks_.items()]
+    for done, job in enumerate(jobs, 1):
+        with suppress(UserError):
+            backtests.record_forecasts(store, *job)
+        show(done, len(jobs))
+
+
+def _judged(
+    measure: Callable[[Store, str, int], None], store: Store, show: Callable[[int, int], None]
+) -> None:
+    jobs = [(name, seed) for name, (*_, seeds, _) in judging.JUDGED.items() for seed in seeds]
+    for done, job in enumerate(jobs, 1):
+        measure(store, *job)
+        show(done, len(jobs))
+
+
 def _close(name: str, store: Store, show: Callable[[int, int], None]) -> None:
     """Plans and averages on three tests: in domain, shifted, source."""
     for done, seed in enumerate(NEW, 1):
@@ -263,9 +294,15 @@ ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's nam
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks, "34": _raced,
+    "34_plans": lambda *_: judging.grids(),
     "31_photos": _photo_blocks, "31_photos_head": _photo_head,
 }  # fmt: skip
 ALONE = {  # not a grid of plans
+    "34_calibration": partial(_forecasts, backtests.CALIBRATED),
+    "34_forecasts": partial(_forecasts, backtests.FORETOLD),
+    "34_adviser": partial(_judged, judging.record_advice),
+    "34_tuned": partial(_judged, judging.record_tuned),
+    "34_regret": lambda store, _: judging.record_regrets(store),
     "21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed, "33_soup": _soups,
     "34_choosing": _choosing, "34_race_designs": race_designs.record, "34_tries": _tries,
     **{f"33_{name}": partial(_close, name) for name in nb33_close.TRAINED},

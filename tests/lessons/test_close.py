@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tlkit import backbones, features
-from tlkit.fit import wise
 from tlkit.records import Store
 from tlkit_lessons import ledger, nb33_close
+from tlkit_lessons.averaging import wise
 
 PATH = {"in domain": {0.0: [0.5], 1.0: [0.7]}, "shifted": {0.0: [0.6], 1.0: [0.7]}}
 
