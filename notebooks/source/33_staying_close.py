@@ -38,9 +38,10 @@ import numpy as np
 import torch
 
 from tlkit import backbones, env, plans, tasks
-from tlkit.fit import evaluate, fit, greedy_soup, soup, wise
+from tlkit.fit import fit
 from tlkit.records import values
 from tlkit_lessons import drawing, ledger, nb33_close, widgets
+from tlkit_lessons.averaging import evaluate, greedy_soup, soup, wise
 from tlkit_lessons.look import guess_line
 
 env.setup(seed)
@@ -108,7 +109,7 @@ store = ledger.shelf().store("33_texture")
 print(nb33_close.summary(store, "texture", ("frozen", "lp-ft", "l2sp", "full")))
 
 # %% [markdown]
-# Means of {{seeds 33_soup soup 20}} seeds. `distance` is that of the stages from the source, relative to their length.
+# Means of ten seeds. `distance` is that of the stages from the source, relative to their length.
 #
 # `frozen` keeps the source and is poor in domain. `full` is good in domain, and has forgotten most. L2-SP keeps more of the source,
 # and a loss in domain cannot be seen. LP-FT has a lower mean in domain. On plain letters all four means are close: no
