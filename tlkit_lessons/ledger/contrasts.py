@@ -129,9 +129,11 @@ def level(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None:
         groups.setdefault(row.seed if claim.task else row.task, []).append(row.value)
     beyond = scale(rows).sign * (np.array([np.mean(of) for of in groups.values()]) - claim.bound)
     found, n = interval(beyond), len(groups)
+    # equal in every task: an interval has nothing to go by, and the mean is all there is to say
+    low, high = (found.low, found.high) if np.ptp(beyond) > 0 else (found.mean, found.mean)
     word = "better" if found.mean >= 0 else "worse"
     wins = int((beyond >= 0).sum())
-    return {0: Verdict(word, found.mean, found.low, found.high, n, found.p, wins, claim.delta, n - wins)}
+    return {0: Verdict(word, found.mean, low, high, n, found.p, wins, claim.delta, n - wins)}
 
 
 def _over_recipes(store: Store, plan: str, labels: int) -> dict[str, dict[int, float]]:
