@@ -161,11 +161,11 @@ widgets.drag(lambda a: nb33_close.along(path, at=a), alphas, "alpha")
 
 # %% tags=["headline"] alt="Two panels of accuracy over alpha. Letters on a texture: in domain rises, the source falls, the shifted test is highest at one half. Digits: in domain and shifted rise to alpha 1, the source falls a little."
 names = {"texture": "Letters on a texture", "digits": "Digits"}
-_, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
+_, axes = plt.subplots(1, 2, figsize=(8.2, 3.6), layout="constrained", sharey=True)
 for (name, said), ax in zip(names.items(), axes, strict=True):
     kept = ledger.shelf().store(f"33_{name}")
     curves = nb33_close.from_records(kept, name)
-    title = f"{said}: shifted images at their best\nat alpha {nb33_close.peak(curves['shifted'])}"
+    title = f"{said}: shifted accuracy\nis best at alpha {nb33_close.peak(curves['shifted'])}"
     nb33_close.along(curves, title, nb33_close.chosen(kept), ax=ax).label_outer()
 guess_line(axes[0], slider.value, "x")
 
