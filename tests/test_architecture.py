@@ -33,7 +33,7 @@ ROWS = {
         ["plans"],
         ["compare"],
         ["features", "recipe", "saved_model"],
-        ["fit"],
+        ["export", "fit"],
         ["study"],
         ["forecast", "plots"],
         ["advise"],

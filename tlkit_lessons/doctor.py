@@ -37,6 +37,7 @@ PARTS = {
     "1: foundations": ([], []),
     "photos: photographs": ([], ["hymenoptera", "caltech_wildlife"]),
     "text: language models": (["transformers", "gguf", "accelerate"], []),
+    "export: networks on a phone": (["onnx", "onnxscript", "onnxruntime"], []),
     "weights: pretrained networks from the package index": ([], ["efficientnet_lite0", "minilm", "smollm2"]),
 }
 

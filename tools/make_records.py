@@ -26,6 +26,7 @@ from tlkit_lessons import (
     nb21_kinds,
     nb33_close,
     nb34_search,
+    nb41_phone,
     shifts,
 )  # fmt: skip
 from tools import race_designs
@@ -288,6 +289,24 @@ def _choosing(store: Store, show: Callable[[int, int], None]) -> None:
     choosing.judge(store)
 
 
+def _phone(store: Store, show: Callable[[int, int], None]) -> None:
+    """Splits with and without a leak (reef fish is on request), and what is compared with them."""
+    backbone = backbones.load(nb41_phone.NETWORK)
+    jobs = [(*job, seed) for job in nb41_phone.PHOTOS for seed in nb41_phone.SEEDS]
+    for done, job in enumerate(jobs, 1):
+        nb41_phone.record(store, *job, backbone)
+        show(done, len(jobs))
+
+
+def _files(store: Store, show: Callable[[int, int], None]) -> None:
+    """A network and its 8-bit files (the animals are on request)."""
+    backbone = backbones.load(nb41_phone.NETWORK)
+    jobs = [(task, seed) for task in nb41_phone.FILES for seed in nb41_phone.SEEDS]
+    for done, job in enumerate(jobs, 1):
+        nb41_phone.record_files(store, *job, backbone)
+        show(done, len(jobs))
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
@@ -302,6 +321,7 @@ ALONE = {  # not a grid of plans
     "34_adviser": partial(_judged, judging.record_advice),
     "34_tuned": partial(_judged, judging.record_tuned),
     "34_regret": lambda store, _: judging.record_regrets(store),
+    "41_photos": _phone, "41_files": _files,
     "21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed, "33_soup": _soups,
     "34_choosing": _choosing, "34_race_designs": race_designs.record, "34_tries": _tries,
     **{f"33_{name}": partial(_close, name) for name in nb33_close.TRAINED},

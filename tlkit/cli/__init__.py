@@ -19,7 +19,7 @@ from typer import Context
 from typer.core import TyperGroup
 
 import tlkit
-from tlkit.cli import advise, compare
+from tlkit.cli import advise, compare, exporting
 from tlkit.cli.saying import console, errors, say, wide
 from tlkit.errors import UserError, unknown
 
@@ -46,6 +46,7 @@ cli = typer.Typer(
 )
 cli.command()(compare.compare)
 cli.command()(advise.advise)
+cli.command()(exporting.export)
 
 
 @cli.callback(
