@@ -151,7 +151,7 @@ print(nb33_close.accuracies(averaged, "texture", letters))
 # Batch-norm statistics are averaged, too: they belong to the weights. Now turn $\alpha$ from one end to the other.
 
 # %% alt="A slider over alpha, and three curves of one seed over alpha: accuracy in domain and on plain letters rises with alpha, on the source it falls."
-alphas = [k / 10 for k in range(11)]
+alphas = [k / 5 for k in range(6)]
 tests = [nb33_close.accuracies(wise(probe.model, tuned.model, a), "texture", letters) for a in alphas]
 path = {place: {a: [t[place]] for a, t in zip(alphas, tests, strict=True)} for place in nb33_close.PLACES}
 widgets.drag(lambda a: nb33_close.along(path, at=a), alphas, "alpha")
