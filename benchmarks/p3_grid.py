@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from joblib import cpu_count
+
 from benchmarks.apart import DEFAULT, ONE, Contestant
 from benchmarks.part import Design, Part, Target
 from benchmarks.results import Results
 from benchmarks.spread import Key, number, shown, table, values
 from benchmarks.standings import median, names
-from tlkit.env import cores
 
 OURS, WRITTEN, TUNED = "tlkit", "fastai as written", "fastai tuned"
 RACED = "tlkit, settings raced"
@@ -52,7 +53,7 @@ def design(work: Path, quick: bool) -> Design:
     labels, plans = ({"1": [1, 2]}, {"frozen": ["frozen"]}) if quick else (LABELS, PLANS)
     cells = {"task": GRID["task"], "plans": list(plans), "labels": [int(k) for k in labels], "seeds": [0]}
     racing = []
-    for threads, jobs in ((1, 1), (None, cores())):
+    for threads, jobs in ((1, 1), (None, cpu_count())):
         racing += [
             Contestant(OURS, "benchmarks.grid_ours:studied", {**cells, "jobs": jobs}, threads),
             Contestant(RACED, "benchmarks.grid_ours:studied", {**cells, "jobs": jobs, "race": True}, threads),

@@ -3,12 +3,14 @@
 import statistics
 from pathlib import Path
 
+import joblib
+
 from benchmarks.apart import Contestant
 from benchmarks.part import Design, Part
 from benchmarks.results import Results
 from benchmarks.rule_race import FROZEN_BELOW
 from benchmarks.spread import number, table
-from tlkit import env, stats
+from tlkit import stats
 from tlkit_lessons import downloads
 
 NETWORK, WEIGHTS = "timm:mobilenetv1_100,size=96", "weights_vision/mobilenetv1_025_128.pt"
@@ -55,7 +57,7 @@ def design(work: Path, quick: bool) -> Design:
     if quick:
         sets = {name: labels[:1] for name, labels in list(sets.items())[:1]}
     seeds = list(range(2 if quick else SEEDS))
-    shared = {"network": NETWORK, "weights": str(weights), "jobs": env.cores()}
+    shared = {"network": NETWORK, "weights": str(weights), "jobs": joblib.cpu_count()}
     racing = [
         Contestant(name, "benchmarks.rule_race:raced", {"task": name, "labels": n, "seeds": seeds, **shared})
         for name, n in sets.items()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from joblib import cpu_count
 
 from benchmarks.apart import ROOT
-from tlkit.env import cores
 from tlkit.env.machine import processor
 from tlkit.files import write_whole
 
@@ -104,7 +104,7 @@ def machine() -> dict[str, Any]:
             found[name] = "absent"
     return {
         "processor": processor(),
-        "cores": cores(),
+        "cores": cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

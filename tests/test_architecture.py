@@ -36,13 +36,27 @@ ROWS = {
         ["fit"],
         ["study"],
         ["forecast", "plots"],
+        ["advise"],
         ["report"],
         ["cli"],
     ],
     "tlkit_lessons": [
         ["downloads", "legible", "look"],
-        ["adapt", "costs", "drawing", "material", "paired", "plan_strip", "ranking", "savings", "scores"],
         [
+            "adapt",
+            "averaging",
+            "costs",
+            "drawing",
+            "export",
+            "material",
+            "paired",
+            "plan_strip",
+            "ranking",
+            "savings",
+            "scores",
+        ],
+        [
+            "backtests",
             "clusters",
             "data",
             "detection",
@@ -55,7 +69,7 @@ ROWS = {
             "shifts",
             "sound",
         ],
-        ["adaptations", "choosing", "nbNN", "notebooks"],  # nbNN: what one page needs
+        ["adaptations", "choosing", "judging", "nbNN", "notebooks"],  # nbNN: what one page needs
         ["widgets"],
         ["cli"],
     ],

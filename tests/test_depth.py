@@ -69,7 +69,7 @@ def test_the_backbone_that_plan_select_names_can_be_loaded(digits, tmp_path):
         with pytest.raises(UserError, match="plan select chooses among") as error:
             refuse_unfit(Plan.parse("select"), digits.objective, backbones.load(spec, weights))
         name, told = re.search(r"name the backbone ([^ ]+all)(.*)\.", str(error.value)).groups()
-        assert backbones.load(name, weights).reads_all
+        assert backbones.load(name, weights).blueprint["reach"]["features"] == "all"
         assert ("with its --weights" in told) == bool(weights)
 
 

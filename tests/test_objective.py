@@ -17,8 +17,9 @@ from tlkit.fit import fit
 from tlkit.plans import Plan, Row
 from tlkit.records import Record, Store, scale
 from tlkit.tasks import LAST_VALUE, TFIDF, Metric, Task, classification, multilabel, regression
-from tlkit.tasks.metrics import mae, mean_of, perplexity, rmse
+from tlkit.tasks.metrics import mae, mean_of, rmse
 from tlkit.tasks.objective import Objective
+from tlkit_lessons.language_modelling import perplexity
 
 KEY = ("t", "d", "b", "w")
 
@@ -203,7 +204,7 @@ from torch import nn
 import tiny
 from tlkit.fit import fit
 from tlkit.tasks import Objective, Task
-from tlkit.tasks.metrics import perplexity
+from tlkit_lessons.language_modelling import perplexity
 
 WORDS, LENGTH = 50_000, 64
 

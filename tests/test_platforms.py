@@ -315,7 +315,7 @@ def test_cores_are_those_that_this_process_may_use():
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from tlkit import env; "
         "from tlkit_lessons import doctor; "
-        "print(env.cores(), [c.found for c in doctor.checks() if c.name == 'device'])"
+        "print(doctor.cpu_count(), [c.found for c in doctor.checks() if c.name == 'device'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.startswith("1 ['cpu, 1 cores; no GPU in use")

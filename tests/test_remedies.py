@@ -151,7 +151,7 @@ def test_what_select_asks_for_is_a_backbone(tmp_path):
         remedy = re.search(r"name the backbone (\S+?)[.,]? ?(?:with .*)?$", str(refused.value))[1].rstrip(
             ".,"
         )
-        assert backbones.load(remedy, weights).reads_all
+        assert backbones.load(remedy, weights).blueprint["reach"]["features"] == "all"
 
 
 @pytest.fixture

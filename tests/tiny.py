@@ -16,7 +16,8 @@ from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.recipe import Recipe
 from tlkit.tasks import Items, Objective, Task, classification, regression
-from tlkit.tasks.metrics import accuracy, mean_of, perplexity
+from tlkit.tasks.metrics import accuracy, mean_of
+from tlkit_lessons.language_modelling import perplexity
 
 STAGES = ("stem", "mid", "top")
 PLANS = ("scratch", "frozen", "last-1", "full", "lp-ft", "gradual", "block:mid", "norm", "bias")

@@ -8,8 +8,8 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _MODULES = (
-    "backbones", "compare", "env", "errors", "features", "files", "fit", "forecast", "plans", "plots",
-    "recipe", "records", "registry", "report", "saved_model", "stats", "study", "tasks",
+    "advise", "backbones", "compare", "env", "errors", "features", "files", "fit", "forecast",
+    "plans", "plots", "recipe", "records", "registry", "report", "saved_model", "stats", "study", "tasks",
 )  # fmt: skip
 
 

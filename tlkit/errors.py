@@ -18,7 +18,7 @@ def whole(value: Any, what: str) -> int:
         raise UserError(f"{what} {value!r}: give a whole number.") from None
 
 
-SHOWN = 40  # names listed in an error; of more, only similar ones
+SHOWN = 60  # names listed in an error; of more, only similar ones
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 
+from joblib import cpu_count
 from packaging.requirements import Requirement
 
-from tlkit.env import cores, data_dir, device
+from tlkit.env import data_dir, device
 from tlkit.env.machine import version
 from tlkit.env.process import threads
 from tlkit.errors import UserError
@@ -36,6 +37,7 @@ PARTS = {
     "1: foundations": ([], []),
     "photos: photographs": ([], ["hymenoptera", "caltech_wildlife"]),
     "text: language models": (["transformers", "gguf", "accelerate"], []),
+    "export: networks on a phone": (["onnx", "onnxscript", "onnxruntime"], []),
     "weights: pretrained networks from the package index": ([], ["efficientnet_lite0", "minilm", "smollm2"]),
 }
 
@@ -101,7 +103,7 @@ def _device() -> Check:
         return Check("device", False, os.environ["TLKIT_DEVICE"], str(error))
     untested = "networks of other libraries run on it, which is not tested: TLKIT_DEVICE=cpu turns it off"
     note = "no GPU in use; none is needed" if found.type == "cpu" else untested
-    return Check("device", True, f"{found}, {cores()} cores; {note}")
+    return Check("device", True, f"{found}, {cpu_count()} cores; {note}")
 
 
 def _threads() -> Check:
@@ -109,7 +111,7 @@ def _threads() -> Check:
         count = threads()
     except UserError as error:
         return Check("threads", False, os.environ["TLKIT_THREADS"], str(error))
-    return Check("threads", count <= cores(), f"{count} per process", "unset TLKIT_THREADS")
+    return Check("threads", count <= cpu_count(), f"{count} per process", "unset TLKIT_THREADS")
 
 
 def _memory() -> Check:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from tlkit.errors import UserError
 from tlkit.tasks import Objective, Task, array_items
-from tlkit.tasks.metrics import perplexity
+from tlkit.tasks.metrics import Metric
 from tlkit.tasks.splits import parted
 
 
@@ -68,3 +68,10 @@ def _surprise(output: torch.Tensor, targets: np.ndarray) -> np.ndarray:
     """N x 2: of every block the negative log-likelihood, summed, and the number of tokens."""
     told = F.cross_entropy(output.transpose(1, 2), torch.as_tensor(targets), reduction="none").sum(1)
     return torch.stack([told, torch.full_like(told, output.shape[1])], 1).numpy()
+
+
+def perplexity(delta: float) -> Metric:
+    """exp of the mean negative log-likelihood a token; kept of each item: (its sum, its count of tokens)."""
+    return Metric(
+        "perplexity", lambda kept, _: float(np.exp(kept[:, 0].sum() / kept[:, 1].sum())), "lower", delta
+    )

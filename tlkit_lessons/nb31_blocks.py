@@ -24,8 +24,9 @@ Gains = Mapping[str, Sequence[Verdict]]  # plan -> a verdict against one baselin
 class Network(NamedTuple):
     """A network whose blocks were trained one at a time, in full runs whose records are committed.
 
-    records, head: files of them, of the blocks and of the new head alone. blocks: those tried, from early to
-    late. images, labels: the task where this changes. claim: the id of the test of their interaction.
+    records, head: files of them, of the blocks and of the new head alone. blocks: those tried, from the
+    network's first to its last. images, labels: the task where this changes. claim: the id of the test of
+    their interaction.
     """
 
     title: str
@@ -42,8 +43,8 @@ LETTERS = Network(
     "dial:background:0.25", "dial:coarse:0", "7",
 )  # fmt: skip
 PHOTOS = Network(
-    "EfficientNet-Lite0, 9 blocks", "31_photos", "31_photos_head",
-    ("stem", "block2", "block4", "block6", "conv_head"), "photos:noise", "photos:regrouped", "7-photos",
+    "EfficientNet-Lite0, 2 of 9 blocks", "31_photos", "31_photos_head", ("stem", "conv_head"),
+    "photos:noise", "photos:regrouped", "7-photos",
 )  # fmt: skip
 
 
@@ -164,8 +165,9 @@ def in_networks(gains: Mapping[Network, Gains]) -> Figure:
     A line a change; a ring marks the block nearest to it. The title says how often that one is best by mean.
     """
     figure, axes = plt.subplots(
-        1, len(gains), figsize=(1 + 3.6 * len(gains), 3.9), sharey=True, squeeze=False, layout="constrained"
-    )
+        1, len(gains), figsize=(1 + 3.6 * len(gains), 3.9), sharey=True, squeeze=False, layout="constrained",
+        width_ratios=[1 + len(found) for found in gains.values()],
+    )  # fmt: skip
     right = 0
     for ax, (network, found) in zip(axes[0], gains.items(), strict=True):
         canvas(ax).axhline(0, color=INK, linewidth=1)
@@ -174,9 +176,10 @@ def in_networks(gains: Mapping[Network, Gains]) -> Figure:
             _line(ax, of, k, nearest, shift)
             right += max(range(len(of)), key=lambda i: of[i].mean) == nearest
         ax.set_xticks(range(len(found)), [_short(plan) for plan in found], fontsize=9, rotation=35)
+        ax.set_xlim(-0.5, len(found) - 0.5)
         ax.set_title(network.title, loc="left", fontsize=11)
     axes[0, 0].set_ylabel(f"gain over {HEAD}, points")
-    axes[0, -1].legend(frameon=False, fontsize=9)
+    axes[0, 0].legend(frameon=False, fontsize=9)
     cases = 2 * len(gains)
     said = f"Among single blocks, the nearest (ring) has the best mean in {right or 'none'} of {cases} cases"
     figure.suptitle(said, x=0.01, ha="left", fontsize=12)

@@ -16,13 +16,14 @@ from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.features import Cut
-from tlkit.fit import Fit, evaluate, fit, greedy_soup, soup, wise
+from tlkit.fit import Fit, fit
 from tlkit.fit.job import Job
 from tlkit.plans import Plan
 from tlkit.plots.style import GREY, INK, canvas
 from tlkit.records import FitKey, Store, values
 from tlkit.tasks import Evaluation, Task, array_items, classification
 from tlkit_lessons import ledger, look, material
+from tlkit_lessons.averaging import evaluate, greedy_soup, soup, wise
 
 LABELS = 20  # a class, a fifth of them to choose by
 PLACES = ("in domain", "shifted", "source")

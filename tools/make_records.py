@@ -1,6 +1,7 @@
 """Run the full grids whose records the notebooks use; finished fits are never run again."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -11,20 +12,24 @@ from rich.progress import Progress
 from tlkit import backbones, study, tasks
 from tlkit import recipe as recipes
 from tlkit.env import data_dir
+from tlkit.errors import UserError
 from tlkit.recipe import Recipe
 from tlkit.records import Store
 from tlkit.study import Grid
 from tlkit_lessons import (
     adaptations,
+    backtests,
     choosing,
     costs,
+    judging,
     ledger,
     nb21_kinds,
     nb33_close,
     nb34_search,
+    nb41_phone,
     nb42_xrays,
     shifts,
-)  # fmt: skip
+)
 from tools import race_designs
 
 PLANS = ("pixels", "scratch", "frozen", "last-1", "full", "lp-ft")
@@ -54,7 +59,7 @@ TUNED = ("source only@plan=full", "mmd", "dann")  # every stage is trained: six 
 PHOTOS = {"wildlife": "caltech_wildlife", "steel": "neu_steel"}
 PHOTO_NETWORK, PHOTO_LABELS = "efficientnet_lite0,size=96", (1, 2, 5, 10, 20)
 TASKS = {"symbols": "glyphs:symbols-a"}  # where a task's name is not the file's
-PHOTO_STAGES = ("stem", "block4", "block6", "block2", "conv_head")  # of nine: both ends, each second between
+PHOTO_ENDS = ("stem", "conv_head")  # of nine stages; those between took too long
 CHANGED_PHOTOS = "photos:noise", "photos:regrouped"  # images, labels
 CHANGED = "dial:background:0.25", TASKS["symbols"], "dial:coarse:0"  # images, shapes, labels
 FIRST = {  # from the first network, by the recipe as it stands
@@ -171,11 +176,10 @@ def _head_alone(_: str, recipe: Recipe) -> Iterator[Grid]:
 
 
 def _photo_blocks(_: str, __: Recipe) -> Iterator[Grid]:
-    """As `_blocks`, in a network for photographs; the plans of the claims first."""
-    rest = tuple(f"block:{stage}" for stage in PHOTO_STAGES[1:-1])
-    for plans in (("frozen", "block:conv_head", "block:stem"), *((plan,) for plan in rest)):
-        for task in CHANGED_PHOTOS:
-            yield Grid(task, PHOTO_NETWORK, plans, (5,), LATEST, recipes.default("photos"))
+    """As `_blocks`, in a network for photographs: the first stage and the last, those of the claims."""
+    plans = ("frozen", *(f"block:{stage}" for stage in PHOTO_ENDS))
+    for task in CHANGED_PHOTOS:
+        yield Grid(task, PHOTO_NETWORK, plans, (5,), LATEST, recipes.default("photos"))
 
 
 def _photo_head(_: str, __: Recipe) -> Iterator[Grid]:
@@ -236,6 +240,24 @@ def _rare(store: Store, show: Callable[[int, int], None]) -> None:
         show(done, len(jobs))
 
 
+def _forecasts(tasks_: dict, store: Store, show: Callable[[int, int], None]) -> None:
+    """Forecasts from a few labels, and what more labels gave; a draw of too few groups has none."""
+    jobs = [(name, *of[1:], seed) for seed in backtests.SEEDS for name, of in tasks_.items()]
+    for done, job in enumerate(jobs, 1):
+        with suppress(UserError):
+            backtests.record_forecasts(store, *job)
+        show(done, len(jobs))
+
+
+def _judged(
+    measure: Callable[[Store, str, int], None], store: Store, show: Callable[[int, int], None]
+) -> None:
+    jobs = [(name, seed) for name, (*_, seeds, _) in judging.JUDGED.items() for seed in seeds]
+    for done, job in enumerate(jobs, 1):
+        measure(store, *job)
+        show(done, len(jobs))
+
+
 def _close(name: str, store: Store, show: Callable[[int, int], None]) -> None:
     """Plans and averages on three tests: in domain, shifted, source."""
     for done, seed in enumerate(NEW, 1):
@@ -286,14 +308,39 @@ def _choosing(store: Store, show: Callable[[int, int], None]) -> None:
     choosing.judge(store)
 
 
+def _phone(store: Store, show: Callable[[int, int], None]) -> None:
+    """Splits with and without a leak (reef fish is on request), and what is compared with them."""
+    backbone = backbones.load(nb41_phone.NETWORK)
+    jobs = [(*job, seed) for job in nb41_phone.PHOTOS for seed in nb41_phone.SEEDS]
+    for done, job in enumerate(jobs, 1):
+        nb41_phone.record(store, *job, backbone)
+        show(done, len(jobs))
+
+
+def _files(store: Store, show: Callable[[int, int], None]) -> None:
+    """A network and its 8-bit files (the animals are on request)."""
+    backbone = backbones.load(nb41_phone.NETWORK)
+    jobs = [(task, seed) for task in nb41_phone.FILES for seed in nb41_phone.SEEDS]
+    for done, job in enumerate(jobs, 1):
+        nb41_phone.record_files(store, *job, backbone)
+        show(done, len(jobs))
+
+
 ASKED: dict[str, Callable[[str, Recipe], Iterator[Grid]]] = {  # by a file's name, or its notebook's number
     "11_steps": _steps, "13": _places, "15_rates": _rates, "16": _photos, "22_random": _controls,
     "22": _dialled, "23": _sources,
     "24_quality": _quality, "24_budgets": _budgets, "24_long": _budgets, "26": _unlabelled,
     "31_auto": _steered, "31_head": _head_alone, "31": _blocks, "34": _raced,
+    "34_plans": lambda *_: judging.grids(),
     "31_photos": _photo_blocks, "31_photos_head": _photo_head,
 }  # fmt: skip
 ALONE = {  # not a grid of plans
+    "34_calibration": partial(_forecasts, backtests.CALIBRATED),
+    "34_forecasts": partial(_forecasts, backtests.FORETOLD),
+    "34_adviser": partial(_judged, judging.record_advice),
+    "34_tuned": partial(_judged, judging.record_tuned),
+    "34_regret": lambda store, _: judging.record_regrets(store),
+    "41_photos": _phone, "41_files": _files,
     "21_clusters": _clusters, "25_shifts": _adapt, "32_steps": _timed, "33_soup": _soups,
     "34_choosing": _choosing, "34_race_designs": race_designs.record, "34_tries": _tries,
     "42_xrays": _xrays, "42_rare": _rare,

@@ -321,7 +321,7 @@ widgets.quizzes("32")
 # - **Storage** falls with the parameters: a file of the changed tensors per task, and one shared network. Here it cost accuracy.
 # - **Report** parameters, operations, seconds and memory separately. None of them predicts the others.
 #
-# **Next:** the rest of part 3: how to stay close to the source, and how to choose a plan.
+# **Next:** [33](33_staying_close.ipynb): how far fine-tuning should move a network from its source.
 #
 # **To read.** Hu et al. 2021, *LoRA: low-rank adaptation of large language models*, arXiv:2106.09685. Ben Zaken et al. 2022, *BitFit*,
 # arXiv:2106.10199. Frankle et al. 2021, *Training BatchNorm and only BatchNorm*, arXiv:2003.00152. Cai et al. 2020, *TinyTL: reduce memory,

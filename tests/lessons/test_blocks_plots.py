@@ -57,6 +57,13 @@ def test_gains_over_the_head_alone_come_from_both_files():
     assert len(plan) == 1 and plan[0].n == 10 and plan[0].low < plan[0].mean < plan[0].high
 
 
+def test_the_second_network_has_its_own_files():
+    nets = nb31_blocks.LETTERS, nb31_blocks.PHOTOS
+    asked = {net: nb31_blocks.over_head([net.images, net.labels], ["block:stem"], 5, net) for net in nets}
+    assert all(v.n == 10 for found in asked.values() for v in found["block:stem"])
+    assert asked[nets[0]] != asked[nets[1]]
+
+
 def test_rings_stand_on_the_first_block_for_images_and_on_the_last_for_labels():
     found = {"block:stem": [told(0.2), told(-0.1)], "block:block3": [told(0.1), told(0.2)]}
     turned = {plan: verdicts[::-1] for plan, verdicts in found.items()}

@@ -93,7 +93,7 @@ def test_the_registered_tasks_are_those_of_the_set():
     assert np.bincount(tasks.load("photos:regrouped").targets).min() >= 35
 
 
-@pytest.mark.parametrize("name", ["31_photos_head"])
+@pytest.mark.parametrize("name", ["31_photos", "31_photos_head"])
 def test_the_records_are_those_of_their_grid(name, root):
     """Also after the recipe of photographs has moved on: the grid keeps the one they were measured with."""
     asked = {

@@ -39,6 +39,7 @@ OTHER = {  # other parameters than the defaults, that must work too
     "25": {"seed": 12, "shift": "faded", "guess": 0.8, "rounds": 3},
     "31": {"seed": 33, "labels": 20, "block": "block2", "guess_images": 3, "guess_labels": 0},
     "32": {"seed": 41, "labels": 20, "watts": 40.0, "guess": 2.5},
+    "33": {"seed": 44, "random_head": -0.5, "alpha": 0.2, "guess": 0.4},
     "34": {"seed": 53, "labels": 20, "plan": "frozen", "tries": 3, "guess_tries": 8},
 }
 COINS = Path(__file__).parent / "fixtures" / "notebooks" / "91_coins.py"

@@ -136,11 +136,6 @@ class Backbone:
         chain.head = nn.Identity()
         return chain
 
-    @property
-    def reads_all(self) -> bool:
-        """Whether the pooled features are those of all stages, stem first."""
-        return "features" in self.blueprint.get("reach", {})
-
     def source_head(self) -> nn.Module:
         """The head the network was trained with, for asking what it still knows of its source task."""
         return copy.deepcopy(self._pristine[0].head)

@@ -36,16 +36,14 @@ _KINDS = {  # how files begin that are called weights, and are not
 }
 
 
-def load_weights(model: nn.Module, path: Path, name: str, in_order: bool = False) -> None:
+def load_weights(model: nn.Module, path: Path, name: str) -> None:
     """Copy tensors from `path` into `model`, whose classifier becomes the file's if that has other outputs.
 
-    in_order: the file calls them otherwise, and has them in the model's order. Raises UserError when the file
-    is absent, is no tensor file, is of another architecture, or holds what is not finite.
+    Raises UserError when the file is absent, is no tensor file, is of another architecture, or holds what is
+    not finite.
     """
     have = model.state_dict()
-    state = read_tensors(path)
-    alike = in_order and len(have) == len(state)
-    state = dict(zip(have, state.values(), strict=True)) if alike else _unwrapped(state, have, path)
+    state = _unwrapped(read_tensors(path), have, path)
     have, state = _as_wide(model, state).state_dict(), counted(model, state)
     both = have.keys() & state.keys()
     odd = sorted(k for k in both if state[k].shape != have[k].shape) + sorted(have.keys() ^ state.keys())

@@ -19,7 +19,7 @@ from typer import Context
 from typer.core import TyperGroup
 
 import tlkit
-from tlkit.cli import compare
+from tlkit.cli import advise, compare
 from tlkit.cli.saying import console, errors, say, wide
 from tlkit.errors import UserError, unknown
 
@@ -45,6 +45,7 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.command()(compare.compare)
+cli.command()(advise.advise)
 
 
 @cli.callback(

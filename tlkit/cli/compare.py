@@ -20,43 +20,43 @@ PLANS = "scratch,frozen,last-1,full"  # and the task's own baseline on raw input
 VIEWS = 4  # of each item, where --augment does not say how many
 
 
-def _option(kind: type, help: str, **more):
+def option(kind: type, help: str, **more):
     return Annotated[kind, typer.Option(help=help, **more)]
 
 
-TaskName = _option(str | None, "A task by name, such as digits or hymenoptera.")
-Folder = _option(Path | None, "Or a folder of your own, with a sub-folder of images for each class.")
-Groups = _option(Path | None, "CSV file,group: a group (patient, board, day) stays on one side of the split.")
-Source = _option(
+TaskName = option(str | None, "A task by name, such as digits or hymenoptera.")
+Folder = option(Path | None, "Or a folder of your own, with a sub-folder of images for each class.")
+Groups = option(Path | None, "CSV file,group: a group (patient, board, day) stays on one side of the split.")
+Source = option(
     str | None,
     "A pretrained network by name, timm:NAME[,key=value] or torchvision:NAME[,key=value]; default: the one "
     "that the task suggests, for photographs efficientnet_lite0.",
 )
-Weights = _option(Path | None, "A .safetensors or .pt file of weights for a timm or torchvision name.")
-Plans = _option(
+Weights = option(Path | None, "A .safetensors or .pt file of weights for a timm or torchvision name.")
+Plans = option(
     str | None,
     "scratch, frozen, last-K, full, lp-ft, block:NAME, each with @decay=0.5 if wanted; and the task's "
     f"baseline without a network, such as pixels. Default: that baseline and {PLANS}.",
 )
-Labels = _option(str, "Numbers of labels per class.")
-Seeds = _option(str, "How many seeds, or which: 10-19, or 0,3,5. A verdict needs 5 or more.")
-Jobs = _option(int | None, "Parallel processes, one thread each; default 1, on a cluster all it has.", min=1)
-Backend = _option(str, "loky: processes of this machine; ray or dask (extra 'cluster'): other machines, too.")
-Cluster = _option(
+Labels = option(str, "Numbers of labels per class.")
+Seeds = option(str, "How many seeds, or which: 10-19, or 0,3,5. A verdict needs 5 or more.")
+Jobs = option(int | None, "Parallel processes, one thread each; default 1, on a cluster all it has.", min=1)
+Backend = option(str, "loky: processes of this machine; ray or dask (extra 'cluster'): other machines, too.")
+Cluster = option(
     str | None,
     "HOST:PORT of a running cluster; default: one started here. Its machines need tlkit, and your folder "
     "under the same path; each downloads named data sets and weights itself.",
 )
-Out = _option(Path | None, "Records (JSON lines); default build/TASK.jsonl, or in the folder TLKIT_RESULTS.")
-ReportPath = _option(Path | None, "File of the report; default: beside the records, as .html.")
-Steps = _option(int | None, "Steps of gradient descent in every training; default from the recipe.")
-Rates = _option(str | None, "Three learning rates, such as 1e-4,3e-4,1e-3; below 5 labels the middle one.")
-Augment = _option(
+Out = option(Path | None, "Records (JSON lines); default build/TASK.jsonl, or in the folder TLKIT_RESULTS.")
+ReportPath = option(Path | None, "File of the report; default: beside the records, as .html.")
+Steps = option(int | None, "Steps of gradient descent in every training; default from the recipe.")
+Rates = option(str | None, "Three learning rates, such as 1e-4,3e-4,1e-3; below 5 labels the middle one.")
+Augment = option(
     str | None,
     f"Augmentation: photo (crops, mirror images) or shift (rotations, shifts); {VIEWS} views, or photo:8.",
 )
-Precision = _option(str, "float32, or bfloat16: mixed precision, faster on a GPU (TLKIT_DEVICE=cuda).")
-MetricName = _option(str | None, "Metric of the verdicts: accuracy or balanced; default: the task's first.")
+Precision = option(str, "float32, or bfloat16: mixed precision, faster on a GPU (TLKIT_DEVICE=cuda).")
+MetricName = option(str | None, "Metric of the verdicts: accuracy or balanced; default: the task's first.")
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would run and how long it takes.")]
 
 
@@ -86,7 +86,7 @@ def compare(
     from tlkit.records import Store
 
     study.check(backend, cluster)
-    asked = _asked(task, folder, groups, opened=not dry_run)
+    asked = named(task, folder, groups, opened=not dry_run)
     grid = _augmented(_grid(asked, backbone, weights, plans, labels, seeds, steps, rates, precision), augment)
     grid = _judged(grid, metric)
     store = Store(out or env.results_dir() / f"{file_name(grid.parts[0].name)}.jsonl")
@@ -107,7 +107,7 @@ def file_name(task: str) -> str:
     return re.sub(r'[<>:"/\\|?*]', "-", task)
 
 
-def _asked(task: str | None, folder: Path | None, groups: Path | None, opened: bool) -> "str | Task":
+def named(task: str | None, folder: Path | None, groups: Path | None, opened: bool) -> "str | Task":
     """The task by its name; a folder of which no file is to be opened as a task. Raises UserError."""
     from tlkit.tasks.images import from_folder
 
@@ -133,7 +133,7 @@ def _grid(task, backbone, weights, plans, labels, seeds, steps, rates, precision
     budgets, repeats, file = tuple(_numbers(labels, int, "--labels")), _seeds(seeds), weights and str(weights)
     for name in names:
         Plan.parse(name)  # refused before data is read
-    backbone = backbone or _suggested(task)
+    backbone = backbone or suggested(task)
     recipe = replace(recipes.suited(backbones.load(backbone, file)), precision=precision)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
@@ -146,7 +146,7 @@ def _grid(task, backbone, weights, plans, labels, seeds, steps, rates, precision
     return replace(grid, plans=(own, *names)) if own else grid
 
 
-def _suggested(task: str) -> str:
+def suggested(task: str) -> str:
     from tlkit import tasks
 
     if found := tasks.load(task).card.get("backbone"):

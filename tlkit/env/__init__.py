@@ -3,7 +3,6 @@
 from tlkit.env.machine import origin, versions
 from tlkit.env.process import (
     computed_dir,
-    cores,
     data_dir,
     device,
     host,
@@ -15,6 +14,6 @@ from tlkit.env.process import (
 )
 
 __all__ = [
-    "computed_dir", "cores", "data_dir", "device", "host", "on_device", "origin",
+    "computed_dir", "data_dir", "device", "host", "on_device", "origin",
     "results_dir", "seed_everything", "set_threads", "setup", "versions",
 ]  # fmt: skip

@@ -49,13 +49,6 @@ def threads() -> int:
     return int(text)
 
 
-def cores() -> int:
-    """Processors that this process may use: not more than a container or a batch system gives it."""
-    from joblib import cpu_count
-
-    return cpu_count()
-
-
 def set_threads(count: int | None = None) -> None:
     """Hold torch, numpy and scipy to `count` threads (None: `threads()`), child processes too.
 

@@ -14,7 +14,6 @@ from tlkit import recipe as recipes
 from tlkit.backbones import Backbone
 from tlkit.backbones.chain import Chain
 from tlkit.errors import UserError, whole
-from tlkit.fit.averaging import evaluate, greedy_soup, soup, wise
 from tlkit.fit.cost import peak_mb
 from tlkit.fit.job import Job
 from tlkit.fit.loop import Diverged, descend
@@ -22,7 +21,7 @@ from tlkit.plans import NotFrozen, Plan
 from tlkit.recipe import Recipe
 from tlkit.tasks import Evaluation, Task
 
-__all__ = ["Diverged", "Fit", "descend", "evaluate", "fit", "greedy_soup", "soup", "wise"]
+__all__ = ["Diverged", "Fit", "descend", "fit"]
 
 
 @dataclass

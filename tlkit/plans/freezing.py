@@ -67,7 +67,7 @@ def refuse_unfit(plan: Plan, objective: Any, backbone: Any) -> None:
             raise UserError(
                 f"plan {plan} needs a linear probe, and a {objective.name} task has none: leave it out."
             )
-        if not backbone.reads_all:
+        if "features" not in backbone.blueprint.get("reach", {}):  # features=all
             why = f"plan {plan} chooses among the features of all stages"
             name, file, _ = backbone.name.partition("~")
             raise UserError(

@@ -110,7 +110,6 @@ TABLE: dict[str, Row] = {
     "auto-rgn": Row("auto-rgn", rates=steering.relative_norms),  # Lee et al. 2023
     "auto-snr": Row("auto-snr", rates=steering.signal_to_noise),  # Lee et al. 2023
 }
-DERIVED = {"wise": "wise(frozen.model, lp_ft.model, alpha)", "soup": "soup([one.model, ...])"}  # no plans
 
 
 def register(name: str, row: Row) -> None:
@@ -133,8 +132,6 @@ def of_name(name: str) -> Row:
     for shown, row in TABLE.items():
         if re.fullmatch(row.pattern or re.escape(shown), name):
             return row
-    if call := DERIVED.get(name.partition("-")[0]):
-        raise UserError(f"{name!r} is no plan but derived from finished fits: call tlkit.fit.{call}.")
     raise unknown("plan", name, TABLE)
 
 

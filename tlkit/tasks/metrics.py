@@ -110,10 +110,3 @@ def rmse(delta: float, unit: str = "") -> Metric:
     return Metric(
         "rmse", _root_mean_square, "lower", delta, unit, chance=lambda t: float(np.asarray(t).std(0).mean())
     )
-
-
-def perplexity(delta: float) -> Metric:
-    """exp of the mean negative log-likelihood a token; kept of each item: (its sum, its count of tokens)."""
-    return Metric(
-        "perplexity", lambda kept, _: float(np.exp(kept[:, 0].sum() / kept[:, 1].sum())), "lower", delta
-    )

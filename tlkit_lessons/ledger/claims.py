@@ -13,6 +13,7 @@ from tlkit.records import Store
 
 KINDS = (
     "difference", "saving", "cost", "steps", "break-even", "by labels", "by task", "between", "gap", "spread",
+    "level",
 )  # fmt: skip
 UNITS = ("steps", "flops")
 WORDS = ("better", "equal", "worse", "cannot tell")
@@ -57,6 +58,7 @@ class Claim:
     differ: tuple[str, ...] = ()
     split: str = "train"
     caveat: str = ""
+    bound: float = 0.0  # of a level
 
     def __post_init__(self) -> None:
         lists = ((self.accept, WORDS), (self.differ, MAY_DIFFER))

@@ -6,8 +6,8 @@ import numpy as np
 
 from tlkit.compare.samples import refuse_unlike
 from tlkit.errors import UserError
-from tlkit.records import Record, Store
-from tlkit.stats import Verdict, verdicts
+from tlkit.records import Record, Store, scale
+from tlkit.stats import Verdict, interval, verdicts
 from tlkit_lessons.ledger.claims import Claim
 from tlkit_lessons.ledger.sources import Side, elsewhere, side
 
@@ -113,6 +113,27 @@ def spread_over_rates(claim: Claim, store: Store, base: Store) -> dict[int, Verd
             return None
         pairs[n] = [np.std([[side[r][s] for s in seeds] for r in both], axis=0) for side in (a, b)]
     return dict(zip(pairs, verdicts([*pairs.values()], claim.delta), strict=True))
+
+
+def level(claim: Claim, store: Store, base: Store) -> dict[int, Verdict] | None:
+    """Does the mean of the plan's records reach the bound: at least where higher is better, else at most?
+
+    The mean over tasks decides, which weigh the same (the seeds of one task, where the claim names it); the
+    interval over them says how far it may be off.
+    """
+    rows = [r for r in store.read() if r.plan.startswith(claim.plan) and claim.task in ("", r.task)]
+    if not rows:
+        return None
+    groups: dict[object, list[float]] = {}
+    for row in rows:
+        groups.setdefault(row.seed if claim.task else row.task, []).append(row.value)
+    beyond = scale(rows).sign * (np.array([np.mean(of) for of in groups.values()]) - claim.bound)
+    found, n = interval(beyond), len(groups)
+    # equal in every task: an interval has nothing to go by, and the mean is all there is to say
+    low, high = (found.low, found.high) if np.ptp(beyond) > 0 else (found.mean, found.mean)
+    word = "better" if found.mean >= 0 else "worse"
+    wins = int((beyond >= 0).sum())
+    return {0: Verdict(word, found.mean, low, high, n, found.p, wins, claim.delta, n - wins)}
 
 
 def _over_recipes(store: Store, plan: str, labels: int) -> dict[str, dict[int, float]]:

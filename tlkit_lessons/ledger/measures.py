@@ -220,6 +220,7 @@ MEASURES: dict[str, Callable[[Claim, Store, Store], Row | None]] = {
     "by task": _contrast(contrasts.by_task),
     "between": _contrast(contrasts.between),
     "gap": _contrast(contrasts.gap, " in the gap"),
+    "level": _contrast(contrasts.level, " beyond the level"),
     "spread": _contrast(contrasts.spread_over_rates, " in standard deviation"),
 }
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from torch import nn
 
 from tlkit import backbones
-from tlkit.backbones import Backbone, View, load_weights
+from tlkit.backbones import Backbone, View, read_tensors
 from tlkit.backbones.libraries import TIMM
 from tlkit_lessons import downloads
 
@@ -22,7 +22,8 @@ def efficientnet_lite0(size: int | None = None, *, spec: str) -> Backbone:
     card = {"name": NAME, "recipe": "photos", **downloads.card(NAME)}
 
     def fill(model: nn.Module) -> None:
-        load_weights(model, downloads.get(NAME) / file.file, NAME, in_order=True)
+        state = read_tensors(downloads.get(NAME) / file.file)  # by other names, in the model's order
+        model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
 
     made = backbones.network(TIMM, f"tf_{NAME}", {}, view, spec, file.sha256[:12], card, fill=fill)
     return replace(made, here=lambda: downloads.describe(NAME).state == "ready")

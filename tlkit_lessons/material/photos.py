@@ -4,9 +4,11 @@ from functools import partial
 from pathlib import Path
 
 from tlkit import tasks
+from tlkit.files import place
 from tlkit.tasks import Task
 from tlkit.tasks.folders import class_files
 from tlkit.tasks.images import from_folder, picture_task, scan, split
+from tlkit.tasks.text import table_rows
 from tlkit_lessons import downloads
 from tlkit_lessons.material import changed_photos
 
@@ -36,14 +38,29 @@ def _domain(domain: str, root: Path) -> Task:
     return picture_task(f"pacs:{domain}", found, sides, named, aside, {"split": "by photograph"})
 
 
+def _fish(how: str, root: Path) -> Task:
+    """Crops of video: frames of one fish on one side, or split image by image."""
+    table, _ = table_rows(root / "trajectories.csv", ["file", "trajectory"], west=True)
+    of = {
+        place(root / file): f"trajectory {one}"
+        for file, one in zip(table["file"], table["trajectory"], strict=True)
+    }
+    found, aside = scan(class_files(root))
+    named = {f.place: of[f.place] for f in found} if how == "trajectory" else {}
+    name = "reef_fish" if named else "reef_fish-random"
+    return picture_task(name, found, split(found, named, root), named, aside, {"split": f"by {how}"})
+
+
 SETS = {
     "hymenoptera": lambda root: from_folder(root, name="hymenoptera"),
     "caltech_wildlife": lambda root: from_folder(root, name="caltech_wildlife"),
     "neu_steel": lambda root: _by_prefix(root, "neu_steel"),
+    "reef_fish": partial(_fish, "trajectory"),
+    "reef_fish-random": partial(_fish, "image"),
     **{f"pacs:{domain}": partial(_domain, domain) for domain in DOMAINS},
 }
 
 
 def load(name: str) -> Task:
     """The task of that name in `SETS`."""
-    return SETS[name](downloads.get(name.partition(":")[0]))
+    return SETS[name](downloads.get(name.partition(":")[0].removesuffix("-random")))

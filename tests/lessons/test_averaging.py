@@ -9,8 +9,8 @@ import torch
 
 from tlkit import fit, plans
 from tlkit.errors import UserError
-from tlkit.fit import averaging
 from tlkit.plans import Plan, state
+from tlkit_lessons import averaging
 
 pytestmark = pytest.mark.usefixtures("computed")
 
@@ -36,7 +36,7 @@ def equal(one, other) -> set[str]:
 def test_a_path_ends_at_the_two_models_and_leaves_them_alone(ends):
     before = [state(model) for model in ends]
     for alpha, end in zip((0, 1), ends, strict=True):
-        made = fit.wise(*ends, alpha)
+        made = averaging.wise(*ends, alpha)
         counts = {name for name, tensor in state(made).items() if not tensor.is_floating_point()}
         assert equal(made, end) | counts == state(end).keys() and made is not end and not made.training
     for model, was in zip(ends, before, strict=True):
@@ -44,7 +44,7 @@ def test_a_path_ends_at_the_two_models_and_leaves_them_alone(ends):
 
 
 def test_between_the_ends_weights_and_statistics_are_averaged_alike(ends):
-    start, made, tuned = map(state, (ends[0], fit.wise(*ends, 0.3), ends[1]))
+    start, made, tuned = map(state, (ends[0], averaging.wise(*ends, 0.3), ends[1]))
     statistics = {name for name in start if name.endswith(("running_mean", "running_var"))}
     assert len(statistics) == 6
     for name in statistics | {n for n, _ in ends[0].named_parameters()}:
@@ -57,7 +57,7 @@ def test_between_the_ends_weights_and_statistics_are_averaged_alike(ends):
 def test_what_is_frozen_in_all_stays_bit_identical(world):
     models = [fit.fit(*world, "last-1", 4, seed, tiny.QUICK).model for seed in range(3)]
     plan = Plan.parse("last-1")
-    for made in (fit.wise(*models[:2], 0.3), fit.soup(models)):
+    for made in (averaging.wise(*models[:2], 0.3), averaging.soup(models)):
         audit = plans.audit(state(models[0]), made, plan)
         assert (
             audit.ok
@@ -70,13 +70,13 @@ def test_buffers_that_a_state_dict_leaves_out_are_averaged_too(ends):
     models = [copy.deepcopy(model) for model in ends]
     for value, model in enumerate(models):
         model.head.register_buffer("shift", torch.full((3,), float(value)), persistent=False)
-    assert torch.allclose(fit.wise(*models, 0.25).head.shift, torch.full((3,), 0.25))
+    assert torch.allclose(averaging.wise(*models, 0.25).head.shift, torch.full((3,), 0.25))
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.01, float("nan")])
 def test_an_alpha_outside_is_refused(ends, alpha):
     with pytest.raises(UserError, match="from 0, the start, to 1"):
-        fit.wise(*ends, alpha)
+        averaging.wise(*ends, alpha)
 
 
 def test_other_heads_and_networks_are_refused(ends):
@@ -86,8 +86,8 @@ def test_other_heads_and_networks_are_refused(ends):
     del shorter.stages["top"]
     for other, name in ((wider, "head"), (shorter, "stages.top")):
         with pytest.raises(UserError, match=rf"different networks or heads \({name}"):
-            fit.soup([ends[1], other])
-    for call in (fit.soup, lambda models: fit.greedy_soup(models, float)):
+            averaging.soup([ends[1], other])
+    for call in (averaging.soup, lambda models: averaging.greedy_soup(models, float)):
         with pytest.raises(UserError, match="at least one fit"):
             call([])
 
@@ -105,34 +105,28 @@ def level(model) -> float:
 
 
 def test_a_uniform_soup_is_the_mean(ends):
-    assert level(fit.soup([flat(v, ends[0]) for v in (1.0, 2.0, 6.0)])) == pytest.approx(3)
+    assert level(averaging.soup([flat(v, ends[0]) for v in (1.0, 2.0, 6.0)])) == pytest.approx(3)
 
 
 def test_a_greedy_soup_keeps_what_does_not_hurt(ends):
     """Scores fall with the distance from 3: 2.5 first, 4 makes it worse than 3.25 no more, 9 is left out."""
     models = [flat(v, ends[0]) for v in (9.0, 4.0, 2.5)]
-    made, kept = fit.greedy_soup(models, lambda model: -abs(level(model) - 3))
+    made, kept = averaging.greedy_soup(models, lambda model: -abs(level(model) - 3))
     assert kept == [2, 1] and level(made) == pytest.approx(3.25)
-    made, kept = fit.greedy_soup(models, lambda model: 0.5)
+    made, kept = averaging.greedy_soup(models, lambda model: 0.5)
     assert kept == [0, 1, 2], "of equals the earlier first, and what scores no less is kept"
 
 
 def test_a_whole_model_is_tested_once(world, ends):
     task, backbone = world
     before = len(task.reads)
-    found = fit.evaluate(fit.wise(*ends, 1), task, backbone, "wise-1")
+    found = averaging.evaluate(averaging.wise(*ends, 1), task, backbone, "wise-1")
     assert task.reads[before:] == ["wise-1"]
     done = fit.fit(*world, "lp-ft", 4, 0, tiny.QUICK)
     assert np.array_equal(found.predicted, done.test.predicted) and found.metrics == done.test.metrics
 
 
 def test_more_items_than_a_batch_keep_their_order(world, ends, monkeypatch):
-    whole = fit.evaluate(ends[1], *world, "at once").predicted
+    whole = averaging.evaluate(ends[1], *world, "at once").predicted
     monkeypatch.setattr(averaging.features, "BATCH", 4)
-    assert np.array_equal(fit.evaluate(ends[1], *world, "in parts").predicted, whole)
-
-
-@pytest.mark.parametrize("text", ["wise-0.5", "wise-2", "wise", "soup"])
-def test_a_derived_result_is_no_plan_and_says_how_to_get_it(text):
-    with pytest.raises(UserError, match=rf"'{text}' is no plan .* call tlkit\.fit\.{text[:4]}\("):
-        Plan.parse(text)
+    assert np.array_equal(averaging.evaluate(ends[1], *world, "in parts").predicted, whole)
