@@ -41,7 +41,7 @@ ROWS = {
         ["cli"],
     ],
     "tlkit_lessons": [
-        ["downloads", "legible", "look"],
+        ["downloads", "legible", "look", "screening"],
         [
             "adapt",
             "averaging",
@@ -54,6 +54,7 @@ ROWS = {
             "ranking",
             "savings",
             "scores",
+            "shortcuts",
         ],
         [
             "backtests",

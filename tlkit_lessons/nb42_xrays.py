@@ -54,6 +54,7 @@ REAL = {
     "by image": _scene("pneumonia_kids by image", children, how="image"),
     "no lungs": _scene("pneumonia_kids by patient, no lungs", children, change=middle_out),
 }
+COMPARED = ("frozen", RANDOM, "pixels")
 CONTROLLED = DRAWN["no shortcut, by patient"], REAL["by patient"]
 JOBS = [
     *((scene, "frozen") for scene in (*DRAWN.values(), *REAL.values())),
@@ -91,7 +92,8 @@ def _measure(
     def run() -> Evaluation:
         found = fit(task, backbone, plan.partition(",")[0], labels, seed, how)
         also = {name: round(value, 4) for name, value in found.test.metrics.items()}
-        return Evaluation(found.test.metrics, None, None, detail={"metrics": also, "setting": found.setting})
+        told = {"metrics": also, "setting": found.setting}
+        return Evaluation(found.test.metrics, None, None, scale=found.test.scale, detail=told)
 
     return study.measure(store, key, run, task.objective.first)
 
