@@ -1,4 +1,4 @@
-"""What the workbook adds to the command line: notebooks, claims, data sets, doctor, a test of intervals."""
+"""What the workbook adds to the command line: notebooks, claims, data sets, doctor, export, a self-test."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tlkit.cli.saying import console, say
+from tlkit import files
+from tlkit.cli.saying import console, quoted, say
+from tlkit.errors import unknown
 
 if TYPE_CHECKING:
     from tlkit_lessons.ledger import Row, Saying
@@ -201,3 +203,33 @@ def clear(
     from tlkit_lessons.data import clear_sets
 
     console.print(f"freed {clear_sets(name, computed=computed) / 1e6:.1f} MB")
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a saved model, or the .jsonl of its comparison.")],
+    to: Annotated[str, typer.Option(help="The format: onnx.")] = "onnx",
+    out: Annotated[Path | None, typer.Option(help="A new folder; by default beside RUN.")] = None,
+    photos: Annotated[
+        Path | None, typer.Option(help="Photos, labels not needed, to calibrate 8 bits on.")
+    ] = None,
+) -> None:
+    """Export a saved image classifier to ONNX, in float32 and int8, with a page and a script that ask it."""
+    from tlkit import env, saved_model
+    from tlkit_lessons import export as exporting
+
+    if to != "onnx":
+        raise unknown("format", to, ["onnx"])
+    env.set_threads(1)
+    stem = run.with_suffix("") if run.suffix in (".jsonl", ".model") else run
+    out = out or stem.with_name(f"{stem.name}.onnx")
+    folder = files.beside(run, ".model") if run.suffix == ".jsonl" else run
+    seen = exporting.photos_of(photos, saved_model.card(folder).get("task", ""))
+    for one in exporting.export(folder, out, seen):
+        say(f"{out / one.file}: {one.bytes / 1e6:.1f} MB, {1e3 * one.seconds:.1f} ms a photo on one thread")
+    if not seen:
+        say(
+            "no int8 file: give --photos FOLDER, some photos like those it will meet, to calibrate it on.",
+            "note:",
+        )
+    say("The exported file is another model: measure it again before it is used.")
+    say(f"use it: python {quoted(out / 'ask.py')} PHOTO...")
