@@ -179,9 +179,8 @@ def ended(monkeypatch, capsys, *words: str) -> tuple[int, str]:
 
 def test_the_readme_of_a_folder_can_be_followed(folder, monkeypatch, capsys):
     """With fewer seeds and a small network; and what is printed is followed in its turn."""
-    block = re.search(
-        r"```sh\n(tlkit advise --folder.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S
-    )[1]
+    text = (ROOT / "README.md").read_text("utf-8")
+    block = re.search(r"```sh\n(tlkit advise --folder.*?)```", text, re.S)[1]
     first, dry, run, ask = (shlex.split(line)[1:] for line in block.splitlines())
     code, out = ended(monkeypatch, capsys, *first, "--backbones", "letters", "--minutes", "0.1")
     assert code == 0 and "tlkit compare" in out, "it ends with the command to type next"
